@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What the lab's scripts share: where things are, how to say things, how to run a command inside the lab's root.
+
+top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/rkprobes
+# shellcheck disable=SC2034 # used by the scripts that read this file
+lab=$top/tools/lab root=$cache/root tree=$cache/root/build/linux vmlinuz=$cache/boot/vmlinuz
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+	say "${0##*/}: $*"
+	exit 1
+}
+
+# The project is seen as /src and the kernel tree as /build/linux. The mount and PID namespaces are private: no mount
+# and no process outlives the command. objtool reads /proc.
+in_root() {
+	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare --mount --propagation private --pid --fork --kill-child -- sh -euc '
+		root=$1 project=$2
+		shift 2
+		mkdir -p "$root/src" "$root/build"
+		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
+		mount --bind "$project" "$root/src"
+		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
+	' in_root "$root" "$top" "$@"
+}
