@@ -8,3 +8,9 @@
 
 #[path = "../../../../insn_decode.rs"]
 pub mod insn_decode;
+
+#[path = "../../../../slab.rs"]
+pub mod slab;
+
+#[path = "../../../../optimizer.rs"]
+pub mod optimizer;
