@@ -1,6 +1,594 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! x86-64 instruction decoder: lengths, places of operands, control flow.
+//! x86-64 instruction decoder: length, places of the operands, control flow.
+//!
+//! Decodes 64-bit mode from a slice that it never reads past. What the tables do not
+//! know is refused; whether operands make sense together (a LOCK that the instruction
+//! does not take, a reserved `VEX.vvvv`) is not looked at: the processor raises the same
+//! fault for the copy as for the original.
+
+#[path = "insn_flow.rs"]
+mod flow;
+#[path = "insn_tables.rs"]
+mod tables;
+
+pub use flow::{Cond, Flags, Flow, LoopKind};
 
 /// The longest instruction that the processor accepts, in bytes.
 pub const MAX_INSN_LEN: usize = 15;
+
+/// The length of the prefixes with which Xen and KVM ask for emulation.
+const FORCED_EMULATION_LEN: u8 = 5;
+
+/// Why bytes are no instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The slice ends before the instruction does.
+    Truncated,
+    /// No such instruction, or one longer than [`MAX_INSN_LEN`].
+    Invalid,
+}
+
+/// How the opcode is introduced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Legacy prefixes, and REX.
+    Legacy,
+    /// The two-byte REX2 prefix of APX.
+    Rex2,
+    /// Two- or three-byte VEX.
+    Vex,
+    /// EVEX.
+    Evex,
+    /// AMD's XOP.
+    Xop,
+}
+
+/// The opcode map that [`Insn::opcode`] is an index of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpcodeMap {
+    /// One-byte opcodes.
+    Primary,
+    /// Behind `0F`; map 1 of VEX and EVEX.
+    Map0F,
+    /// Behind `0F 38`; map 2.
+    Map0F38,
+    /// Behind `0F 3A`; map 3.
+    Map0F3A,
+    /// EVEX map 4, promoted legacy instructions.
+    Map4,
+    /// EVEX map 5.
+    Map5,
+    /// EVEX map 6.
+    Map6,
+    /// VEX map 7.
+    Map7,
+    /// XOP map 8.
+    Map8,
+    /// XOP map 9.
+    Map9,
+    /// XOP map 10.
+    Map10,
+    /// 3DNow!; the opcode is the suffix byte.
+    Amd3DNow,
+}
+
+/// The legacy prefixes of an instruction, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefixes(u16);
+
+impl Prefixes {
+    /// `F0`.
+    pub const LOCK: Prefixes = Prefixes(1);
+    /// `F2`, if it is the last of `F2` and `F3`.
+    pub const REPNE: Prefixes = Prefixes(2);
+    /// `F3`, if it is the last of `F2` and `F3`.
+    pub const REP: Prefixes = Prefixes(4);
+    /// `66`.
+    pub const OPERAND_SIZE: Prefixes = Prefixes(8);
+    /// `67`.
+    pub const ADDRESS_SIZE: Prefixes = Prefixes(16);
+    /// `2E`.
+    pub const CS: Prefixes = Prefixes(32);
+    /// `36`.
+    pub const SS: Prefixes = Prefixes(64);
+    /// `3E`, which is NOTRACK on an indirect branch.
+    pub const DS: Prefixes = Prefixes(128);
+    /// `26`.
+    pub const ES: Prefixes = Prefixes(256);
+    /// `64`.
+    pub const FS: Prefixes = Prefixes(512);
+    /// `65`.
+    pub const GS: Prefixes = Prefixes(1024);
+
+    /// Does the set hold a prefix of `other`?
+    pub const fn has(self, other: Prefixes) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The prefix that `byte` is.
+    const fn from_byte(byte: u8) -> Option<Prefixes> {
+        Some(match byte {
+            0xf0 => Self::LOCK,
+            0xf2 => Self::REPNE,
+            0xf3 => Self::REP,
+            0x66 => Self::OPERAND_SIZE,
+            0x67 => Self::ADDRESS_SIZE,
+            0x2e => Self::CS,
+            0x36 => Self::SS,
+            0x3e => Self::DS,
+            0x26 => Self::ES,
+            0x64 => Self::FS,
+            0x65 => Self::GS,
+            _ => return None,
+        })
+    }
+
+    /// The union of both sets.
+    pub const fn with(self, other: Prefixes) -> Prefixes {
+        Prefixes(self.0 | other.0)
+    }
+
+    const fn without(self, other: Prefixes) -> Prefixes {
+        Prefixes(self.0 & !other.0)
+    }
+}
+
+/// Where an operand stands in the instruction's bytes; `size` 0 if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    /// Offset from the instruction's first byte.
+    pub at: u8,
+    /// Length in bytes.
+    pub size: u8,
+}
+
+/// One decoded instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insn {
+    /// The address that it was decoded for.
+    pub addr: u64,
+    /// Length in bytes, 1 to [`MAX_INSN_LEN`].
+    pub len: u8,
+    /// How the opcode is introduced.
+    pub encoding: Encoding,
+    /// The map that `opcode` belongs to.
+    pub map: OpcodeMap,
+    /// The opcode byte.
+    pub opcode: u8,
+    /// Where the opcode byte stands.
+    pub opcode_at: u8,
+    /// Legacy prefixes.
+    pub prefixes: Prefixes,
+    /// `W`, `R`, `X` and `B` in bits 3 to 0, whichever prefix they came in.
+    pub rex: u8,
+    /// The ModRM byte.
+    pub modrm: Option<u8>,
+    /// The SIB byte.
+    pub sib: Option<u8>,
+    /// Displacement of the memory operand.
+    pub disp: Field,
+    /// Its value, sign-extended.
+    pub disp_value: i32,
+    /// Immediate, relative target or absolute address; two of them count as one.
+    pub imm: Field,
+    /// Its value, sign-extended.
+    pub imm_value: i64,
+    /// Behind the prefix with which Xen or KVM emulate an instruction, which `len` covers.
+    pub forced_emulation: bool,
+    /// What it does to the instruction pointer.
+    pub flow: Flow,
+}
+
+impl Insn {
+    /// The address of the next instruction.
+    pub const fn end(&self) -> u64 {
+        self.addr.wrapping_add(self.len as u64)
+    }
+
+    /// Where a relative branch or call goes.
+    pub const fn target(&self) -> Option<u64> {
+        match self.flow.displacement() {
+            Some(rel) => Some(self.end().wrapping_add(rel as u64)),
+            None => None,
+        }
+    }
+
+    /// The address that a RIP-relative operand names.
+    pub const fn rip_target(&self) -> Option<u64> {
+        if self.is_rip_relative() {
+            Some(self.end().wrapping_add(self.disp_value as u64))
+        } else {
+            None
+        }
+    }
+
+    /// Is the memory operand relative to the instruction pointer?
+    pub const fn is_rip_relative(&self) -> bool {
+        matches!(self.modrm, Some(modrm) if modrm & 0xc7 == 0x05) && self.disp.size == 4
+    }
+
+    /// Does a copy of the bytes mean something else at another address?
+    pub const fn depends_on_address(&self) -> bool {
+        self.is_rip_relative() || self.flow.displacement().is_some()
+    }
+
+    /// ENDBR64 or ENDBR32, or what the kernel writes over an ENDBR that it sealed.
+    pub const fn is_endbr(&self) -> bool {
+        let Some(modrm) = self.modrm else {
+            return false;
+        };
+        let endbr = self.opcode == 0x1e
+            && (modrm == 0xfa || modrm == 0xfb)
+            && self.prefixes.has(Prefixes::REP);
+        let sealed =
+            self.opcode == 0x1f && modrm == 0x40 && self.len == 4 && self.disp_value == -42;
+        self.is_legacy(OpcodeMap::Map0F) && (endbr || sealed)
+    }
+
+    /// The one-byte breakpoint.
+    pub const fn is_int3(&self) -> bool {
+        matches!(self.flow, Flow::Int3)
+    }
+
+    /// Does it do nothing, in the encodings that compilers and the kernel pad with?
+    pub const fn is_nop(&self) -> bool {
+        let plain = self.is_legacy(OpcodeMap::Primary)
+            && self.opcode == 0x90
+            && self.rex & 1 == 0
+            && !self.prefixes.has(Prefixes::REP);
+        let long = self.is_legacy(OpcodeMap::Map0F) && self.opcode == 0x1f && self.modrm_reg() == 0;
+        plain || long
+    }
+
+    /// Does it hold off interrupts and breakpoints until after its successor, so that it
+    /// must not be parted from it (MOV SS)?
+    pub const fn casts_shadow(&self) -> bool {
+        self.is_legacy(OpcodeMap::Primary) && self.opcode == 0x8e && self.modrm_reg() == 2
+    }
+
+    /// Is it PUSHF, POPF, CLI or STI: does it work on the flags register itself?
+    pub const fn works_on_flags_register(&self) -> bool {
+        self.is_legacy(OpcodeMap::Primary) && matches!(self.opcode, 0x9c | 0x9d | 0xfa | 0xfb)
+    }
+
+    /// Does it push or pop, or set the stack pointer as ENTER and LEAVE do?
+    pub const fn moves_stack(&self) -> bool {
+        let reg = self.modrm_reg();
+        match self.map {
+            OpcodeMap::Primary => match self.opcode {
+                0x50..=0x5f | 0x68 | 0x6a | 0x8f | 0x9c | 0x9d => true,
+                0xc2 | 0xc3 | 0xc8..=0xcb | 0xcf | 0xe8 => true,
+                0xff => matches!(reg, 2 | 3 | 6),
+                _ => false,
+            },
+            OpcodeMap::Map0F => {
+                matches!(self.encoding, Encoding::Legacy | Encoding::Rex2)
+                    && matches!(self.opcode, 0xa0 | 0xa1 | 0xa8 | 0xa9)
+            }
+            // PUSH2 and POP2.
+            OpcodeMap::Map4 => self.opcode == 0x8f || (self.opcode == 0xff && reg == 6),
+            _ => false,
+        }
+    }
+
+    /// What it does to the arithmetic flags.
+    pub const fn flags(&self) -> Flags {
+        flow::flags(self)
+    }
+
+    /// Is it encoded without VEX and the like, in `map`?
+    const fn is_legacy(&self, map: OpcodeMap) -> bool {
+        matches!(self.encoding, Encoding::Legacy) && self.map as u8 == map as u8
+    }
+
+    /// The `reg` field of ModRM without REX, 0 if there is no ModRM.
+    const fn modrm_reg(&self) -> u8 {
+        match self.modrm {
+            Some(modrm) => (modrm >> 3) & 7,
+            None => 0,
+        }
+    }
+}
+
+/// Decodes the instruction that `bytes` begin with, for address `addr`.
+///
+/// Bytes behind the instruction are not looked at, but for the opcode of the two
+/// emulation prefixes (`ud2` and three letters).
+pub fn decode(bytes: &[u8], addr: u64) -> Result<Insn, DecodeError> {
+    if let Some(insn) = decode_forced_emulation(bytes, addr) {
+        return Ok(insn);
+    }
+    Decoder::new(bytes, addr).run()
+}
+
+/// An instruction behind an emulation prefix; without a whole one the prefix is a `ud2`.
+fn decode_forced_emulation(bytes: &[u8], addr: u64) -> Option<Insn> {
+    let rest = bytes
+        .strip_prefix(b"\x0f\x0bxen")
+        .or_else(|| bytes.strip_prefix(b"\x0f\x0bkvm"))?;
+    let inner = Decoder::new(rest, addr).run().ok()?;
+    let len = inner.len.checked_add(FORCED_EMULATION_LEN)?;
+    (usize::from(len) <= MAX_INSN_LEN).then_some(Insn {
+        len,
+        opcode_at: inner.opcode_at.wrapping_add(FORCED_EMULATION_LEN),
+        disp: inner.disp.behind(FORCED_EMULATION_LEN),
+        imm: inner.imm.behind(FORCED_EMULATION_LEN),
+        forced_emulation: true,
+        flow: Flow::Undefined,
+        ..inner
+    })
+}
+
+impl Field {
+    /// The same place counted from `offset` bytes earlier.
+    const fn behind(self, offset: u8) -> Field {
+        Field {
+            at: self.at.wrapping_add(offset),
+            size: self.size,
+        }
+    }
+}
+
+/// The bytes, how far they are read, and what was found so far.
+struct Decoder<'a> {
+    bytes: &'a [u8],
+    /// Never more than [`MAX_INSN_LEN`].
+    at: u8,
+    insn: Insn,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(bytes: &'a [u8], addr: u64) -> Self {
+        let insn = Insn {
+            addr,
+            len: 0,
+            encoding: Encoding::Legacy,
+            map: OpcodeMap::Primary,
+            opcode: 0,
+            opcode_at: 0,
+            prefixes: Prefixes(0),
+            rex: 0,
+            modrm: None,
+            sib: None,
+            disp: Field::default(),
+            disp_value: 0,
+            imm: Field::default(),
+            imm_value: 0,
+            forced_emulation: false,
+            flow: Flow::Next,
+        };
+        Decoder { bytes, at: 0, insn }
+    }
+
+    fn run(mut self) -> Result<Insn, DecodeError> {
+        self.introduction()?;
+        let insn = &self.insn;
+        self.operands(tables::follows(insn.encoding, insn.map, insn.opcode))?;
+        self.insn.len = self.at;
+        self.insn.flow = flow::classify(&self.insn).ok_or(DecodeError::Invalid)?;
+        Ok(self.insn)
+    }
+
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        let at = usize::from(self.at);
+        if at >= MAX_INSN_LEN {
+            return Err(DecodeError::Invalid);
+        }
+        let byte = *self.bytes.get(at).ok_or(DecodeError::Truncated)?;
+        self.at = self.at.wrapping_add(1);
+        Ok(byte)
+    }
+
+    /// Reads prefixes up to and with the opcode.
+    fn introduction(&mut self) -> Result<(), DecodeError> {
+        let (rex, first) = self.prefixes()?;
+        match first {
+            0xc4 | 0xc5 | 0x62 => self.vector_prefix(rex, first),
+            0x8f => self.pop_or_xop(rex),
+            0xd5 if rex.is_none() => self.rex2_prefix(),
+            0x0f => {
+                let second = self.byte()?;
+                match second {
+                    0x38 => self.opcode_in(OpcodeMap::Map0F38),
+                    0x3a => self.opcode_in(OpcodeMap::Map0F3A),
+                    _ => self.opcode_is(OpcodeMap::Map0F, second),
+                }
+            }
+            _ => self.opcode_is(OpcodeMap::Primary, first),
+        }
+    }
+
+    /// Reads legacy prefixes and REX; gives REX and the first byte behind them.
+    fn prefixes(&mut self) -> Result<(Option<u8>, u8), DecodeError> {
+        // REX counts only right before the opcode.
+        let mut rex = None;
+        loop {
+            let byte = self.byte()?;
+            if let Some(prefix) = Prefixes::from_byte(byte) {
+                let repeats = Prefixes::REP.with(Prefixes::REPNE);
+                if repeats.has(prefix) {
+                    self.insn.prefixes = self.insn.prefixes.without(repeats);
+                }
+                self.insn.prefixes = self.insn.prefixes.with(prefix);
+                rex = None;
+            } else if byte & 0xf0 == 0x40 {
+                rex = Some(byte);
+            } else {
+                self.insn.rex = rex.unwrap_or(0) & 15;
+                return Ok((rex, byte));
+            }
+        }
+    }
+
+    fn opcode_in(&mut self, map: OpcodeMap) -> Result<(), DecodeError> {
+        let opcode = self.byte()?;
+        self.opcode_is(map, opcode)
+    }
+
+    /// `opcode` is the byte that was read last.
+    fn opcode_is(&mut self, map: OpcodeMap, opcode: u8) -> Result<(), DecodeError> {
+        self.insn.map = map;
+        self.insn.opcode = opcode;
+        self.insn.opcode_at = self.at.wrapping_sub(1);
+        Ok(())
+    }
+
+    /// VEX and EVEX, which take no REX nor any prefix that they hold themselves.
+    fn vector_prefix(&mut self, rex: Option<u8>, first: u8) -> Result<(), DecodeError> {
+        self.no_prefix_before(rex)?;
+        let p0 = self.byte()?;
+        if first == 0xc5 {
+            self.insn.encoding = Encoding::Vex;
+            self.insn.rex = (!p0 >> 5) & 4;
+            return self.opcode_in(OpcodeMap::Map0F);
+        }
+        let p1 = self.byte()?;
+        let select = if first == 0xc4 { p0 & 31 } else { p0 & 7 };
+        let map = match select {
+            1 => OpcodeMap::Map0F,
+            2 => OpcodeMap::Map0F38,
+            3 => OpcodeMap::Map0F3A,
+            4 => OpcodeMap::Map4,
+            5 => OpcodeMap::Map5,
+            6 => OpcodeMap::Map6,
+            7 => OpcodeMap::Map7,
+            _ => return Err(DecodeError::Invalid),
+        };
+        self.insn.rex = ((!p0 >> 5) & 7) | ((p1 >> 4) & 8);
+        if first == 0xc4 {
+            self.insn.encoding = Encoding::Vex;
+        } else {
+            self.insn.encoding = Encoding::Evex;
+            self.byte()?;
+            // Map 4 keeps the operand size of the instructions that it promotes.
+            if select == 4 && p1 & 3 == 1 {
+                self.insn.prefixes = self.insn.prefixes.with(Prefixes::OPERAND_SIZE);
+            }
+        }
+        self.opcode_in(map)
+    }
+
+    fn no_prefix_before(&self, rex: Option<u8>) -> Result<(), DecodeError> {
+        let forbidden = Prefixes::LOCK
+            .with(Prefixes::REP)
+            .with(Prefixes::REPNE)
+            .with(Prefixes::OPERAND_SIZE);
+        if rex.is_some() || self.insn.prefixes.has(forbidden) {
+            return Err(DecodeError::Invalid);
+        }
+        Ok(())
+    }
+
+    /// `8F` is POP if its ModRM has `/0` there, else XOP.
+    fn pop_or_xop(&mut self, rex: Option<u8>) -> Result<(), DecodeError> {
+        let p0 = match self.bytes.get(usize::from(self.at)) {
+            Some(byte) if byte & 0x1f >= 8 => self.byte()?,
+            _ => return self.opcode_is(OpcodeMap::Primary, 0x8f),
+        };
+        self.no_prefix_before(rex)?;
+        let p1 = self.byte()?;
+        self.insn.encoding = Encoding::Xop;
+        self.insn.rex = ((!p0 >> 5) & 7) | ((p1 >> 4) & 8);
+        match p0 & 31 {
+            8 => self.opcode_in(OpcodeMap::Map8),
+            9 => self.opcode_in(OpcodeMap::Map9),
+            10 => self.opcode_in(OpcodeMap::Map10),
+            _ => Err(DecodeError::Invalid),
+        }
+    }
+
+    fn rex2_prefix(&mut self) -> Result<(), DecodeError> {
+        let payload = self.byte()?;
+        self.insn.encoding = Encoding::Rex2;
+        self.insn.rex = payload & 15;
+        if payload & 0x80 == 0 {
+            self.opcode_in(OpcodeMap::Primary)
+        } else {
+            self.opcode_in(OpcodeMap::Map0F)
+        }
+    }
+
+    /// Reads what `follows` the opcode, a character of the tables.
+    fn operands(&mut self, follows: u8) -> Result<(), DecodeError> {
+        match follows {
+            b'm' | b'B' | b'Z' | b'D' | b'g' | b'G' | b'q' | b'3' => self.modrm()?,
+            b'r' => self.insn.modrm = Some(self.byte()?),
+            _ => {}
+        }
+        let wide = self.insn.rex & 8 != 0;
+        let narrow = self.insn.prefixes.has(Prefixes::OPERAND_SIZE) && !wide;
+        let full = if narrow { 2 } else { 4 };
+        let test = self.insn.modrm_reg() < 2;
+        match follows {
+            b'.' | b'm' | b'r' => Ok(()),
+            b'b' | b'B' | b'j' => self.immediate(1),
+            b'w' => self.immediate(2),
+            b'e' => self.immediate(3),
+            b'z' | b'Z' => self.immediate(full),
+            b'J' | b'D' => self.immediate(4),
+            b'v' => self.immediate(if wide { 8 } else { full }),
+            b'a' if self.insn.prefixes.has(Prefixes::ADDRESS_SIZE) => self.immediate(4),
+            b'a' => self.immediate(8),
+            b'g' => self.immediate(if test { 1 } else { 0 }),
+            b'G' => self.immediate(if test { full } else { 0 }),
+            b'q' => self.immediate(if self.is_sse4a() { 2 } else { 0 }),
+            b'3' => {
+                self.immediate(1)?;
+                self.opcode_is(OpcodeMap::Amd3DNow, self.insn.imm_value as u8)
+            }
+            _ => Err(DecodeError::Invalid),
+        }
+    }
+
+    /// `0F 78` is EXTRQ or INSERTQ of SSE4a behind these prefixes, else VMREAD.
+    fn is_sse4a(&self) -> bool {
+        let select = Prefixes::OPERAND_SIZE.with(Prefixes::REPNE);
+        self.insn.prefixes.has(select) && !self.insn.prefixes.has(Prefixes::REP)
+    }
+
+    /// Reads ModRM, SIB and displacement.
+    fn modrm(&mut self) -> Result<(), DecodeError> {
+        let modrm = self.byte()?;
+        self.insn.modrm = Some(modrm);
+        let (mode, rm) = (modrm >> 6, modrm & 7);
+        if mode == 3 {
+            return Ok(());
+        }
+        let mut base = rm;
+        if rm == 4 {
+            let sib = self.byte()?;
+            self.insn.sib = Some(sib);
+            base = sib & 7;
+        }
+        let size = match mode {
+            0 if base == 5 => 4,
+            0 => return Ok(()),
+            1 => 1,
+            _ => 4,
+        };
+        self.insn.disp = Field { at: self.at, size };
+        // At most four bytes, so that the value always fits.
+        self.insn.disp_value = self.signed(size)? as i32;
+        Ok(())
+    }
+
+    fn immediate(&mut self, size: u8) -> Result<(), DecodeError> {
+        if size != 0 {
+            self.insn.imm = Field { at: self.at, size };
+            self.insn.imm_value = self.signed(size)?;
+        }
+        Ok(())
+    }
+
+    /// A little-endian number of `size` bytes, 1 to 8, sign-extended.
+    fn signed(&mut self, size: u8) -> Result<i64, DecodeError> {
+        let mut value: u64 = 0;
+        for _ in 0..size {
+            // Shifts in from the top: the first byte ends lowest.
+            value = (value >> 8) | (u64::from(self.byte()?) << 56);
+        }
+        let unused = 64_u32.saturating_sub(u32::from(size).saturating_mul(8));
+        Ok((value as i64).checked_shr(unused).unwrap_or(0))
+    }
+}

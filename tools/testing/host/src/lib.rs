@@ -14,3 +14,8 @@ pub mod slab;
 
 #[path = "../../../../optimizer.rs"]
 pub mod optimizer;
+
+#[path = "../../../../emulate.rs"]
+pub mod emulate;
+#[path = "../../../../relocate.rs"]
+pub mod relocate;

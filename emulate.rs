@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Instructions that a breakpoint handler carries out itself, on the saved registers.
+//!
+//! Near branches, calls and returns need no copy of the instruction: their whole effect
+//! is on the instruction pointer, the stack and the count register. The four that work on
+//! the flags register are here for the same reason.
+
+use crate::insn_decode::{Cond, Encoding, Flow, Insn, LoopKind, OpcodeMap, Prefixes};
+
+/// The registers and the stack of the context that hit the breakpoint.
+///
+/// General registers are numbered as in the instruction encoding, 0 (RAX) to 15 (R15).
+pub trait Regs {
+    /// The instruction pointer.
+    fn ip(&self) -> u64;
+    /// Sets the instruction pointer.
+    fn set_ip(&mut self, ip: u64);
+    /// The flags register.
+    fn flags(&self) -> u64;
+    /// Sets the flags register.
+    fn set_flags(&mut self, flags: u64);
+    /// General register `number`.
+    fn gpr(&self, number: u8) -> u64;
+    /// Sets general register `number`.
+    fn set_gpr(&mut self, number: u8, value: u64);
+    /// Takes the stack pointer down by eight and stores `value` there.
+    fn push(&mut self, value: u64);
+    /// Loads the word at the stack pointer and takes the stack pointer up by eight.
+    fn pop(&mut self) -> u64;
+}
+
+/// An instruction that can be emulated, with all that its emulation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulation {
+    /// JMP to an absolute address.
+    Jmp {
+        /// Where to.
+        target: u64,
+    },
+    /// Jcc.
+    Jcc {
+        /// When it branches.
+        cond: Cond,
+        /// Where to.
+        target: u64,
+    },
+    /// LOOP, LOOPE, LOOPNE, JRCXZ.
+    Loop {
+        /// Which of them.
+        kind: LoopKind,
+        /// Counts in ECX instead of RCX.
+        ecx: bool,
+        /// Where to.
+        target: u64,
+    },
+    /// CALL of an absolute address.
+    Call {
+        /// What it calls.
+        target: u64,
+    },
+    /// JMP through a register.
+    JmpReg {
+        /// The register.
+        reg: u8,
+    },
+    /// CALL through a register.
+    CallReg {
+        /// The register.
+        reg: u8,
+    },
+    /// RET.
+    Ret {
+        /// Bytes that it takes off the stack besides the return address.
+        pop: u16,
+    },
+    /// CLI.
+    Cli,
+    /// STI.
+    Sti,
+    /// PUSHF of 64 bits.
+    Pushf,
+    /// POPF of 64 bits.
+    Popf,
+}
+
+/// Where an emulated instruction has left the instruction pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Behind the instruction.
+    FellThrough,
+    /// At its target.
+    Branched,
+}
+
+const RCX: u8 = 1;
+const RSP: u8 = 4;
+const ZERO: u64 = 1 << 6;
+const INTERRUPT: u64 = 1 << 9;
+const RESUME: u64 = 1 << 16;
+const VIRTUAL_8086: u64 = 1 << 17;
+/// POPF leaves VM, VIF and VIP alone.
+const POPF_KEEPS: u64 = VIRTUAL_8086 | 1 << 19 | 1 << 20;
+/// The bits of the flags register that POPF can set; the rest are reserved.
+const POPF_SETS: u64 = 0x0024_7fd5;
+/// Bit 1 is always set.
+const FIXED: u64 = 1 << 1;
+
+impl Emulation {
+    /// How to emulate `insn`; nothing if it must run itself.
+    pub fn of(insn: &Insn) -> Option<Emulation> {
+        // Intel ignores the operand size on near branches, AMD cuts the target to 16 bits.
+        if insn
+            .prefixes
+            .has(Prefixes::OPERAND_SIZE.with(Prefixes::LOCK))
+        {
+            return None;
+        }
+        Some(match (insn.flow, insn.target()) {
+            (Flow::Jmp { .. }, Some(target)) => Emulation::Jmp { target },
+            (Flow::Jcc { cond, .. }, Some(target)) => Emulation::Jcc { cond, target },
+            (Flow::Loop { kind, ecx, .. }, Some(target)) => Emulation::Loop { kind, ecx, target },
+            (Flow::Call { .. }, Some(target)) => Emulation::Call { target },
+            (Flow::JmpReg { reg }, _) => Emulation::JmpReg { reg },
+            (Flow::CallReg { reg }, _) => Emulation::CallReg { reg },
+            (Flow::Ret { pop }, _) => Emulation::Ret { pop },
+            (Flow::Next, _) => return Self::of_flags_register(insn),
+            _ => return None,
+        })
+    }
+
+    fn of_flags_register(insn: &Insn) -> Option<Emulation> {
+        if insn.encoding != Encoding::Legacy || insn.map != OpcodeMap::Primary {
+            return None;
+        }
+        match insn.opcode {
+            0x9c => Some(Emulation::Pushf),
+            0x9d => Some(Emulation::Popf),
+            0xfa => Some(Emulation::Cli),
+            0xfb => Some(Emulation::Sti),
+            _ => None,
+        }
+    }
+
+    /// Does what the instruction of `len` bytes at `addr` would do to `regs`.
+    pub fn apply<R: Regs>(self, regs: &mut R, addr: u64, len: u8) -> Outcome {
+        let next = addr.wrapping_add(u64::from(len));
+        let target = match self {
+            Emulation::Jmp { target } => Some(target),
+            Emulation::Jcc { cond, target } => cond.holds(regs.flags()).then_some(target),
+            Emulation::Loop { kind, ecx, target } => count_down(kind, ecx, regs).then_some(target),
+            Emulation::Call { target } => {
+                regs.push(next);
+                Some(target)
+            }
+            Emulation::JmpReg { reg } => Some(regs.gpr(reg)),
+            Emulation::CallReg { reg } => {
+                // Before the push, which may move it: CALL RSP.
+                let target = regs.gpr(reg);
+                regs.push(next);
+                Some(target)
+            }
+            Emulation::Ret { pop } => {
+                let target = regs.pop();
+                regs.set_gpr(RSP, regs.gpr(RSP).wrapping_add(u64::from(pop)));
+                Some(target)
+            }
+            Emulation::Cli | Emulation::Sti | Emulation::Pushf | Emulation::Popf => {
+                self.apply_to_flags(regs);
+                None
+            }
+        };
+        regs.set_ip(target.unwrap_or(next));
+        match target {
+            Some(_) => Outcome::Branched,
+            None => Outcome::FellThrough,
+        }
+    }
+
+    fn apply_to_flags<R: Regs>(self, regs: &mut R) {
+        let flags = regs.flags();
+        match self {
+            Emulation::Cli => regs.set_flags(flags & !INTERRUPT),
+            Emulation::Sti => regs.set_flags(flags | INTERRUPT),
+            Emulation::Pushf => regs.push(flags & !(RESUME | VIRTUAL_8086)),
+            Emulation::Popf => {
+                let popped = regs.pop() & POPF_SETS;
+                regs.set_flags(flags & POPF_KEEPS | popped | FIXED);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Counts down as `kind` does; does it branch?
+fn count_down<R: Regs>(kind: LoopKind, ecx: bool, regs: &mut R) -> bool {
+    let mask = if ecx { u64::from(u32::MAX) } else { u64::MAX };
+    let count = regs.gpr(RCX) & mask;
+    if kind == LoopKind::Jcxz {
+        return count == 0;
+    }
+    // Counts first, tests then. Writing ECX clears the upper half of RCX.
+    let count = count.wrapping_sub(1) & mask;
+    regs.set_gpr(RCX, count);
+    let zero = regs.flags() & ZERO != 0;
+    count != 0
+        && match kind {
+            LoopKind::Loope => zero,
+            LoopKind::Loopne => !zero,
+            _ => true,
+        }
+}

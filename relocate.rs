@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Copies whole instructions to another address so that they still mean the same.
+//!
+//! Relative branches become their long forms, RIP-relative operands are re-based. A call
+//! pushes the return address of the original and jumps, so that stacks and unwinders see
+//! the original place and nothing ever returns into the copy.
+
+use crate::insn_decode::{decode, Cond, Flow, Insn, LoopKind, Prefixes, MAX_INSN_LEN};
+
+/// The length of `jmp rel32`.
+pub const JMP_REL32_LEN: usize = 5;
+
+/// How `N` bytes of instructions may grow: the worst are two-byte conditional branches
+/// (six bytes) and two-byte loops (nine), with a call at the end (eighteen).
+pub const fn worst_copy_len(region: usize) -> usize {
+    region.saturating_mul(5).saturating_add(18)
+}
+
+/// Why instructions cannot be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The bytes are not whole instructions.
+    Undecodable,
+    /// An instruction behind an emulation prefix.
+    ForcedEmulation,
+    /// A far branch, call or return.
+    Far,
+    /// A return from an interrupt or exception.
+    ReturnFromEvent,
+    /// SYSCALL and its kind.
+    System,
+    /// A call of the hypervisor or into a guest.
+    Vm,
+    /// The start of a hardware transaction.
+    Transaction,
+    /// A breakpoint.
+    Breakpoint,
+    /// A software interrupt.
+    SoftwareInterrupt,
+    /// UD0, UD1 or UD2.
+    UndefinedInsn,
+    /// HLT or MWAIT.
+    Halt,
+    /// MOV SS.
+    StackSegment,
+    /// ENDBR.
+    Endbr,
+    /// A branch with an operand-size or LOCK prefix.
+    BranchPrefix,
+    /// An absolute jump, or a branch through a register, of APX.
+    Apx,
+    /// A call before the end of the region.
+    CallNotLast,
+    /// A branch to the inside of the region.
+    JumpIntoRegion,
+    /// An operand relative to EIP.
+    EipRelative,
+    /// A call through the stack pointer.
+    CallThroughStack,
+    /// The copy is more than 2 GiB away from what it refers to.
+    OutOfRange,
+    /// The copy does not fit the buffer.
+    NoSpace,
+}
+
+impl Refusal {
+    /// A short text for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Refusal::Undecodable => "undecodable instruction",
+            Refusal::ForcedEmulation => "instruction with emulation prefix",
+            Refusal::Far => "far branch",
+            Refusal::ReturnFromEvent => "interrupt return",
+            Refusal::System => "system call instruction",
+            Refusal::Vm => "virtualization instruction",
+            Refusal::Transaction => "transaction start",
+            Refusal::Breakpoint => "breakpoint instruction",
+            Refusal::SoftwareInterrupt => "software interrupt",
+            Refusal::UndefinedInsn => "undefined instruction",
+            Refusal::Halt => "instruction that waits for an interrupt",
+            Refusal::StackSegment => "load of the stack segment",
+            Refusal::Endbr => "indirect branch target",
+            Refusal::BranchPrefix => "branch with operand-size prefix",
+            Refusal::Apx => "APX branch",
+            Refusal::CallNotLast => "call before the end of the region",
+            Refusal::JumpIntoRegion => "jump into the region",
+            Refusal::EipRelative => "operand relative to EIP",
+            Refusal::CallThroughStack => "call through the stack pointer",
+            Refusal::OutOfRange => "target out of range",
+            Refusal::NoSpace => "copy too long",
+        }
+    }
+}
+
+/// What [`relocate`] has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes written.
+    pub len: usize,
+    /// Must a jump to the region's end follow the copy?
+    pub falls_through: bool,
+}
+
+/// Copies the instructions that `bytes`, the region at `addr`, consists of into `out`,
+/// for execution at `dst`.
+///
+/// What stands behind an unconditional branch or return is left out: the copy cannot get
+/// there, and who may jump there is for the caller to know.
+pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Copied, Refusal> {
+    let mut copy = Copy {
+        start: addr,
+        end: addr.wrapping_add(bytes.len() as u64),
+        dst,
+        out,
+        len: 0,
+    };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let at = copy.end.wrapping_sub(rest.len() as u64);
+        let insn = decode(rest, at).map_err(|_| Refusal::Undecodable)?;
+        let (raw, behind) = rest
+            .split_at_checked(usize::from(insn.len))
+            .ok_or(Refusal::Undecodable)?;
+        rest = behind;
+        if !copy.insn(&insn, raw)? {
+            return Ok(Copied {
+                len: copy.len,
+                falls_through: false,
+            });
+        }
+    }
+    Ok(Copied {
+        len: copy.len,
+        falls_through: true,
+    })
+}
+
+/// `jmp rel32` at `from` to `to`.
+pub fn jmp_rel32(from: u64, to: u64) -> Result<[u8; JMP_REL32_LEN], Refusal> {
+    let [a, b, c, d] = rel32(from.wrapping_add(JMP_REL32_LEN as u64), to)?;
+    Ok([0xe9, a, b, c, d])
+}
+
+/// The bytes of the displacement from `end` to `to`.
+fn rel32(end: u64, to: u64) -> Result<[u8; 4], Refusal> {
+    let distance = to.wrapping_sub(end) as i64;
+    i32::try_from(distance)
+        .map(i32::to_le_bytes)
+        .map_err(|_| Refusal::OutOfRange)
+}
+
+/// `copy_from_slice` without its panic: the callers' slices are of one length.
+fn store(to: &mut [u8], from: &[u8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+}
+
+/// A copy in the making.
+struct Copy<'a> {
+    /// The region's first address.
+    start: u64,
+    /// The address behind the region.
+    end: u64,
+    /// Where the copy will run.
+    dst: u64,
+    out: &'a mut [u8],
+    /// Bytes written to `out`.
+    len: usize,
+}
+
+impl Copy<'_> {
+    /// Copies one instruction with the bytes `raw`; can the one behind it run next?
+    fn insn(&mut self, insn: &Insn, raw: &[u8]) -> Result<bool, Refusal> {
+        let branch_prefix = insn
+            .prefixes
+            .has(Prefixes::OPERAND_SIZE.with(Prefixes::LOCK));
+        if insn.flow != Flow::Next && branch_prefix {
+            return Err(Refusal::BranchPrefix);
+        }
+        match insn.flow {
+            Flow::Next => self.plain(insn, raw)?,
+            Flow::Jmp { .. } => self.jmp(self.target(insn)?)?,
+            Flow::Jcc { cond, .. } => self.jcc(cond, self.target(insn)?)?,
+            Flow::Loop { kind, ecx, .. } => self.count_down(kind, ecx, self.target(insn)?)?,
+            Flow::Call { .. } => self.call(insn)?,
+            Flow::CallReg { .. } | Flow::CallMem => self.call_indirect(insn, raw)?,
+            Flow::JmpReg { .. } | Flow::JmpMem | Flow::Ret { .. } => self.verbatim(insn, raw)?,
+            _ => return Err(refusal_of(insn)),
+        }
+        Ok(insn.flow.falls_through())
+    }
+
+    /// An instruction that goes on to the next one.
+    fn plain(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), Refusal> {
+        if insn.casts_shadow() {
+            return Err(Refusal::StackSegment);
+        }
+        if insn.is_endbr() {
+            return Err(Refusal::Endbr);
+        }
+        self.verbatim(insn, raw)
+    }
+
+    /// The same bytes, but for a RIP-relative displacement.
+    fn verbatim(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), Refusal> {
+        let Some(target) = insn.rip_target() else {
+            return self.emit(raw);
+        };
+        if insn.prefixes.has(Prefixes::ADDRESS_SIZE) {
+            return Err(Refusal::EipRelative);
+        }
+        let end = self.here().wrapping_add(u64::from(insn.len));
+        let disp = rel32(end, target)?;
+        let (before, after) = raw
+            .split_at_checked(usize::from(insn.disp.at))
+            .ok_or(Refusal::Undecodable)?;
+        self.emit(before)?;
+        self.emit(&disp)?;
+        self.emit(after.get(disp.len()..).ok_or(Refusal::Undecodable)?)
+    }
+
+    /// Where a relative branch goes, which must not be the inside of the region. Its
+    /// first address means the original: what is there by then is hit again.
+    fn target(&self, insn: &Insn) -> Result<u64, Refusal> {
+        let target = insn.target().ok_or(Refusal::Undecodable)?;
+        let offset = target.wrapping_sub(self.start);
+        if offset != 0 && offset < self.end.wrapping_sub(self.start) {
+            return Err(Refusal::JumpIntoRegion);
+        }
+        Ok(target)
+    }
+
+    fn jmp(&mut self, target: u64) -> Result<(), Refusal> {
+        let jmp = jmp_rel32(self.here(), target)?;
+        self.emit(&jmp)
+    }
+
+    fn jcc(&mut self, cond: Cond, target: u64) -> Result<(), Refusal> {
+        self.emit(&[0x0f, 0x80 | cond.bits()])?;
+        let rel = rel32(self.here().wrapping_add(4), target)?;
+        self.emit(&rel)
+    }
+
+    /// LOOP and JRCXZ have only a short form: taken, it jumps over a jump that is not.
+    fn count_down(&mut self, kind: LoopKind, ecx: bool, target: u64) -> Result<(), Refusal> {
+        if ecx {
+            self.emit(&[0x67])?;
+        }
+        let opcode = match kind {
+            LoopKind::Loopne => 0xe0,
+            LoopKind::Loope => 0xe1,
+            LoopKind::Loop => 0xe2,
+            LoopKind::Jcxz => 0xe3,
+        };
+        self.emit(&[opcode, 2, 0xeb, JMP_REL32_LEN as u8])?;
+        self.jmp(target)
+    }
+
+    /// CALL of a relative target.
+    fn call(&mut self, insn: &Insn) -> Result<(), Refusal> {
+        let target = self.target(insn)?;
+        self.push_return_address(insn)?;
+        self.jmp(target)
+    }
+
+    /// CALL through a register or memory: the same with JMP, after the push.
+    fn call_indirect(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), Refusal> {
+        if uses_stack_pointer(insn) {
+            return Err(Refusal::CallThroughStack);
+        }
+        self.push_return_address(insn)?;
+        // CALL is /2, JMP is /4.
+        let mut jmp = [0; MAX_INSN_LEN];
+        let jmp = jmp.get_mut(..raw.len()).ok_or(Refusal::Undecodable)?;
+        store(jmp, raw);
+        let modrm = jmp
+            .get_mut(usize::from(insn.opcode_at).wrapping_add(1))
+            .ok_or(Refusal::Undecodable)?;
+        *modrm ^= (2 ^ 4) << 3;
+        self.verbatim(insn, jmp)
+    }
+
+    /// Pushes what the original call pushes: the address behind it, the region's end.
+    fn push_return_address(&mut self, insn: &Insn) -> Result<(), Refusal> {
+        let address = insn.end();
+        if address != self.end {
+            return Err(Refusal::CallNotLast);
+        }
+        let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
+        self.emit(&[0x68, a, b, c, d])?;
+        // PUSH extends the sign, which makes the right address of all kernel text.
+        if i32::try_from(address as i64).is_err() {
+            // movl $high, 4(%rsp)
+            self.emit(&[0xc7, 0x44, 0x24, 4, e, f, g, h])?;
+        }
+        Ok(())
+    }
+
+    /// The address at which the next byte of the copy will run.
+    fn here(&self) -> u64 {
+        self.dst.wrapping_add(self.len as u64)
+    }
+
+    fn emit(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let end = self.len.checked_add(bytes.len()).ok_or(Refusal::NoSpace)?;
+        let out = self.out.get_mut(self.len..end).ok_or(Refusal::NoSpace)?;
+        store(out, bytes);
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Is RSP the register or the base of the operand? The push before it would shift that.
+fn uses_stack_pointer(insn: &Insn) -> bool {
+    match (insn.flow, insn.sib) {
+        (Flow::CallReg { reg }, _) => reg == 4,
+        (_, Some(sib)) => sib & 7 == 4 && insn.rex & 1 == 0,
+        _ => false,
+    }
+}
+
+/// Why an instruction with this flow is not copied.
+fn refusal_of(insn: &Insn) -> Refusal {
+    match insn.flow {
+        Flow::Apx => Refusal::Apx,
+        Flow::Far => Refusal::Far,
+        Flow::ReturnFromEvent => Refusal::ReturnFromEvent,
+        Flow::System => Refusal::System,
+        Flow::Vm => Refusal::Vm,
+        Flow::Xbegin { .. } => Refusal::Transaction,
+        Flow::Int3 => Refusal::Breakpoint,
+        Flow::Int => Refusal::SoftwareInterrupt,
+        Flow::Halt => Refusal::Halt,
+        Flow::Undefined if insn.forced_emulation => Refusal::ForcedEmulation,
+        _ => Refusal::UndefinedInsn,
+    }
+}
