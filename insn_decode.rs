@@ -263,8 +263,9 @@ impl Insn {
                 _ => false,
             },
             OpcodeMap::Map0F => {
-                matches!(self.encoding, Encoding::Legacy | Encoding::Rex2)
-                    && matches!(self.opcode, 0xa0 | 0xa1 | 0xa8 | 0xa9)
+                let segment = matches!(self.opcode, 0xa0 | 0xa1 | 0xa8 | 0xa9);
+                let event = self.opcode == 0x01 && matches!(self.flow, Flow::ReturnFromEvent);
+                matches!(self.encoding, Encoding::Legacy | Encoding::Rex2) && (segment || event)
             }
             // PUSH2 and POP2.
             OpcodeMap::Map4 => self.opcode == 0x8f || (self.opcode == 0xff && reg == 6),

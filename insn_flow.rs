@@ -117,7 +117,7 @@ pub enum Flow {
     ReturnFromEvent,
     /// SYSCALL, SYSENTER, SYSRET, SYSEXIT and GETSEC.
     System,
-    /// VMCALL, VMLAUNCH, VMRESUME, VMXOFF, VMRUN, VMMCALL.
+    /// VMCALL, VMLAUNCH, VMRESUME, VMXOFF, VMRUN, VMMCALL, SKINIT, and calls to and from SEAM.
     Vm,
     /// XBEGIN, whose operand is where an abort goes.
     Xbegin {
@@ -261,7 +261,8 @@ fn classify_0f(insn: &Insn) -> Flow {
 fn classify_group7(insn: &Insn) -> Flow {
     let repeats = Prefixes::REP.with(Prefixes::REPNE);
     match insn.modrm {
-        Some(0xc0..=0xc7 | 0xd8 | 0xd9) => Flow::Vm,
+        Some(0xc0..=0xc7 | 0xd8 | 0xd9 | 0xde) => Flow::Vm,
+        Some(0xcc | 0xcd | 0xcf) if insn.prefixes.has(Prefixes::OPERAND_SIZE) => Flow::Vm,
         Some(0xc9 | 0xfb) => Flow::Halt,
         Some(0xca) if insn.prefixes.has(repeats) => Flow::ReturnFromEvent,
         Some(0xec) if insn.prefixes.has(Prefixes::REP) => Flow::ReturnFromEvent,
