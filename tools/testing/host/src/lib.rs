@@ -19,3 +19,12 @@ pub mod optimizer;
 pub mod emulate;
 #[path = "../../../../relocate.rs"]
 pub mod relocate;
+
+#[path = "../../../../command.rs"]
+pub mod command;
+#[path = "../../../../eligibility.rs"]
+pub mod eligibility;
+#[path = "../../../../refusal.rs"]
+pub mod refusal;
+#[path = "../../../../reserved.rs"]
+pub mod reserved;

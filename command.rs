@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The text that users write: command lines, targets, switches, and the names made for them.
+
+use crate::refusal::Refusal;
+
+/// The longest probe name, in bytes.
+pub const NAME_MAX: usize = 63;
+/// The longest module name, in bytes.
+pub const MODULE_MAX: usize = 55;
+/// The longest symbol, in bytes.
+pub const SYMBOL_MAX: usize = 511;
+
+/// What a probe does when it is hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Runs its handlers.
+    Probe,
+    /// Only counts.
+    Count,
+}
+
+impl Kind {
+    /// The letter of its command.
+    pub const fn letter(self) -> u8 {
+        match self {
+            Kind::Probe => b'p',
+            Kind::Count => b'c',
+        }
+    }
+}
+
+/// One line of `probes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// `p[:NAME] TARGET`, `c[:NAME] TARGET`
+    Add {
+        /// Its letter.
+        kind: Kind,
+        /// Its name, if one is given.
+        name: Option<&'a str>,
+        /// Where.
+        target: Target<'a>,
+    },
+    /// `-:NAME`
+    Remove {
+        /// Whose.
+        name: &'a str,
+    },
+}
+
+/// Where a probe goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// `[MODULE:]SYMBOL[+OFFSET]`
+    Symbol {
+        /// The module; without one, any text is searched.
+        module: Option<&'a str>,
+        /// The function.
+        symbol: &'a str,
+        /// Bytes behind its start.
+        offset: u64,
+    },
+    /// `0xADDRESS`
+    Address(u64),
+}
+
+/// Reads one line; `None` if it is blank or a `#` comment.
+pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
+    let line = line.trim_ascii();
+    let (&letter, rest) = match line.split_first() {
+        None | Some((b'#', _)) => return Ok(None),
+        Some(split) => split,
+    };
+    let (word, target) = split_word(rest);
+    let name = match word.split_first() {
+        None => None,
+        Some((b':', name)) => Some(parse_name(name)?),
+        Some(_) => return Err(Refusal::UnknownCommand),
+    };
+    let kind = match letter {
+        b'p' => Kind::Probe,
+        b'c' => Kind::Count,
+        b'-' if target.is_empty() => {
+            let name = name.ok_or(Refusal::BadName)?;
+            return Ok(Some(Command::Remove { name }));
+        }
+        b'-' => return Err(Refusal::TrailingText),
+        _ => return Err(Refusal::UnknownCommand),
+    };
+    let target = parse_target(target)?;
+    Ok(Some(Command::Add { kind, name, target }))
+}
+
+/// Reads a target, with white space around it.
+pub fn parse_target(text: &[u8]) -> Result<Target<'_>, Refusal> {
+    let (text, behind) = split_word(text.trim_ascii());
+    if !behind.is_empty() {
+        return Err(Refusal::TrailingText);
+    }
+    if let Some(digits) = text.strip_prefix(b"0x") {
+        return Ok(Target::Address(parse_digits(digits, 16)?));
+    }
+    let (place, offset) = match split_at_byte(text, b'+') {
+        Some((place, offset)) => (place, parse_number(offset)?),
+        None => (text, 0),
+    };
+    let (module, symbol) = match split_at_byte(place, b':') {
+        Some((module, symbol)) => (Some(parse_module(module)?), symbol),
+        None => (None, place),
+    };
+    let symbol = parse_word(symbol, SYMBOL_MAX, is_symbol_byte).ok_or(Refusal::BadTarget)??;
+    Ok(Target::Symbol {
+        module,
+        symbol,
+        offset,
+    })
+}
+
+/// Reads `1` or `0`, or the letters and words that the kernel's switches take for them.
+pub fn parse_switch(text: &[u8]) -> Result<bool, Refusal> {
+    match text.trim_ascii() {
+        b"1" | b"y" | b"Y" | b"on" => Ok(true),
+        b"0" | b"n" | b"N" | b"off" => Ok(false),
+        _ => Err(Refusal::BadSwitch),
+    }
+}
+
+/// The first word, and what is behind the white space that follows it.
+fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
+    let len = text
+        .iter()
+        .position(u8::is_ascii_whitespace)
+        .unwrap_or(text.len());
+    let (word, rest) = text.split_at_checked(len).unwrap_or((text, &[]));
+    (word, rest.trim_ascii())
+}
+
+/// What is before and behind the first `byte`.
+fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|b| *b == byte)?;
+    let (before, rest) = text.split_at_checked(at)?;
+    Some((before, rest.get(1..)?))
+}
+
+/// A word of at most `max` bytes that are all `allowed` and does not begin with a digit.
+fn parse_word(word: &[u8], max: usize, allowed: fn(u8) -> bool) -> Option<Result<&str, Refusal>> {
+    let first = word.first()?;
+    if first.is_ascii_digit() || !word.iter().all(|byte| allowed(*byte)) {
+        return None;
+    }
+    if word.len() > max {
+        return Some(Err(Refusal::NameTooLong));
+    }
+    core::str::from_utf8(word).ok().map(Ok)
+}
+
+/// Reads a probe name.
+pub fn parse_name(name: &[u8]) -> Result<&str, Refusal> {
+    parse_word(name, NAME_MAX, is_name_byte).ok_or(Refusal::BadName)?
+}
+
+fn parse_module(name: &[u8]) -> Result<&str, Refusal> {
+    // Module names may begin with a digit, as the files that they come from.
+    if name.is_empty() || !name.iter().all(|byte| is_name_byte(*byte)) {
+        return Err(Refusal::BadTarget);
+    }
+    if name.len() > MODULE_MAX {
+        return Err(Refusal::NameTooLong);
+    }
+    core::str::from_utf8(name).map_err(|_| Refusal::BadTarget)
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Compilers add suffixes with dots, Rust's symbols may have a dollar sign.
+fn is_symbol_byte(byte: u8) -> bool {
+    is_name_byte(byte) || byte == b'.' || byte == b'$'
+}
+
+/// A decimal number, or a hexadecimal one behind `0x`.
+fn parse_number(text: &[u8]) -> Result<u64, Refusal> {
+    match text.strip_prefix(b"0x") {
+        Some(digits) => parse_digits(digits, 16),
+        None => parse_digits(text, 10),
+    }
+}
+
+fn parse_digits(digits: &[u8], radix: u32) -> Result<u64, Refusal> {
+    if digits.is_empty() {
+        return Err(Refusal::BadNumber);
+    }
+    digits
+        .iter()
+        .try_fold(0_u64, |number, digit| {
+            let value = char::from(*digit).to_digit(radix)?;
+            number
+                .checked_mul(u64::from(radix))?
+                .checked_add(u64::from(value))
+        })
+        .ok_or(Refusal::BadNumber)
+}
+
+/// A probe name that nobody gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoName {
+    bytes: [u8; NAME_MAX],
+    len: usize,
+}
+
+impl AutoName {
+    /// The name for `target`, as kprobes makes it: letter, symbol and decimal offset, or letter and
+    /// address, with `_` where a name cannot have the symbol's character. A symbol that is too
+    /// long loses its end. `nth` tells names of one target apart; 0 is the first.
+    pub fn new(kind: Kind, target: &Target<'_>, nth: u32) -> AutoName {
+        let (stem, mut tail): (&[u8], AutoName) = match target {
+            Target::Symbol { symbol, offset, .. } => {
+                (symbol.as_bytes(), AutoName::EMPTY.with_number(*offset, 10))
+            }
+            Target::Address(address) => (b"", AutoName::EMPTY.with_number(*address, 16)),
+        };
+        if nth != 0 {
+            tail = tail.with_number(u64::from(nth), 10);
+        }
+        let room = NAME_MAX.saturating_sub(tail.len).saturating_sub(2);
+        let mut name = AutoName::EMPTY.with(&[kind.letter()]);
+        if !stem.is_empty() {
+            name = name.with(b"_").with(stem.get(..room).unwrap_or(stem));
+        }
+        name.with(tail.as_bytes())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    const EMPTY: AutoName = AutoName {
+        bytes: [0; NAME_MAX],
+        len: 0,
+    };
+
+    /// Appends `text`, as much as there is room for.
+    fn with(mut self, text: &[u8]) -> AutoName {
+        for byte in text {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = if is_name_byte(*byte) { *byte } else { b'_' };
+                self.len = self.len.saturating_add(1);
+            }
+        }
+        self
+    }
+
+    /// Appends `_` and `number`, behind `0x` if it is hexadecimal.
+    fn with_number(self, number: u64, radix: u32) -> AutoName {
+        let name = self.with(if radix == 16 { b"_0x" } else { b"_" });
+        let mut scale = 1_u64;
+        while number.checked_div(scale).unwrap_or(0) >= u64::from(radix) {
+            scale = scale.saturating_mul(u64::from(radix));
+        }
+        let mut name = name;
+        while scale != 0 {
+            let digit = number.checked_div(scale).unwrap_or(0) % u64::from(radix);
+            let digit = u32::try_from(digit).unwrap_or(0);
+            let letter = char::from_digit(digit, radix).unwrap_or('0');
+            name = name.with(&[u8::try_from(letter).unwrap_or(b'0')]);
+            scale = scale.checked_div(u64::from(radix)).unwrap_or(0);
+        }
+        name
+    }
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a probe may stand, and where its breakpoint may become a jump.
+//!
+//! A function is decoded once, from its live bytes, into two bitmaps: where instructions begin
+//! and where the function's own branches go. All questions about it are answered from these and
+//! from the index of reserved text, which also has the branches that come from elsewhere.
+//!
+//! # What a region must fulfil
+//!
+//! The region is the whole instructions that the five bytes of a jump cover. Nothing may come to
+//! its inside, behind the first byte:
+//!
+//! - by a branch: of the function itself (bitmap), of other functions or pieces, of jump labels
+//!   and by exception fix-ups (index);
+//! - by an indirect jump: the kernel is built without jump tables where it has retpolines or IBT, and
+//!   with IBT all that is jumped to indirectly has an ENDBR, which no region may hold. A function
+//!   in which there is a jump through a table all the same has no region of several instructions,
+//!   and an address of the function's own text that an instruction computes counts as a target;
+//! - by a return: a call may only come last, so that it returns to the region's end;
+//! - by waking up: RCU-tasks waits for tasks that were preempted, not for those that sleep of their own
+//!   accord, so nothing behind the first instruction may fault and sleep;
+//! - in a way that is not known: behind a jump or return of the region only padding may stand.
+
+use crate::emulate::Emulation;
+use crate::insn_decode::{decode, Flow, Insn, OpcodeMap, Prefixes};
+use crate::refusal::{NotOptimizable, Refusal};
+use crate::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
+use crate::reserved::{Index, Kind};
+use crate::slab::{Array, Arrays, NoMemory};
+
+/// The most bytes that a region can have: four, and one instruction.
+pub const REGION_MAX: usize = JMP_REL32_LEN - 1 + crate::insn_decode::MAX_INSN_LEN;
+
+/// The whole instructions that a jump covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its length in bytes, 5 to [`REGION_MAX`].
+    pub len: u8,
+    /// It is one instruction, so that it has no inside where a task could be.
+    pub single: bool,
+}
+
+/// How far a function could be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// To its end.
+    Whole,
+    /// Up to bytes that are no instruction: what is behind may jump anywhere.
+    Cut,
+}
+
+/// A set of byte offsets.
+struct Offsets<A: Arrays>(A::Of<u64>);
+
+impl<A: Arrays> Default for Offsets<A> {
+    fn default() -> Self {
+        Offsets(A::Of::default())
+    }
+}
+
+impl<A: Arrays> Offsets<A> {
+    /// Makes it empty, with room for offsets smaller than `bound`.
+    fn clear(&mut self, bound: usize) -> Result<(), NoMemory> {
+        resize(&mut self.0, bound.div_ceil(64), 0)?;
+        self.0.as_mut_slice().fill(0);
+        Ok(())
+    }
+
+    fn insert(&mut self, offset: usize) {
+        if let Some(word) = self.0.as_mut_slice().get_mut(offset / 64) {
+            *word |= 1 << (offset % 64);
+        }
+    }
+
+    fn has(&self, offset: usize) -> bool {
+        let word = self.0.as_slice().get(offset / 64);
+        word.is_some_and(|word| word >> (offset % 64) & 1 != 0)
+    }
+}
+
+/// Gives `array` the length `len`.
+fn resize<T: Copy, V: Array<T>>(array: &mut V, len: usize, value: T) -> Result<(), NoMemory> {
+    let missing = len.saturating_sub(array.as_slice().len());
+    array.reserve(missing)?;
+    for _ in 0..missing {
+        array.push(value);
+    }
+    while array.as_slice().len() > len {
+        array.pop();
+    }
+    Ok(())
+}
+
+/// A decoded function. It keeps its memory from one function to the next.
+pub struct Function<A: Arrays> {
+    start: u64,
+    bytes: A::Of<u8>,
+    boundaries: Offsets<A>,
+    targets: Offsets<A>,
+    extent: Extent,
+    table: bool,
+}
+
+impl<A: Arrays> Default for Function<A> {
+    fn default() -> Self {
+        Function {
+            start: 0,
+            bytes: A::Of::default(),
+            boundaries: Offsets::default(),
+            targets: Offsets::default(),
+            extent: Extent::Whole,
+            table: false,
+        }
+    }
+}
+
+impl<A: Arrays> Function<A> {
+    /// Decodes the `len` bytes at `start`, which `fill` reads. The bytes are to be those of the
+    /// function's owner: whoever fills them in puts back what probes have replaced.
+    ///
+    /// # Errors
+    ///
+    /// Without memory the function is empty, and has neither boundaries nor regions.
+    pub fn analyse(
+        &mut self,
+        start: u64,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<(), NoMemory> {
+        self.start = start;
+        self.extent = Extent::Whole;
+        self.table = false;
+        if let Err(error) = self.make_room(len) {
+            self.clear();
+            return Err(error);
+        }
+        fill(self.bytes.as_mut_slice());
+        self.decode_all();
+        Ok(())
+    }
+
+    /// Forgets the function.
+    pub fn clear(&mut self) {
+        while self.bytes.pop().is_some() {}
+    }
+
+    fn make_room(&mut self, len: usize) -> Result<(), NoMemory> {
+        self.boundaries.clear(len)?;
+        self.targets.clear(len)?;
+        resize(&mut self.bytes, len, 0)
+    }
+
+    fn decode_all(&mut self) {
+        let bytes = self.bytes.as_slice();
+        let mut at = 0_usize;
+        while at < bytes.len() {
+            let Some(insn) = decode_at(bytes, self.start, at) else {
+                self.extent = Extent::Cut;
+                return;
+            };
+            self.boundaries.insert(at);
+            self.table |= jumps_through_table(&insn);
+            for target in [insn.target(), code_address(&insn)].into_iter().flatten() {
+                if let Ok(offset) = usize::try_from(target.wrapping_sub(self.start)) {
+                    self.targets.insert(offset);
+                }
+            }
+            at = at.saturating_add(usize::from(insn.len));
+        }
+    }
+
+    /// The first address.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The address behind the last byte.
+    pub fn end(&self) -> u64 {
+        self.start.wrapping_add(self.bytes.as_slice().len() as u64)
+    }
+
+    /// Whether `addr` is in the function.
+    pub fn contains(&self, addr: u64) -> bool {
+        self.start <= addr && addr < self.end()
+    }
+
+    /// The function's bytes from `addr` on.
+    pub fn bytes_from(&self, addr: u64) -> &[u8] {
+        let bytes = self.bytes.as_slice();
+        usize::try_from(addr.wrapping_sub(self.start))
+            .ok()
+            .and_then(|offset| bytes.get(offset..))
+            .unwrap_or(&[])
+    }
+
+    /// The instruction that begins at `addr`.
+    pub fn instruction(&self, addr: u64) -> Result<Insn, Refusal> {
+        if !self.contains(addr) {
+            return Err(Refusal::OutsideFunction);
+        }
+        let offset = usize::try_from(addr.wrapping_sub(self.start));
+        let offset = offset.map_err(|_| Refusal::OutsideFunction)?;
+        if self.boundaries.has(offset) {
+            return decode_at(self.bytes.as_slice(), self.start, offset)
+                .ok_or(Refusal::Undecodable);
+        }
+        Err(match self.last_before(offset) {
+            Some(insn) if insn.end() > addr => Refusal::InsideInstruction,
+            _ => Refusal::Undecodable,
+        })
+    }
+
+    /// The instruction that begins last before `offset`.
+    fn last_before(&self, offset: usize) -> Option<Insn> {
+        let first = offset.saturating_sub(crate::insn_decode::MAX_INSN_LEN);
+        let at = (first..offset).rev().find(|at| self.boundaries.has(*at))?;
+        decode_at(self.bytes.as_slice(), self.start, at)
+    }
+
+    /// The instructions, in order.
+    pub fn instructions(&self) -> impl Iterator<Item = Insn> + '_ {
+        let bytes = self.bytes.as_slice();
+        (0..bytes.len())
+            .filter(|offset| self.boundaries.has(*offset))
+            .filter_map(|offset| decode_at(bytes, self.start, offset))
+    }
+
+    /// The instruction at `addr`, if a breakpoint there is all right.
+    pub fn probe(&self, addr: u64, index: &Index<A>) -> Result<Insn, Refusal> {
+        if let Some(kind) = index.reserved(addr, addr.saturating_add(1)) {
+            return Err(Refusal::Reserved(kind));
+        }
+        let insn = self.instruction(addr)?;
+        if let Some(kind) = index.reserved(addr, insn.end()) {
+            return Err(Refusal::Reserved(kind));
+        }
+        if Emulation::of(&insn).is_none() {
+            self.try_copy(addr, usize::from(insn.len))?;
+        }
+        Ok(insn)
+    }
+
+    /// Whether `len` bytes at `addr` can be copied to somewhere near.
+    fn try_copy(&self, addr: u64, len: usize) -> Result<(), crate::relocate::Refusal> {
+        let bytes = self.bytes_from(addr).get(..len).unwrap_or(&[]);
+        let mut copy = [0; worst_copy_len(REGION_MAX)];
+        relocate(bytes, addr, addr, &mut copy).map(|_| ())
+    }
+
+    /// The region at `addr`, an address that [`Function::probe`] allows, if it may be a jump.
+    pub fn region(&self, addr: u64, index: &Index<A>) -> Result<Region, NotOptimizable> {
+        let region = self.measure(addr)?;
+        let end = addr.wrapping_add(u64::from(region.len));
+        self.nothing_lands_inside(addr, end, index)?;
+        if let Some(kind) = index.reserved(addr, end) {
+            return Err(NotOptimizable::Reserved(kind));
+        }
+        self.try_copy(addr, usize::from(region.len))?;
+        if !region.single {
+            self.inside_is_free(addr, end)?;
+        }
+        Ok(region)
+    }
+
+    /// The whole instructions that cover five bytes.
+    fn measure(&self, addr: u64) -> Result<Region, NotOptimizable> {
+        let mut end = addr;
+        let mut count = 0_usize;
+        while end.wrapping_sub(addr) < JMP_REL32_LEN as u64 {
+            let insn = self.instruction(end).map_err(|refusal| match refusal {
+                Refusal::OutsideFunction => NotOptimizable::LeavesFunction,
+                _ => NotOptimizable::Undecodable,
+            })?;
+            end = insn.end();
+            count = count.saturating_add(1);
+        }
+        let len = u8::try_from(end.wrapping_sub(addr)).map_err(|_| NotOptimizable::TooLong)?;
+        Ok(Region {
+            len,
+            single: count == 1,
+        })
+    }
+
+    /// No branch that is known goes to the inside of `addr..end`.
+    fn nothing_lands_inside(
+        &self,
+        addr: u64,
+        end: u64,
+        index: &Index<A>,
+    ) -> Result<(), NotOptimizable> {
+        if self.extent == Extent::Cut {
+            return Err(NotOptimizable::Undecodable);
+        }
+        let (from, to) = (addr.wrapping_sub(self.start), end.wrapping_sub(self.start));
+        let mut inside = (from..to).skip(1).filter_map(|at| usize::try_from(at).ok());
+        if inside.any(|offset| self.targets.has(offset)) {
+            return Err(NotOptimizable::JumpInside);
+        }
+        match index.targets_inside(addr, end).next() {
+            None => Ok(()),
+            Some(entry) => Err(match entry.kind {
+                Kind::JumpTarget => NotOptimizable::JumpLabelTargetInside,
+                Kind::ExtableFixup => NotOptimizable::FixupInside,
+                _ => NotOptimizable::CrossJumpInside,
+            }),
+        }
+    }
+
+    /// Nothing can be at the inside of `addr..end`, or come there, without a branch that is known.
+    fn inside_is_free(&self, addr: u64, end: u64) -> Result<(), NotOptimizable> {
+        if self.table {
+            return Err(NotOptimizable::JumpTable);
+        }
+        let mut at = addr;
+        let mut reached = true;
+        while at < end {
+            let insn = self
+                .instruction(at)
+                .map_err(|_| NotOptimizable::Undecodable)?;
+            if !reached && !is_padding(&insn) {
+                return Err(NotOptimizable::UnknownEntry);
+            }
+            if at != addr && may_sleep(&insn) {
+                return Err(NotOptimizable::MaySleep);
+            }
+            reached &= insn.flow.falls_through();
+            at = insn.end();
+        }
+        Ok(())
+    }
+}
+
+/// The instruction at `offset` of the bytes that are at `start`.
+fn decode_at(bytes: &[u8], start: u64, offset: usize) -> Option<Insn> {
+    let addr = start.wrapping_add(offset as u64);
+    decode(bytes.get(offset..)?, addr).ok()
+}
+
+/// Where a jump table could be at work: a jump through memory with an index, or one that IBT is told
+/// not to track.
+fn jumps_through_table(insn: &Insn) -> bool {
+    let indexed = insn.sib.is_some_and(|sib| {
+        let index = (sib >> 3) & 7 | (insn.rex & 2) << 2;
+        index != 4
+    });
+    match insn.flow {
+        Flow::JmpMem => indexed || insn.prefixes.has(Prefixes::DS),
+        Flow::JmpReg { .. } => insn.prefixes.has(Prefixes::DS),
+        _ => false,
+    }
+}
+
+/// An address that LEA makes from the instruction pointer, or an immediate that would be one.
+fn code_address(insn: &Insn) -> Option<u64> {
+    if insn.flow != Flow::Next || insn.map != OpcodeMap::Primary {
+        return None;
+    }
+    match insn.opcode {
+        0x8d => insn.rip_target(),
+        _ if insn.imm.size >= 4 => Some(insn.imm_value as u64),
+        _ => None,
+    }
+}
+
+/// What compilers and the kernel fill gaps with.
+fn is_padding(insn: &Insn) -> bool {
+    insn.is_int3() || insn.is_nop()
+}
+
+/// May it fault, or trap, into something that sleeps? (Instructions that touch user memory have
+/// exception-table entries, and are reserved text.)
+fn may_sleep(insn: &Insn) -> bool {
+    // INS and OUTS.
+    insn.map == OpcodeMap::Primary && matches!(insn.opcode, 0x6c..=0x6f)
+}
+
+/// A branch that leaves its function or piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrossBranch {
+    /// Where it is.
+    pub from: u64,
+    /// Where it goes.
+    pub to: u64,
+    /// A call, which goes to a function's start unless it is in assembly.
+    pub call: bool,
+}
+
+/// Decodes a function or piece and tells `sink` of the direct branches that leave it. `false` if
+/// its bytes do not decode to the end.
+pub fn collect_cross_branches(start: u64, bytes: &[u8], mut sink: impl FnMut(CrossBranch)) -> bool {
+    let mut at = 0_usize;
+    while at < bytes.len() {
+        let Some(insn) = decode_at(bytes, start, at) else {
+            return false;
+        };
+        if let Some(to) = insn.target() {
+            if to.wrapping_sub(start) >= bytes.len() as u64 {
+                sink(CrossBranch {
+                    from: insn.addr,
+                    to,
+                    call: matches!(insn.flow, Flow::Call { .. }),
+                });
+            }
+        }
+        at = at.saturating_add(usize::from(insn.len));
+    }
+    true
+}
