@@ -3,10 +3,50 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 TEST_MODULES := tools/testing/selftests/rkprobes/test_modules
+release = $(shell cat $(KDIR)/include/config/kernel.release)
 
-modules:
+modules: ## the module and its samples, for the kernel whose build tree is KDIR (default: the running one)
+	@tools/lab/doctor --build $(KDIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 	$(if $(wildcard $(TEST_MODULES)/Kbuild),$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules)
 
-.PHONY: modules
+run: lab ## see it work: an unmodified Debian kernel in a VM, a probe from breakpoint to jump and back
+	@tools/lab/vm demo
+
+test: ## all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these, in the VM
+	@tools/lab/test $(T)
+
+check: ## formatting, lints and the tests that need no kernel: seconds
+	@tools/lab/check
+
+check-full: check ## check, and the kernel's lints over the module: warnings are errors
+	@tools/lab/setup
+	@tools/lab/kmake CLIPPY=1 W=e
+
+shell: lab ## a shell in the VM with the module loaded
+	@tools/lab/vm shell
+
+doctor: ## what is wrong on this machine, and what to do about it
+	@tools/lab/doctor $(KDIR)
+
+install: modules ## the module into the modules of the kernel that KDIR is of
+	install -D -m 644 rkprobes.ko $(INSTALL_MOD_PATH)/lib/modules/$(release)/updates/rkprobes.ko
+	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release)
+
+clean: ## remove what was built here
+	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.o.d' \) -delete
+	rm -rf tools/testing/host/target
+
+distclean: clean ## clean, and remove the lab with all that was downloaded
+	@tools/lab/setup --remove
+
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+lab:
+	@tools/lab/setup
+	@tools/lab/kmake
+
+.PHONY: modules run test check check-full shell doctor install clean distclean help lab
