@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the C API. Each is a command by its name; it prints a line for each
+ * assertion, "ok WHAT" or "not ok WHAT: got VALUE instead of VALUE", and fails
+ * if one of them did.
+ */
+#include <linux/ptrace.h>
+#include <rkprobes.h>
+#include "rktest.h"
+
+long rktest_api_target(long x);
+long rktest_api_inner(long x);
+
+/* Offsets in both: MOV, ADD, NOP, NOP, behind an ENDBR if the kernel has them. */
+#define FIRST	(IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? 4 : 0)
+#define SECOND	(FIRST + 3)
+#define THIRD	(FIRST + 7)
+#define FOURTH	(FIRST + 8)
+#define INSIDE	(FIRST + 1)
+
+static int failures;
+
+static void same(const char *what, long got, long expected)
+{
+	if (got == expected) {
+		rktest_print("ok %s\n", what);
+		return;
+	}
+	rktest_print("not ok %s: got %ld instead of %ld\n", what, got, expected);
+	failures++;
+}
+
+struct seen {
+	struct rkprobe p;
+	unsigned long pre;
+	unsigned long post;
+	unsigned long wrong_ip;
+	/* When it was called, counted over all. */
+	unsigned long at;
+};
+
+static unsigned long calls_of_handlers;
+
+static int pre_handler(struct rkprobe *p, struct pt_regs *regs)
+{
+	struct seen *s = container_of(p, struct seen, p);
+
+	s->pre++;
+	s->at = ++calls_of_handlers;
+	if (regs->ip != (unsigned long)p->addr + 1)
+		s->wrong_ip++;
+	return 0;
+}
+
+static void post_handler(struct rkprobe *p, struct pt_regs *regs, unsigned long flags)
+{
+	container_of(p, struct seen, p)->post++;
+}
+
+static int change_argument(struct rkprobe *p, struct pt_regs *regs)
+{
+	regs->di += 100;
+	return pre_handler(p, regs);
+}
+
+/* Returns to the target's caller without running the target. */
+static int return_at_once(struct rkprobe *p, struct pt_regs *regs)
+{
+	pre_handler(p, regs);
+	regs->ax = 4711;
+	regs->ip = *(unsigned long *)regs->sp;
+	regs->sp += sizeof(long);
+	return 1;
+}
+
+static int call_inner(struct rkprobe *p, struct pt_regs *regs)
+{
+	pre_handler(p, regs);
+	rktest_api_inner(1);
+	return 0;
+}
+
+static void set(struct seen *s, const char *symbol, unsigned int offset)
+{
+	memset(s, 0, sizeof(*s));
+	s->p.symbol_name = symbol;
+	s->p.offset = offset;
+	s->p.pre_handler = pre_handler;
+}
+
+static struct seen a, b, c;
+
+static int try(const char *symbol, void *addr, unsigned int offset)
+{
+	int ret;
+
+	set(&a, symbol, offset);
+	a.p.addr = addr;
+	ret = register_rkprobe(&a.p);
+	if (!ret)
+		unregister_rkprobe(&a.p);
+	return ret;
+}
+
+static void test_errors(void)
+{
+	same("neither symbol nor address", try(NULL, NULL, 0), -EINVAL);
+	same("symbol and address", try("rktest_api_target", rktest_api_target, 0), -EINVAL);
+	same("unknown symbol", try("no_such_function_here", NULL, 0), -ENOENT);
+	same("unknown module", try("no_such_module:rktest_api_target", NULL, 0), -ENOENT);
+	same("inside an instruction", try("rktest_api_target", NULL, INSIDE), -EILSEQ);
+	same("an instruction", try("rktest_api_target", NULL, SECOND), 0);
+	same("with the module's name", try("rktest_api:rktest_api_target", NULL, SECOND), 0);
+	same("by address", try(NULL, rktest_api_target, SECOND), 0);
+	same("data", try(NULL, &failures, 0), -EINVAL);
+	same("blacklisted", try("do_int3", NULL, 0), -EINVAL);
+	same("our own text", try("register_rkprobe", NULL, 0), -EINVAL);
+
+	set(&a, "rktest_api_target", FIRST);
+	same("enable before it is registered", enable_rkprobe(&a.p), -EINVAL);
+	same("disable before it is registered", disable_rkprobe(&a.p), -EINVAL);
+	unregister_rkprobe(&a.p);
+	same("register", register_rkprobe(&a.p), 0);
+	same("register again", register_rkprobe(&a.p), -EINVAL);
+	same("works after that", rktest_api_target(1), 2);
+	same("one hit", a.pre, 1);
+	unregister_rkprobe(&a.p);
+	unregister_rkprobe(&a.p);
+	same("enable after it is unregistered", enable_rkprobe(&a.p), -EINVAL);
+	same("no hit after that", (rktest_api_target(1), a.pre), 1);
+}
+
+static void test_batch(void)
+{
+	struct rkprobe *all[] = { &a.p, &b.p, &c.p };
+
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "rktest_api_target", SECOND);
+	set(&c, "rktest_api_target", INSIDE);
+	same("no probes", register_rkprobes(all, 0), -EINVAL);
+	same("less than no probes", register_rkprobes(all, -1), -EINVAL);
+	same("the third is bad", register_rkprobes(all, 3), -EILSEQ);
+	rktest_api_target(1);
+	same("the first is not registered", a.pre, 0);
+	same("and cannot be enabled", enable_rkprobe(&a.p), -EINVAL);
+
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "rktest_api_target", SECOND);
+	set(&c, "rktest_api_target", FOURTH);
+	same("three good ones", register_rkprobes(all, 3), 0);
+	rktest_api_target(1);
+	same("first is hit", a.pre, 1);
+	same("second is hit", b.pre, 1);
+	same("third is hit", c.pre, 1);
+	unregister_rkprobes(all, 3);
+	rktest_api_target(1);
+	same("no hits afterwards", a.pre + b.pre + c.pre, 3);
+}
+
+static void test_handlers(void)
+{
+	set(&a, "rktest_api_target", SECOND);
+	a.p.post_handler = post_handler;
+	same("register with a post_handler", register_rkprobe(&a.p), 0);
+	same("flush", flush_rkprobes(), 0);
+	same("result", rktest_api_target(41), 42);
+	same("pre_handler", a.pre, 1);
+	same("post_handler", a.post, 1);
+	same("ip on an int3", a.wrong_ip, 0);
+	same("hits", rkprobe_hits(&a.p), 1);
+	unregister_rkprobe(&a.p);
+
+	set(&a, "rktest_api_target", FIRST);
+	same("register without", register_rkprobe(&a.p), 0);
+	same("flush again", flush_rkprobes(), 0);
+	same("result of a jump", rktest_api_target(41), 42);
+	same("pre_handler of a jump", a.pre, 1);
+	same("ip on a jump", a.wrong_ip, 0);
+	unregister_rkprobe(&a.p);
+}
+
+static void test_changes(void)
+{
+	set(&a, "rktest_api_target", FIRST);
+	a.p.pre_handler = change_argument;
+	same("register", register_rkprobe(&a.p), 0);
+	same("a register changed on an int3", rktest_api_target(1), 102);
+	same("flush", flush_rkprobes(), 0);
+	same("a register changed on a jump", rktest_api_target(1), 102);
+	unregister_rkprobe(&a.p);
+
+	set(&a, "rktest_api_target", FIRST);
+	a.p.pre_handler = return_at_once;
+	a.p.post_handler = post_handler;
+	same("register one that skips", register_rkprobe(&a.p), 0);
+	same("flush again", flush_rkprobes(), 0);
+	same("the function was skipped", rktest_api_target(1), 4711);
+	same("its pre_handler ran", a.pre, 1);
+	same("its post_handler did not", a.post, 0);
+	unregister_rkprobe(&a.p);
+	same("nothing is skipped afterwards", rktest_api_target(1), 2);
+}
+
+static void test_aggregate(void)
+{
+	unsigned int lane;
+
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "rktest_api_target", FIRST);
+	set(&c, "rktest_api_target", FIRST);
+	same("first", register_rkprobe(&a.p), 0);
+	same("second", register_rkprobe(&b.p), 0);
+	same("third", register_rkprobe(&c.p), 0);
+	for (lane = 0; lane < 2; lane++) {
+		a.pre = b.pre = c.pre = 0;
+		same("result", rktest_api_target(1), 2);
+		same("each is called once", a.pre * 100 + b.pre * 10 + c.pre, 111);
+		same("first before second", a.at < b.at, 1);
+		same("second before third", b.at < c.at, 1);
+		same("flush", flush_rkprobes(), 0);
+	}
+	same("disable the second", disable_rkprobe(&b.p), 0);
+	rktest_api_target(1);
+	same("the others are called", a.pre * 100 + b.pre * 10 + c.pre, 212);
+	unregister_rkprobe(&a.p);
+	rktest_api_target(1);
+	same("the third alone is called", a.pre * 100 + b.pre * 10 + c.pre, 213);
+	same("enable the second", enable_rkprobe(&b.p), 0);
+	rktest_api_target(1);
+	same("both are called", b.pre * 10 + c.pre, 24);
+	unregister_rkprobe(&b.p);
+	unregister_rkprobe(&c.p);
+	rktest_api_target(1);
+	same("none is called", b.pre * 10 + c.pre, 24);
+}
+
+static void test_disabled(void)
+{
+	set(&a, "rktest_api_target", FIRST);
+	a.p.flags = RKPROBE_FLAG_DISABLED;
+	same("register disabled", register_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("no hit", a.pre, 0);
+	same("enable", enable_rkprobe(&a.p), 0);
+	same("enable again", enable_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("a hit", a.pre, 1);
+	same("flush", flush_rkprobes(), 0);
+	same("disable what is a jump", disable_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("no hit at once", a.pre, 1);
+	same("disable again", disable_rkprobe(&a.p), 0);
+	same("enable before the jump is gone", enable_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("a hit again", a.pre, 2);
+	unregister_rkprobe(&a.p);
+}
+
+/* A probe that is hit inside a handler is not run, but counted. */
+static void test_missed(void)
+{
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "rktest_api_inner", FIRST);
+	a.p.pre_handler = call_inner;
+	same("outer", register_rkprobe(&a.p), 0);
+	same("inner", register_rkprobe(&b.p), 0);
+	same("result", rktest_api_target(1), 2);
+	same("outer is called", a.pre, 1);
+	same("inner is not", b.pre, 0);
+	same("inner counts a miss", b.p.nmissed, 1);
+	same("flush", flush_rkprobes(), 0);
+	same("result with jumps", rktest_api_target(1), 2);
+	same("outer is called by a jump", a.pre, 2);
+	same("inner is not by a jump", b.pre, 0);
+	same("inner counts another miss", b.p.nmissed, 2);
+	rktest_api_inner(1);
+	same("inner alone is called", b.pre, 1);
+	unregister_rkprobe(&a.p);
+	unregister_rkprobe(&b.p);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "errors", test_errors },
+	{ "batch", test_batch },
+	{ "handlers", test_handlers },
+	{ "changes", test_changes },
+	{ "aggregate", test_aggregate },
+	{ "disabled", test_disabled },
+	{ "missed", test_missed },
+};
+
+static int rktest_run(int argc, char **argv)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		if (!rktest_is(argc, argv, tests[i].name, 0))
+			continue;
+		failures = 0;
+		tests[i].run();
+		return failures ? -EIO : 0;
+	}
+	return -EINVAL;
+}
+
+static int __init api_init(void)
+{
+	return 0;
+}
+
+static void __exit api_exit(void)
+{
+}
+
+module_init(api_init);
+module_exit(api_exit);
+MODULE_DESCRIPTION("Tests of the C API of rkprobes");
+MODULE_LICENSE("GPL");

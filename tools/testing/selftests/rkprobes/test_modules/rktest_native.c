@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Native kprobes on command, to see how rkprobes lives with them. Commands:
+ *
+ *   add SYMBOL OFFSET       registers one in the lowest free place, prints which
+ *   add_post SYMBOL OFFSET  one with a post_handler, which never becomes a jump
+ *   del PLACE, enable PLACE, disable PLACE
+ *   hits PLACE
+ */
+#include <linux/kprobes.h>
+#include "rktest.h"
+
+#define PLACES	8
+
+struct native {
+	struct kprobe kp;
+	char symbol[64];
+	bool used;
+	atomic_long_t hits;
+};
+
+static struct native natives[PLACES];
+
+static int pre_handler(struct kprobe *kp, struct pt_regs *regs)
+{
+	atomic_long_inc(&container_of(kp, struct native, kp)->hits);
+	return 0;
+}
+
+static void post_handler(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+static int add(const char *symbol, const char *offset, bool post)
+{
+	struct native *n;
+	int ret;
+
+	for (n = natives; n->used; n++)
+		if (n == &natives[PLACES - 1])
+			return -ENOSPC;
+	memset(n, 0, sizeof(*n));
+	strscpy(n->symbol, symbol);
+	n->kp.symbol_name = n->symbol;
+	n->kp.pre_handler = pre_handler;
+	if (post)
+		n->kp.post_handler = post_handler;
+	ret = kstrtouint(offset, 0, &n->kp.offset);
+	if (!ret)
+		ret = register_kprobe(&n->kp);
+	if (ret)
+		return ret;
+	n->used = true;
+	rktest_print("%td\n", n - natives);
+	return 0;
+}
+
+static void del(struct native *n)
+{
+	unregister_kprobe(&n->kp);
+	n->used = false;
+}
+
+static int rktest_run(int argc, char **argv)
+{
+	unsigned int place;
+	struct native *n;
+
+	if (rktest_is(argc, argv, "add", 2))
+		return add(argv[1], argv[2], false);
+	if (rktest_is(argc, argv, "add_post", 2))
+		return add(argv[1], argv[2], true);
+	if (argc != 2 || kstrtouint(argv[1], 0, &place) || place >= PLACES)
+		return -EINVAL;
+	n = &natives[place];
+	if (!n->used)
+		return -ENOENT;
+	if (!strcmp(argv[0], "enable"))
+		return enable_kprobe(&n->kp);
+	if (!strcmp(argv[0], "disable"))
+		return disable_kprobe(&n->kp);
+	if (!strcmp(argv[0], "hits")) {
+		rktest_print("%ld\n", atomic_long_read(&n->hits));
+		return 0;
+	}
+	if (strcmp(argv[0], "del"))
+		return -EINVAL;
+	del(n);
+	return 0;
+}
+
+static int __init native_init(void)
+{
+	return 0;
+}
+
+static void __exit native_exit(void)
+{
+	struct native *n;
+
+	for (n = natives; n < natives + PLACES; n++)
+		if (n->used)
+			del(n);
+}
+
+module_init(native_init);
+module_exit(native_exit);
+MODULE_DESCRIPTION("Native kprobes on command, for the rkprobes tests");
+MODULE_LICENSE("GPL");
