@@ -6,6 +6,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "slow")]
+extern crate std;
+
+#[cfg(feature = "slow")]
+pub mod stock;
+
 #[path = "../../../../insn_decode.rs"]
 pub mod insn_decode;
 
