@@ -114,3 +114,62 @@ trap 'exit 1' INT TERM
 stat_of() {
 	sed -n "s/^$1 //p" "$debugfs/stats"
 }
+
+# ask MODULE COMMAND...: runs a command of a test module and prints its answer; fails as the command does.
+ask() {
+	ask_file=/sys/module/$1/parameters/command
+	shift
+	echo "$*" >"$ask_file" || return 1
+	cat "$ask_file"
+}
+
+# Lines on stdin, as one write to the file "probes"; prints what went wrong, by dd, for all shells' echo do not tell the errno.
+write_probes() {
+	cat >"/tmp/rkprobes.$$"
+	LC_ALL=C dd if="/tmp/rkprobes.$$" of="$debugfs/probes" bs=4M conv=notrunc 2>"/tmp/rkprobes.$$.said"
+	write_status=$?
+	[ "$write_status" = 0 ] || sed -n 's/^dd: .*: //p' "/tmp/rkprobes.$$.said"
+	rm "/tmp/rkprobes.$$" "/tmp/rkprobes.$$.said"
+	return "$write_status"
+}
+
+# add NAME TARGET, remove NAME: one probe; the kernel's refusal is the status.
+add() {
+	echo "p:$1 $2" >"$debugfs/probes"
+}
+
+remove() {
+	echo "-:$1" >"$debugfs/probes"
+}
+
+flush() {
+	echo 1 >"$debugfs/flush"
+}
+
+# of NAME FILE: a file of a probe.
+of() {
+	cat "$debugfs/probe/$1/$2"
+}
+
+# bytes NAME original|current: from its text.
+bytes() {
+	sed -n "s/^$2 //p" "$debugfs/probe/$1/text"
+}
+
+state_is() {
+	[ "$(of "$1" state)" = "$2" ]
+}
+
+# original NAME: are its bytes in the text the original ones?
+original() {
+	[ "$(bytes "$1" current)" = "$(bytes "$1" original)" ]
+}
+
+# int3 NAME, jump NAME: are they that, and is the rest as it must be?
+int3() {
+	[ "$(bytes "$1" current)" = "cc$(bytes "$1" original | cut -c3-)" ]
+}
+
+jump() {
+	[ "$(bytes "$1" current | cut -c1-2)" = e9 ]
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counts the calls of many functions, which are probed with one batch, and
+ * prints the busiest ones when the module is unloaded.
+ *
+ *   insmod rkprobe_count.ko functions=vfs_read,vfs_write,do_sys_openat2
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+#include <rkprobes.h>
+
+#define MOST		128
+#define PRINTED		10
+
+static char *functions[MOST] = {
+	"do_sys_openat2", "filp_close", "vfs_read", "vfs_write", "vfs_statx", "path_openat",
+	"lookup_fast", "dput", "kernel_clone", "do_exit", "schedule", "wake_up_process",
+	"try_to_wake_up", "handle_mm_fault", "do_mmap", "kfree", "__kmalloc_noprof",
+	"ksys_read", "ksys_write", "tty_write",
+};
+static int count;
+module_param_array(functions, charp, &count, 0400);
+MODULE_PARM_DESC(functions, "names of the functions, with commas between them");
+
+struct counted {
+	struct rkprobe probe;
+	unsigned long hits;
+};
+
+static struct counted *counted;
+static struct rkprobe *probes[MOST];
+
+/* Without a handler a probe only counts. */
+static int __init make_probes(void)
+{
+	int i;
+
+	counted = kcalloc(count, sizeof(*counted), GFP_KERNEL);
+	if (!counted)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		counted[i].probe.symbol_name = functions[i];
+		probes[i] = &counted[i].probe;
+	}
+	return 0;
+}
+
+static int busier(const void *left, const void *right)
+{
+	const struct counted *l = left, *r = right;
+
+	return (l->hits < r->hits) - (l->hits > r->hits);
+}
+
+static int __init count_init(void)
+{
+	int ret;
+
+	/* No parameter: the list above. */
+	if (!count)
+		while (count < MOST && functions[count])
+			count++;
+	ret = make_probes();
+	if (!ret)
+		ret = register_rkprobes(probes, count);
+	if (ret) {
+		pr_err("rkprobe_count: error %d\n", ret);
+		kfree(counted);
+		return ret;
+	}
+	pr_info("rkprobe_count: counting the calls of %d functions\n", count);
+	return 0;
+}
+
+static void __exit count_exit(void)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		counted[i].hits = rkprobe_hits(&counted[i].probe);
+	unregister_rkprobes(probes, count);
+	sort(counted, count, sizeof(counted[0]), busier, NULL);
+	for (i = 0; i < min(count, PRINTED); i++)
+		pr_info("rkprobe_count: %lu %s\n", counted[i].hits, counted[i].probe.symbol_name);
+	kfree(counted);
+}
+
+module_init(count_init);
+module_exit(count_exit);
+MODULE_DESCRIPTION("Sample of the C API of rkprobes: counts the calls of many functions");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# A probe at each instruction of each test function: the same results as without, as int3 and as jump. All other offsets are refused. The
+# true offsets are those that the assembler recorded.
+. ./functions.sh
+
+load_mod rktest_functions
+load_mod rkprobes
+calls=64
+work=/tmp/rkprobes-boundaries.$$
+mkdir "$work"
+
+ask rktest_functions list >"$work/list"
+ask rktest_functions call all "$calls" >"$work/plain"
+same "a checksum for each function" "$(wc -l <"$work/plain")" "$(wc -l <"$work/list")"
+
+# same_results WHAT: the checksums are those without probes.
+same_results() {
+	ask rktest_functions call all "$calls" >"$work/now" || fail "calls $1"
+	if ! cmp -s "$work/plain" "$work/now"; then
+		diff "$work/plain" "$work/now"
+		fail "results $1"
+	fi
+	pass "results $1"
+}
+
+# All offsets at once: the probes are neighbours, so they stay int3.
+echo 0 >"$debugfs/optimization"
+awk '{ for (offset = 0; offset < $2; offset++) print "p:" $1 "_" offset " rktest_functions:rktest_" $1 "+" offset }' "$work/list" \
+	>"$work/lines"
+said=$(write_probes <"$work/lines")
+same "errno of the offsets inside instructions" "$said" "Invalid or incomplete multibyte or wide character"
+grep -v 'inside an instruction' "$debugfs/errors" >"$work/others" && fail "other errors: $(head -n 3 "$work/others")"
+ls "$debugfs/probe" | sort >"$work/accepted"
+awk '{ for (i = 3; i <= NF; i++) print $1 "_" $i } $1 == "endbr" { print "endbr_0" }' "$work/list" | sort >"$work/expected"
+if ! cmp -s "$work/expected" "$work/accepted"; then
+	diff "$work/expected" "$work/accepted"
+	fail "accepted offsets"
+fi
+pass "accepted offsets: $(wc -l <"$work/accepted")"
+same_results "with an int3 at each instruction"
+same "hits at each first instruction" "$(of alu_0 hits)" "$calls"
+for name in $(cat "$work/accepted"); do
+	echo "$name $(of "$name" hits)"
+done >"$work/int3_hits"
+sed 's/^/-:/' "$work/accepted" | write_probes || fail "removal"
+flush
+
+# Every fifth instruction at a time: a jump covers at most five, so none is in another's reach.
+echo 1 >"$debugfs/optimization"
+: >"$work/jump_hits"
+jumps=0
+for turn in 0 1 2 3 4; do
+	awk -v turn="$turn" '{ for (i = 3 + turn; i <= NF; i += 5) print "p:" $1 "_" $i " rktest_functions:rktest_" $1 "+" $i }' \
+		"$work/list" >"$work/lines"
+	write_probes <"$work/lines" || fail "adding in turn $turn"
+	flush
+	optimized=$(stat_of optimized)
+	jumps=$((jumps + optimized))
+	same_results "in turn $turn: $optimized jumps of $(wc -l <"$work/lines") probes"
+	for name in $(sed 's/^p:\([^ ]*\).*/\1/' "$work/lines"); do
+		state=$(of "$name" state)
+		[ "$state" = optimized ] || echo "$name: $(of "$name" reason)"
+		echo "$name $(of "$name" hits)" >>"$work/jump_hits"
+	done
+	sed 's/^p:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes || fail "removing in turn $turn"
+done
+pass "$jumps jumps"
+grep -v '^endbr_0 ' "$work/int3_hits" | sort >"$work/expected"
+sort "$work/jump_hits" >"$work/now"
+if ! cmp -s "$work/expected" "$work/now"; then
+	diff "$work/expected" "$work/now"
+	fail "hits of the jumps are those of the int3s"
+fi
+pass "hits of the jumps are those of the int3s"
+flush
+same_results "without probes again"
+rm -r "$work"

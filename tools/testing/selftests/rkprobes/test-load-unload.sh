@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Loads and unloads the module many times while probes in all states are hit on all CPUs. The text is as before.
+. ./functions.sh
+
+cycles=200
+load_mod rktest_functions
+plain=$(ask rktest_functions call all 64)
+module=$(module_file rkprobes) || fail "rkprobes.ko is not built"
+
+# A cycle without hits shows the bytes that must be there at the end.
+load_mod rkprobes
+printf '%s\n' 'p:a rktest_functions:rktest_alu' 'p:b rktest_functions:rktest_alu+29' >"$debugfs/probes"
+a=$(bytes a original) b=$(bytes b original)
+unload_mod rkprobes
+
+check "calls in the background" ask rktest_functions start alu
+cycle=0
+while [ "$cycle" -lt "$cycles" ]; do
+	insmod "$module" || fail "load in cycle $cycle"
+	printf '%s\n' 'p:a rktest_functions:rktest_alu' 'p:b rktest_functions:rktest_alu+29' >"$debugfs/probes" || fail "add in cycle $cycle"
+	# Unload in each state: queued, jumps, jumps that are to go, a removed one.
+	case $((cycle % 4)) in
+	0) ;;
+	1) flush ;;
+	2)
+		flush
+		echo 0 >"$debugfs/probe/a/enable"
+		;;
+	3)
+		flush
+		remove b
+		;;
+	esac
+	rmmod rkprobes || fail "unload in cycle $cycle"
+	cycle=$((cycle + 1))
+done
+pass "$cycles cycles"
+check "calls went on" [ "$(ask rktest_functions stop)" -gt "$cycles" ]
+same "results afterwards" "$(ask rktest_functions call all 64)" "$plain"
+
+load_mod rkprobes
+printf '%s\n' 'p:a rktest_functions:rktest_alu' 'p:b rktest_functions:rktest_alu+29' >"$debugfs/probes"
+same "bytes afterwards" "$(bytes a original) $(bytes b original)" "$a $b"

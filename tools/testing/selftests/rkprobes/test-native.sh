@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Native kprobes and ours on the same text, in both orders of arrival: refused with a reason, or both work.
+. ./functions.sh
+
+load_mod rktest_functions
+load_mod rktest_native
+load_mod rkprobes
+plain=$(ask rktest_functions call alu 10)
+exists='File exists'
+busy='Device or resource busy'
+
+# works WHAT: results are as without probes.
+works() {
+	same "results $1" "$(ask rktest_functions call alu 10)" "$plain"
+}
+
+# refused OFFSET ERRNO WHAT
+refused() {
+	same "$3" "$(echo "p:ours rktest_functions:rktest_alu+$1" | write_probes)" "$2"
+}
+
+# Theirs first. The region at +0 is 0 to 7.
+place=$(ask rktest_native add rktest_alu 0) || fail "add a native kprobe"
+refused 0 "$exists" "the address of a native kprobe"
+check "beside it" add ours rktest_functions:rktest_alu+7
+flush
+works "with a native kprobe before ours"
+same "their hits" "$(ask rktest_native hits "$place")" 10
+same "our hits" "$(of ours hits)" 10
+check "disable theirs" ask rktest_native disable "$place"
+works "with theirs disabled"
+check "enable theirs" ask rktest_native enable "$place"
+works "with theirs enabled"
+same "their hits go on" "$(ask rktest_native hits "$place")" 20
+check "remove theirs" ask rktest_native del "$place"
+check "their place is free for us" add theirs rktest_functions:rktest_alu
+check "remove it" remove theirs
+check "remove ours" remove ours
+flush
+
+# Theirs first, inside of what our jump would cover: we stay an int3.
+place=$(ask rktest_native add rktest_alu 2) || fail "add a native kprobe at +2"
+check "ours before it" add ours rktest_functions:rktest_alu
+flush
+works "with a native kprobe in our region"
+same "no jump over a native kprobe" "$(of ours state)" armed
+refuse "and a reason" [ "$(of ours reason)" = - ]
+same "both are hit" "$(ask rktest_native hits "$place") $(of ours hits)" "10 10"
+check "remove theirs from our region" ask rktest_native del "$place"
+check "remove ours there" remove ours
+flush
+
+# Ours first, as int3: theirs cannot be put there.
+echo 0 >"$debugfs/optimization"
+check "ours first" add ours rktest_functions:rktest_alu+7
+refuse "a native kprobe on our int3" ask rktest_native add rktest_alu 7
+works "with our int3"
+echo 1 >"$debugfs/optimization"
+flush
+
+# Ours first, as jump: whatever they are allowed, both must work, and ours must go away in the end.
+same "our jump" "$(of ours state)" optimized
+place=$(ask rktest_native add rktest_alu 7 2>/dev/null) || place=
+works "with a native kprobe tried on our jump"
+if [ -n "$place" ]; then
+	same "a native kprobe on our jump is hit" "$(ask rktest_native hits "$place")" 10
+	check "remove ours under theirs" remove ours
+	flush
+	works "with ours removed under theirs"
+	check "remove theirs on our jump" ask rktest_native del "$place"
+else
+	check "remove our jump" remove ours
+fi
+works "with all removed"
+flush
+works "after a pass"
+same "foreign text" "$(stat_of foreign_text)" 0

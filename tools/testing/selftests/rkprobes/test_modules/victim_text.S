@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Text of the victim whose instructions are at known offsets. */
+#include <linux/init.h>
+#include <linux/linkage.h>
+
+	.text
+
+/* unsigned long rktest_victim_work(unsigned long x): (x * 3 + 0x123456) ^ 0x55 */
+SYM_FUNC_START(rktest_victim_work)
+	leaq	(%rdi,%rdi,2), %rax	/* +0 */
+	addq	$0x123456, %rax		/* +4 */
+	xorq	$0x55, %rax		/* +10 */
+	RET				/* +14 */
+SYM_FUNC_END(rktest_victim_work)
+
+	__INIT
+
+/* unsigned long rktest_victim_start(unsigned long x): x * 5 + 0x654321 */
+SYM_FUNC_START(rktest_victim_start)
+	leaq	(%rdi,%rdi,4), %rax	/* +0 */
+	addq	$0x654321, %rax		/* +4 */
+	RET
+SYM_FUNC_END(rktest_victim_start)
