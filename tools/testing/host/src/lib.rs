@@ -6,8 +6,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+extern crate alloc;
 #[cfg(feature = "slow")]
 extern crate std;
+
+pub mod heap;
 
 #[cfg(feature = "slow")]
 pub mod stock;

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Command lines, targets, switches and generated names.
+
+#[allow(dead_code)]
+#[path = "common/random.rs"]
+mod random;
+
+use random::Random;
+use rkprobes_host::command::{
+    parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind, Target,
+    MODULE_MAX, NAME_MAX, SYMBOL_MAX,
+};
+use rkprobes_host::refusal::{errno, Refusal};
+
+fn symbol(symbol: &str, offset: u64) -> Target<'_> {
+    Target::Symbol {
+        module: None,
+        symbol,
+        offset,
+    }
+}
+
+fn probe<'a>(name: Option<&'a str>, target: Target<'a>) -> Result<Option<Command<'a>>, Refusal> {
+    let kind = Kind::Probe;
+    Ok(Some(Command::Add { kind, name, target }))
+}
+
+#[test]
+fn lines_that_are_nothing() {
+    for line in ["", " ", "\t \r\n", "# p vfs_read", "  #", "#p:x y z"] {
+        assert_eq!(parse_line(line.as_bytes()), Ok(None), "{line:?}");
+    }
+}
+
+#[test]
+fn probes() {
+    let place = symbol("vfs_read", 0);
+    assert_eq!(parse_line(b"p vfs_read"), probe(None, place));
+    assert_eq!(parse_line(b"p:x vfs_read"), probe(Some("x"), place));
+    assert_eq!(
+        parse_line(b"  p:_A9\t vfs_read+12 \r\n"),
+        probe(Some("_A9"), symbol("vfs_read", 12))
+    );
+    assert_eq!(
+        parse_line(b"p vfs_read+0x1F"),
+        probe(None, symbol("vfs_read", 31))
+    );
+    assert_eq!(
+        parse_line(b"p foo.isra.0.cold+010"),
+        probe(None, symbol("foo.isra.0.cold", 10))
+    );
+    let in_module = Target::Symbol {
+        module: Some("9p"),
+        symbol: "v9fs$x",
+        offset: 4,
+    };
+    assert_eq!(parse_line(b"p:n 9p:v9fs$x+4"), probe(Some("n"), in_module));
+    assert_eq!(
+        parse_line(b"p 0xffffffff81000000"),
+        probe(None, Target::Address(0xffff_ffff_8100_0000))
+    );
+}
+
+#[test]
+fn other_commands() {
+    assert_eq!(
+        parse_line(b"c:n vfs_read+5"),
+        Ok(Some(Command::Add {
+            kind: Kind::Count,
+            name: Some("n"),
+            target: symbol("vfs_read", 5),
+        }))
+    );
+    assert_eq!(parse_line(b"-:n "), Ok(Some(Command::Remove { name: "n" })));
+}
+
+#[test]
+fn refused_lines() {
+    use Refusal::*;
+    let cases: &[(&str, Refusal)] = &[
+        ("x", UnknownCommand),
+        ("r vfs_read", UnknownCommand),
+        ("probe vfs_read", UnknownCommand),
+        ("pvfs_read", UnknownCommand),
+        ("-n", UnknownCommand),
+        ("\0", UnknownCommand),
+        ("P vfs_read", UnknownCommand),
+        ("p", BadTarget),
+        ("p:x", BadTarget),
+        ("p: vfs_read", BadName),
+        ("p:9x vfs_read", BadName),
+        ("p:a-b vfs_read", BadName),
+        ("p:a:b vfs_read", BadName),
+        ("p:\u{e9} vfs_read", BadName),
+        ("-", BadName),
+        ("-:", BadName),
+        ("-:a b", TrailingText),
+        ("- a", TrailingText),
+        ("p vfs_read 1", TrailingText),
+        ("p vfs_read + 1", TrailingText),
+        ("p vfs_read # comment", TrailingText),
+        ("p 9p", BadTarget),
+        ("p +4", BadTarget),
+        ("p a/b", BadTarget),
+        ("p vfs_read-4", BadTarget),
+        ("p m:", BadTarget),
+        ("p :f", BadTarget),
+        ("p m-x:f", BadTarget),
+        ("p a:b:c", BadTarget),
+        ("p m:0x10", BadTarget),
+        ("p vfs_read+", BadNumber),
+        ("p vfs_read+x", BadNumber),
+        ("p vfs_read+-1", BadNumber),
+        ("p vfs_read+1+1", BadNumber),
+        ("p vfs_read+0x", BadNumber),
+        ("p vfs_read+12a", BadNumber),
+        ("p vfs_read+18446744073709551616", BadNumber),
+        ("p vfs_read+0x10000000000000000", BadNumber),
+        ("p 0x", BadNumber),
+        ("p 0xg", BadNumber),
+        ("p 0x10+4", BadNumber),
+        ("p 0x10000000000000000", BadNumber),
+    ];
+    for (line, refusal) in cases {
+        assert_eq!(parse_line(line.as_bytes()), Err(*refusal), "{line:?}");
+        assert_eq!(refusal.errno(), errno::EINVAL, "{line:?}");
+    }
+}
+
+#[test]
+fn long_names() {
+    let word = |len: usize| "a".repeat(len);
+    let refused = |line: String| match parse_line(line.as_bytes()) {
+        Err(refusal) => {
+            assert_eq!(
+                (refusal, refusal.errno()),
+                (Refusal::NameTooLong, errno::ENAMETOOLONG)
+            );
+            true
+        }
+        Ok(_) => false,
+    };
+    for (max, line) in [
+        (
+            NAME_MAX,
+            (|word| format!("p:{word} f")) as fn(String) -> String,
+        ),
+        (NAME_MAX, |word| format!("-:{word}")),
+        (MODULE_MAX, |word| format!("p {word}:f")),
+        (SYMBOL_MAX, |word| format!("p {word}+1")),
+    ] {
+        assert!(!refused(line(word(max))), "{}", line(word(1)));
+        assert!(refused(line(word(max + 1))), "{}", line(word(1)));
+        assert!(refused(line(word(1 << 20))), "{}", line(word(1)));
+    }
+}
+
+#[test]
+fn largest_numbers() {
+    assert_eq!(
+        parse_target(b"f+18446744073709551615"),
+        Ok(symbol("f", u64::MAX))
+    );
+    assert_eq!(
+        parse_target(b" 0xffffffffffffffff\n"),
+        Ok(Target::Address(u64::MAX))
+    );
+    assert_eq!(parse_target(b"f+0x0000000000000000001"), Ok(symbol("f", 1)));
+}
+
+#[test]
+fn switches() {
+    for text in ["1", "1\n", " y", "Y", "on\n"] {
+        assert_eq!(parse_switch(text.as_bytes()), Ok(true), "{text:?}");
+    }
+    for text in ["0", "0\n", "n", "N", "off"] {
+        assert_eq!(parse_switch(text.as_bytes()), Ok(false), "{text:?}");
+    }
+    for text in ["", "\n", "2", "10", "1 1", "yes", "true", "\u{31}\0"] {
+        let refused = Err(Refusal::BadSwitch);
+        assert_eq!(parse_switch(text.as_bytes()), refused, "{text:?}");
+    }
+}
+
+#[test]
+fn generated_names() {
+    let name = |target, nth| {
+        AutoName::new(Kind::Probe, &target, nth)
+            .as_str()
+            .to_string()
+    };
+    assert_eq!(name(symbol("vfs_read", 0), 0), "p_vfs_read_0");
+    assert_eq!(name(symbol("vfs_read", 31), 0), "p_vfs_read_31");
+    assert_eq!(name(symbol("foo.isra.0", 100), 2), "p_foo_isra_0_100_2");
+    assert_eq!(name(symbol("f", u64::MAX), 0), "p_f_18446744073709551615");
+    let address = Target::Address(0xffff_ffff_8100_00a0);
+    assert_eq!(name(address, 0), "p_0xffffffff810000a0");
+    assert_eq!(name(Target::Address(0), 11), "p_0x0_11");
+    let count = AutoName::new(Kind::Count, &symbol("f", 1), 0);
+    assert_eq!(count.as_str(), "c_f_1");
+}
+
+#[test]
+fn generated_names_are_names_and_tell_offsets_apart() {
+    let long = "x".repeat(SYMBOL_MAX);
+    let mut seen = std::collections::HashSet::new();
+    for offset in [0, 9, 10, 99, 1 << 20, u64::MAX] {
+        for nth in [0, 1, 7, u32::MAX] {
+            let name = AutoName::new(Kind::Probe, &symbol(&long, offset), nth);
+            assert_eq!(name.as_str().len(), NAME_MAX, "{}", name.as_str());
+            assert_eq!(parse_name(name.as_str().as_bytes()), Ok(name.as_str()));
+            assert!(seen.insert(name.as_str().to_string()), "{}", name.as_str());
+        }
+    }
+}
+
+/// Text that is almost a command.
+fn garbage(random: &mut Random) -> Vec<u8> {
+    const WORDS: [&[u8]; 16] = [
+        b"p",
+        b"c",
+        b"-",
+        b":",
+        b" ",
+        b"+",
+        b"0x",
+        b"9",
+        b"f",
+        b"m",
+        b".",
+        b"\n",
+        b"#",
+        b"\0",
+        b"\xff",
+        b"ffffffffffffffffff",
+    ];
+    let len = random.below(12);
+    (0..len)
+        .flat_map(|_| random.pick(&WORDS).to_vec())
+        .collect()
+}
+
+#[test]
+fn garbage_is_answered() {
+    let mut random = Random::new(1);
+    for _ in 0..200_000 {
+        let line = garbage(&mut random);
+        if let Ok(Some(Command::Add { name, target, kind })) = parse_line(&line) {
+            let name = name.map_or_else(
+                || AutoName::new(kind, &target, 0).as_str().to_string(),
+                str::to_string,
+            );
+            assert_eq!(parse_name(name.as_bytes()), Ok(name.as_str()), "{line:?}");
+        }
+        let _ = (parse_target(&line), parse_switch(&line));
+    }
+}
