@@ -24,8 +24,8 @@ static int before(struct rkprobe *p, struct pt_regs *regs)
 {
 	/* The handler may have interrupted anything: no locks, no sleep. */
 	if (atomic_dec_if_positive(&to_print) >= 0)
-		printk_deferred(KERN_INFO "rkprobe_example: %s+%u on CPU %d, sp %#lx, flags %#lx\n",
-				p->symbol_name, p->offset, raw_smp_processor_id(), regs->sp, regs->flags);
+		pr_info("rkprobe_example: %s+%u on CPU %d, sp %#lx, flags %#lx\n",
+			p->symbol_name, p->offset, raw_smp_processor_id(), regs->sp, regs->flags);
 	return 0;
 }
 

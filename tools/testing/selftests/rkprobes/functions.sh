@@ -173,3 +173,15 @@ int3() {
 jump() {
 	[ "$(bytes "$1" current | cut -c1-2)" = e9 ]
 }
+
+# candidates COUNT: that many lines for "probes", named b0, b1, ..., spread over the kernel's functions; the offset is a guess, so only some
+# of them are accepted.
+candidates() {
+	awk -v count="$1" '
+		NF == 3 && $2 ~ /[tT]/ { if (seen[$3]++ == 0) names[n++] = $3 }
+		END {
+			for (i = j = 0; i < count && j < n; j += n / count)
+				if (seen[names[int(j)]] == 1)
+					print "p:b" i++ " " names[int(j)] "+" 11 + i % 17
+		}' /proc/kallsyms
+}

@@ -22,6 +22,7 @@ called() {
 }
 
 plain=$(ask rktest_functions call alu 10)
+text=$(ask rktest_functions text alu)
 
 echo 0 >"$debugfs/optimization"
 check "add" add life "$target"
@@ -69,12 +70,12 @@ called 50 60 "when all are armed again"
 echo 1 >"$debugfs/optimization"
 flush
 looks optimized jump "at the end"
-# Another probe at the same place shows what is left there.
 check "remove" remove life
 refuse "its directory is gone" [ -e "$debugfs/probe/life" ]
 refuse "it is not listed" grep -q rktest_alu "$debugfs/list"
 same "result after removal" "$(ask rktest_functions call alu 10)" "$plain"
 flush
+same "text after removal" "$(ask rktest_functions text alu)" "$text"
 for name in probes sites armed optimizing optimized unoptimizing freeing foreign_text; do
 	same "$name left" "$(stat_of $name)" 0
 done

@@ -256,6 +256,36 @@ static void test_disabled(void)
 	unregister_rkprobe(&a.p);
 }
 
+static u8 text_at(struct seen *s)
+{
+	return READ_ONCE(*(u8 *)s->p.addr);
+}
+
+/* A post_handler turns a jump back at once, and lets it return when it goes. */
+static void test_post(void)
+{
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "rktest_api_target", FIRST);
+	b.p.post_handler = post_handler;
+	same("flush what others have left", flush_rkprobes(), 0);
+	same("register", register_rkprobe(&a.p), 0);
+	same("an int3", text_at(&a), 0xcc);
+	same("flush", flush_rkprobes(), 0);
+	same("a jump", text_at(&a), 0xe9);
+	same("register one with a post_handler", register_rkprobe(&b.p), 0);
+	same("an int3 at once", text_at(&a), 0xcc);
+	same("flush with it", flush_rkprobes(), 0);
+	same("an int3 as long as it is there", text_at(&a), 0xcc);
+	same("result", rktest_api_target(1), 2);
+	same("all are called", a.pre * 100 + b.pre * 10 + b.post, 111);
+	unregister_rkprobe(&b.p);
+	same("flush without it", flush_rkprobes(), 0);
+	same("a jump again", text_at(&a), 0xe9);
+	rktest_api_target(1);
+	same("its hit", a.pre, 2);
+	unregister_rkprobe(&a.p);
+}
+
 /* A probe that is hit inside a handler is not run, but counted. */
 static void test_missed(void)
 {
@@ -289,6 +319,7 @@ static const struct {
 	{ "changes", test_changes },
 	{ "aggregate", test_aggregate },
 	{ "disabled", test_disabled },
+	{ "post", test_post },
 	{ "missed", test_missed },
 };
 

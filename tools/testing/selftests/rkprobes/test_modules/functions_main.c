@@ -3,6 +3,7 @@
  * Calls the functions of functions_asm.S for the tests. Commands:
  *
  *   list                 a line per function: name, size, offsets of its instructions
+ *   text NAME            its bytes as they are now
  *   call NAME|all N      N calls with different registers, flags and memory; prints
  *                        a checksum over all that the function left
  *   unchanged NAME N     N calls; fails if a register, a flag or memory differs
@@ -117,6 +118,19 @@ static int unchanged_command(const char *name, const char *number)
 			return -EIO;
 		}
 	}
+	return 0;
+}
+
+static int text_command(const char *name)
+{
+	const struct rktest_function *f = find(name);
+	u32 i;
+
+	if (!f)
+		return -ENOENT;
+	for (i = 0; i < f->size; i++)
+		rktest_print("%02x ", ((const u8 *)f->run)[f->start + i]);
+	rktest_print("\n");
 	return 0;
 }
 
@@ -245,6 +259,8 @@ static int rktest_run(int argc, char **argv)
 {
 	if (rktest_is(argc, argv, "list", 0))
 		return list_command();
+	if (rktest_is(argc, argv, "text", 1))
+		return text_command(argv[1]);
 	if (rktest_is(argc, argv, "call", 2))
 		return call_command(argv[1], argv[2]);
 	if (rktest_is(argc, argv, "unchanged", 2))
