@@ -35,6 +35,7 @@ pub trait Arrays {
 /// # Invariants
 ///
 /// `free` has room for every index of `entries`, and holds those whose entry is `None`.
+#[derive(Clone)]
 pub struct Slab<T, A: Arrays> {
     entries: A::Of<Option<T>>,
     free: A::Of<u32>,

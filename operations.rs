@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What users do with sites and probes, and what their owner does with text.
+
+use super::backend::Backend;
+use super::site::{NewSite, Probe, ProbeId, Site, SiteId, State};
+use super::Optimizer;
+use crate::slab::{Array, NoMemory};
+
+/// Each operation marks the sites that it concerns; [`Optimizer::commit`] acts.
+impl<B: Backend> Optimizer<B> {
+    /// Makes room for `sites` further sites and `probes` further probes, so that adding them and
+    /// all that happens to them later cannot fail.
+    pub fn reserve(&mut self, sites: usize, probes: usize) -> Result<(), NoMemory> {
+        self.sites.reserve(sites)?;
+        self.probes.reserve(probes)?;
+        self.order.reserve(sites)?;
+        let all = self.sites.live().saturating_add(sites);
+        self.optimizing_list.reserve(all)?;
+        self.unoptimizing_list.reserve(all)?;
+        self.freeing_list.reserve(all)?;
+        self.dirty.reserve(all)?;
+        for part in self.plan.all() {
+            part.reserve(all)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a site without probes, in room that was reserved. The address must not be linked.
+    /// Gives the payload back when there is no room.
+    pub fn add_site(&mut self, new: NewSite<B::Site>) -> Option<SiteId> {
+        let at = self
+            .order
+            .as_slice()
+            .partition_point(|entry| entry.0 < new.addr);
+        let addr = new.addr;
+        let id = SiteId(self.sites.insert(Site {
+            addr,
+            payload: new.payload,
+            lane: new.lane,
+            region: new.region,
+            single: new.single,
+            state: State::Disarmed,
+            at: 0,
+            linked: true,
+            dirty: false,
+            planned: false,
+            foreign: None,
+            probes: 0,
+            enabled: 0,
+            post_handlers: 0,
+        })?);
+        self.order.push((addr, id));
+        if let Some(tail) = self.order.as_mut_slice().get_mut(at..) {
+            tail.rotate_right(1);
+        }
+        self.mark(id);
+        Some(id)
+    }
+
+    /// Adds a probe to a site, in room that was reserved; a dying site lives again (rule 9).
+    pub fn add_probe(
+        &mut self,
+        site: SiteId,
+        payload: B::Probe,
+        enabled: bool,
+        post_handler: bool,
+    ) -> Option<ProbeId> {
+        self.sites.get(site.0)?;
+        let id = ProbeId(self.probes.insert(Probe {
+            site,
+            payload,
+            enabled,
+            post_handler,
+        })?);
+        self.count(site, |site| {
+            site.probes = site.probes.saturating_add(1);
+            site.enabled = site.enabled.saturating_add(u32::from(enabled));
+            site.post_handlers = site.post_handlers.saturating_add(u32::from(post_handler));
+        });
+        Some(id)
+    }
+
+    /// Removes a probe (rule 10). Its handler may still be running.
+    pub fn remove_probe(&mut self, id: ProbeId) -> Option<B::Probe> {
+        let probe = self.probes.remove(id.0)?;
+        self.count(probe.site, |site| {
+            site.probes = site.probes.saturating_sub(1);
+            site.enabled = site.enabled.saturating_sub(u32::from(probe.enabled));
+            site.post_handlers = site
+                .post_handlers
+                .saturating_sub(u32::from(probe.post_handler));
+        });
+        Some(probe.payload)
+    }
+
+    /// Enables or disables one probe.
+    pub fn set_enabled(&mut self, backend: &B, id: ProbeId, enabled: bool) {
+        let Some(probe) = self.probes.get_mut(id.0) else {
+            return;
+        };
+        if probe.enabled == enabled {
+            return;
+        }
+        probe.enabled = enabled;
+        backend.set_enabled(&probe.payload, enabled);
+        let site = probe.site;
+        self.count(site, |site| {
+            site.enabled = match enabled {
+                true => site.enabled.saturating_add(1),
+                false => site.enabled.saturating_sub(1),
+            }
+        });
+    }
+
+    /// Arms or disarms all (rule 12).
+    pub fn set_all_armed(&mut self, armed: bool) {
+        self.all_armed = armed;
+        self.mark_all();
+    }
+
+    /// Allows or forbids jumps (rule 12).
+    pub fn set_optimization(&mut self, allowed: bool) {
+        self.optimization = allowed;
+        self.mark_all();
+    }
+
+    /// The text in `start..end` is about to be freed by its owner (rule 13): forgets the addresses
+    /// and touches nothing.
+    pub fn text_gone(&mut self, backend: &B, start: usize, end: usize) {
+        while let Some((_, id)) = self.range(start, end).last().copied() {
+            self.unlink(id);
+            self.set_foreign(id, None);
+            self.enter(backend, id, State::Gone);
+            if let Some(site) = self.site(id) {
+                backend.gone(&site.payload);
+            }
+            self.mark(id);
+        }
+    }
+
+    fn count(&mut self, id: SiteId, change: impl FnOnce(&mut Site<B::Site>)) {
+        if let Some(site) = self.sites.get_mut(id.0) {
+            change(site);
+        }
+        self.mark(id);
+    }
+}
