@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C interface of `include/rkprobes.h`, with the errnos of kprobes.
+
+use crate::engine::{engine, Engine, Request};
+use crate::ffi::{self, rkprobe};
+use crate::refusal::Refusal;
+use crate::shell::ProbePtr;
+use kernel::error::code::*;
+use kernel::ffi::{c_int, c_ulong};
+use kernel::prelude::*;
+
+fn to_errno(result: Result<(), Refusal>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(refusal) => refusal.errno().wrapping_neg(),
+    }
+}
+
+/// The probes of an array that are no NULLs.
+///
+/// # Safety
+///
+/// `probes` has `num` pointers.
+unsafe fn array<'a>(probes: *mut *mut rkprobe, num: c_int) -> &'a [*mut rkprobe] {
+    let len = usize::try_from(num).unwrap_or(0);
+    if probes.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: by the contract.
+    unsafe { core::slice::from_raw_parts(probes, len) }
+}
+
+fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
+    if probes.iter().any(|probe| probe.is_null()) {
+        return EINVAL.to_errno();
+    }
+    let Ok(mut requests) = KVVec::with_capacity(probes.len(), GFP_KERNEL) else {
+        return ENOMEM.to_errno();
+    };
+    for (tag, probe) in probes.iter().enumerate() {
+        let _ = requests.push_within_capacity(Request::new(*probe, tag));
+    }
+    engine.register(&mut requests);
+    let failed = requests.iter().filter(|request| request.result.is_err());
+    let Some(first) = failed.min_by_key(|request| request.tag) else {
+        return 0;
+    };
+    let added = requests.iter().filter(|request| request.result.is_ok());
+    engine.unregister(added.map(|request| request.probe));
+    to_errno(first.result)
+}
+
+/// Registers one probe; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe that stays where it is until it is unregistered.
+#[no_mangle]
+pub unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
+    match engine() {
+        Some(engine) => register(engine, &[probe]),
+        None => ENODEV.to_errno(),
+    }
+}
+
+/// Registers many probes, or none; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probes` has `num` pointers as in [`register_rkprobe`].
+#[no_mangle]
+pub unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num: c_int) -> c_int {
+    // SAFETY: by the contract.
+    let probes = unsafe { array(probes, num) };
+    match engine() {
+        Some(_) if probes.is_empty() => EINVAL.to_errno(),
+        Some(engine) => register(engine, probes),
+        None => ENODEV.to_errno(),
+    }
+}
+
+/// Removes one probe; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe as in [`register_rkprobe`].
+#[no_mangle]
+pub unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
+    unregister(&[probe]);
+}
+
+/// Removes many probes; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probes` has `num` pointers as in [`unregister_rkprobe`].
+#[no_mangle]
+pub unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, num: c_int) {
+    // SAFETY: by the contract.
+    unregister(unsafe { array(probes, num) });
+}
+
+fn unregister(probes: &[*mut rkprobe]) {
+    if let Some(engine) = engine() {
+        let probes = probes.iter().filter(|probe| !probe.is_null());
+        engine.unregister(probes.map(|probe| ProbePtr(*probe)));
+    }
+}
+
+fn set_enabled(probe: *mut rkprobe, enabled: bool) -> c_int {
+    match engine() {
+        Some(_) if probe.is_null() => EINVAL.to_errno(),
+        Some(engine) => to_errno(engine.set_enabled(ProbePtr(probe), enabled)),
+        None => ENODEV.to_errno(),
+    }
+}
+
+/// Enables a probe; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe as in [`register_rkprobe`].
+#[no_mangle]
+pub unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
+    set_enabled(probe, true)
+}
+
+/// Disables a probe; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe as in [`register_rkprobe`].
+#[no_mangle]
+pub unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
+    set_enabled(probe, false)
+}
+
+/// Waits for the optimizer; see `include/rkprobes.h`.
+#[no_mangle]
+pub extern "C" fn flush_rkprobes() -> c_int {
+    match engine().map(Engine::flush) {
+        Some(Err(error)) => error.to_errno(),
+        Some(Ok(())) => 0,
+        None => ENODEV.to_errno(),
+    }
+}
+
+/// How often the handlers of a probe were called; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe as in [`register_rkprobe`], not unregistered at the same time.
+#[no_mangle]
+pub unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
+    // SAFETY: by the contract; the helper takes NULL.
+    unsafe {
+        probe
+            .as_ref()
+            .map_or(0, |probe| ffi::rk_sum_hits(probe.hits))
+    }
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! x86-64: what happens when a CPU hits a probe.
+//!
+//! Everything from the int3 (or the jump) to the probed instruction's effect runs module code only:
+//! no kernel function, no lock, no allocation, no `kernel` container. So only `core` atomics here,
+//! and no probe on kernel text can recurse through this path by itself; a probe that is hit inside
+//! a handler is counted as missed and its instruction is executed.
+//!
+//! Both lanes run handlers with interrupts off. `synchronize_rcu()` therefore waits for every
+//! handler, and for every reader of the int3 table.
+
+use crate::emulate::{Emulation, Regs};
+use crate::ffi;
+use crate::int3_table;
+use core::arch::asm;
+use core::ptr::{addr_of, addr_of_mut, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use kernel::bindings::{notifier_block, pt_regs};
+
+/// The breakpoint instruction.
+pub(crate) const INT3: u8 = 0xcc;
+/// The interrupt flag.
+const FLAGS_IF: u64 = 1 << 9;
+/// Original bytes that are kept: the longest region.
+pub(crate) const ORIGINAL: usize = crate::optimizer::MAX_REGION;
+
+/// All hits whose handlers ran, for `stats`; counted in the per-probe counters as well.
+pub(crate) static MISSED: AtomicU64 = AtomicU64::new(0);
+
+/// What a hit needs to know of a site.
+///
+/// # Invariants
+///
+/// A trap stays allocated, and its out-of-line memory executable, for an RCU-tasks and an RCU grace
+/// period after the last of its bytes left the text and the int3 table.
+pub(crate) struct Trap {
+    /// The probed address.
+    pub(crate) addr: usize,
+    /// The site's bytes in the text before it was armed: the region, or the first instruction, but
+    /// at least 5 bytes.
+    pub(crate) original: [u8; ORIGINAL],
+    /// How many bytes of `original` count.
+    pub(crate) original_len: u8,
+    /// Bytes of the probed instruction.
+    pub(crate) len: u8,
+    /// How the instruction is emulated; else it is executed in `slot`.
+    pub(crate) emulation: Option<Emulation>,
+    /// The copy of the instruction with a jump back; 0 if it is emulated.
+    pub(crate) slot: usize,
+    /// Where the jump goes; 0 if there can be none.
+    pub(crate) detour: usize,
+    /// The jump.
+    pub(crate) jump: [u8; 5],
+    /// The detour's copy of the region; 0 if there can be no jump.
+    pub(crate) copy: usize,
+    /// Copies of the instruction with an int3 behind, for post_handlers; 0 until one comes.
+    pub(crate) steps: [AtomicUsize; 2],
+    /// Handlers run.
+    live: AtomicBool,
+    /// Int3 hits go on in `copy`.
+    detour_hits: AtomicBool,
+    /// The probes, in registration order.
+    first: AtomicPtr<ffi::rkprobe>,
+}
+
+impl Trap {
+    /// A trap without probes.
+    pub(crate) fn new(addr: usize, len: u8, emulation: Option<Emulation>) -> Self {
+        Self {
+            addr,
+            original: [0; ORIGINAL],
+            original_len: 0,
+            len,
+            emulation,
+            slot: 0,
+            detour: 0,
+            jump: [0; 5],
+            copy: 0,
+            steps: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            live: AtomicBool::new(false),
+            detour_hits: AtomicBool::new(false),
+            first: AtomicPtr::new(null_mut()),
+        }
+    }
+
+    /// The bytes of the text before it was armed.
+    pub(crate) fn original(&self) -> &[u8] {
+        self.original
+            .get(..usize::from(self.original_len))
+            .unwrap_or(&[])
+    }
+
+    /// Lets handlers run.
+    pub(crate) fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Release);
+    }
+
+    /// Chooses where int3 hits go on.
+    pub(crate) fn set_detour_hits(&self, on: bool) {
+        self.detour_hits.store(on, Ordering::Release);
+    }
+
+    /// Appends a probe. The engine's lock is held.
+    pub(crate) fn link(&self, probe: *mut ffi::rkprobe) {
+        // SAFETY: the caller owns the probe, which is on no list.
+        let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+        next.store(null_mut(), Ordering::Relaxed);
+        let mut last = &self.first;
+        loop {
+            let probe = last.load(Ordering::Acquire);
+            if probe.is_null() {
+                break;
+            }
+            // SAFETY: probes on the list live until after they are unlinked; we hold the lock.
+            last = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+        }
+        last.store(probe, Ordering::Release);
+    }
+
+    /// Takes a probe off. The engine's lock is held; handlers may still see it until a grace
+    /// period is over, and go on from it, so its `next` is left alone.
+    pub(crate) fn unlink(&self, probe: *mut ffi::rkprobe) {
+        let mut last = &self.first;
+        loop {
+            let at = last.load(Ordering::Acquire);
+            if at.is_null() {
+                return;
+            }
+            // SAFETY: as in `link`.
+            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*at).next)) };
+            if at == probe {
+                last.store(next.load(Ordering::Acquire), Ordering::Release);
+                return;
+            }
+            last = next;
+        }
+    }
+
+    fn probes(&self) -> Probes {
+        Probes(self.first.load(Ordering::Acquire))
+    }
+}
+
+/// The enabled probes of a trap, as a handler sees them.
+struct Probes(*mut ffi::rkprobe);
+
+impl Iterator for Probes {
+    type Item = *mut ffi::rkprobe;
+
+    fn next(&mut self) -> Option<*mut ffi::rkprobe> {
+        loop {
+            let probe = self.0;
+            if probe.is_null() {
+                return None;
+            }
+            // SAFETY: interrupts are off, so a probe that was reachable is not freed meanwhile.
+            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+            self.0 = next.load(Ordering::Acquire);
+            // SAFETY: as above; `flags` is changed by one store.
+            let flags = unsafe { addr_of!((*probe).flags).read_volatile() };
+            if flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
+                return Some(probe);
+            }
+        }
+    }
+}
+
+/// This CPU runs handlers until this is dropped.
+struct Busy(());
+
+impl Busy {
+    /// Enters the handlers, unless this CPU is in some already. Interrupts are off; an NMI that
+    /// comes between leaves the flag as it found it.
+    #[inline(always)]
+    fn enter() -> Option<Self> {
+        let busy: u32;
+        // SAFETY: reads and sets a per-CPU variable of this module; interrupts are off.
+        unsafe {
+            asm!(
+                "movl %gs:{flag}(%rip), {busy:e}",
+                "movl $1, %gs:{flag}(%rip)",
+                flag = sym ffi::rk_busy,
+                busy = out(reg) busy,
+                options(att_syntax, nostack, preserves_flags),
+            );
+        }
+        (busy == 0).then_some(Self(()))
+    }
+}
+
+impl Drop for Busy {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: as in `enter`.
+        unsafe {
+            asm!(
+                "movl $0, %gs:{flag}(%rip)",
+                flag = sym ffi::rk_busy,
+                options(att_syntax, nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+/// The handlers of every live probe are passed over: this CPU is in a handler.
+#[cold]
+fn missed(trap: &Trap) {
+    for probe in trap.probes() {
+        // SAFETY: as in `Probes`; other CPUs count at the same time.
+        let nmissed = unsafe { AtomicU64::from_ptr(addr_of_mut!((*probe).nmissed).cast()) };
+        nmissed.fetch_add(1, Ordering::Relaxed);
+        MISSED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Calls the pre_handlers; `true` if one of them has changed the instruction pointer.
+#[inline(always)]
+fn pre_handlers(trap: &Trap, regs: *mut pt_regs) -> bool {
+    if !trap.live.load(Ordering::Acquire) {
+        return false;
+    }
+    let Some(_busy) = Busy::enter() else {
+        missed(trap);
+        return false;
+    };
+    for probe in trap.probes() {
+        // SAFETY: as in `Probes`; `hits` and `pre_handler` do not change while it is registered.
+        let (hits, handler) = unsafe { ((*probe).hits, (*probe).pre_handler) };
+        // SAFETY: `hits` is a per-CPU counter of the probe.
+        unsafe { asm!("incq %gs:({})", in(reg) hits, options(att_syntax, nostack)) };
+        if let Some(handler) = handler {
+            // SAFETY: the user's handler, called as its contract says.
+            if unsafe { handler(probe, regs) } != 0 {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Calls the post_handlers.
+fn post_handlers(trap: &Trap, regs: *mut pt_regs) {
+    if !trap.live.load(Ordering::Acquire) {
+        return;
+    }
+    let Some(_busy) = Busy::enter() else {
+        return;
+    };
+    for probe in trap.probes() {
+        // SAFETY: as in `pre_handlers`.
+        if let Some(handler) = unsafe { (*probe).post_handler } {
+            // SAFETY: the user's handler, called as its contract says.
+            unsafe { handler(probe, regs, 0) };
+        }
+    }
+}
+
+/// The handlers of a jump, called by detour_entry.S with interrupts off.
+///
+/// # Safety
+///
+/// Called by `rk_detour_entry` only, with the trap of the detour that called it.
+#[no_mangle]
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn rk_detour_hit(trap: *const Trap, regs: *mut pt_regs) {
+    // SAFETY: a detour is freed with its trap, and not before tasks have left it.
+    let trap = unsafe { &*trap };
+    // As behind an int3.
+    // SAFETY: `regs` is what detour_entry.S has built.
+    unsafe { (*regs).ip = trap.addr.wrapping_add(1) as _ };
+    pre_handlers(trap, regs);
+}
+
+/// The handlers of a function's entry, called by helpers.c with interrupts off.
+///
+/// # Safety
+///
+/// Called by `rk_ftrace_fn` only.
+#[no_mangle]
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs) {
+    let trap = int3_table::find(ip as usize);
+    if trap.is_null() {
+        return;
+    }
+    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
+    let trap = unsafe { &*trap };
+    if !pre_handlers(trap, regs) {
+        SavedRegs(regs).set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
+        post_handlers(trap, regs);
+    }
+}
+
+/// The saved registers, for emulation.
+struct SavedRegs(*mut pt_regs);
+
+impl SavedRegs {
+    fn gpr_place(&self, number: u8) -> *mut u64 {
+        let regs = self.0;
+        // SAFETY: only computes addresses inside the registers.
+        let place = unsafe {
+            match number {
+                0 => addr_of_mut!((*regs).ax),
+                1 => addr_of_mut!((*regs).cx),
+                2 => addr_of_mut!((*regs).dx),
+                3 => addr_of_mut!((*regs).bx),
+                4 => addr_of_mut!((*regs).sp),
+                5 => addr_of_mut!((*regs).bp),
+                6 => addr_of_mut!((*regs).si),
+                7 => addr_of_mut!((*regs).di),
+                8 => addr_of_mut!((*regs).r8),
+                9 => addr_of_mut!((*regs).r9),
+                10 => addr_of_mut!((*regs).r10),
+                11 => addr_of_mut!((*regs).r11),
+                12 => addr_of_mut!((*regs).r12),
+                13 => addr_of_mut!((*regs).r13),
+                14 => addr_of_mut!((*regs).r14),
+                _ => addr_of_mut!((*regs).r15),
+            }
+        };
+        place.cast()
+    }
+}
+
+impl Regs for SavedRegs {
+    fn ip(&self) -> u64 {
+        // SAFETY: the exception entry's registers.
+        unsafe { (*self.0).ip as u64 }
+    }
+
+    fn set_ip(&mut self, ip: u64) {
+        // SAFETY: as in `ip`.
+        unsafe { (*self.0).ip = ip as _ };
+    }
+
+    fn flags(&self) -> u64 {
+        // SAFETY: as in `ip`.
+        unsafe { (*self.0).flags as u64 }
+    }
+
+    fn set_flags(&mut self, flags: u64) {
+        // SAFETY: as in `ip`.
+        unsafe { (*self.0).flags = flags as _ };
+    }
+
+    fn gpr(&self, number: u8) -> u64 {
+        // SAFETY: the place is inside the registers.
+        unsafe { self.gpr_place(number).read() }
+    }
+
+    fn set_gpr(&mut self, number: u8, value: u64) {
+        // SAFETY: the place is inside the registers.
+        unsafe { self.gpr_place(number).write(value) };
+    }
+
+    fn push(&mut self, value: u64) {
+        let sp = self.gpr(4).wrapping_sub(8);
+        self.set_gpr(4, sp);
+        // SAFETY: the int3 entry leaves a gap below the interrupted stack for exactly this
+        // (arch/x86/entry/entry_64.S: idtentry of exc_int3; FRED has its red zone).
+        unsafe { (sp as *mut u64).write(value) };
+    }
+
+    fn pop(&mut self) -> u64 {
+        let sp = self.gpr(4);
+        self.set_gpr(4, sp.wrapping_add(8));
+        // SAFETY: the instruction itself would have read there.
+        unsafe { (sp as *const u64).read() }
+    }
+}
+
+/// Runs the handlers of an int3 and makes its instruction happen.
+fn hit(trap: &Trap, regs: *mut pt_regs) {
+    if pre_handlers(trap, regs) {
+        return;
+    }
+    let mut saved = SavedRegs(regs);
+    if trap.detour_hits.load(Ordering::Acquire) {
+        saved.set_ip(trap.copy as u64);
+        return;
+    }
+    // A site with a post_handler has `steps`, or its instruction is emulated.
+    let flags = saved.flags();
+    let interrupts = usize::from(flags & FLAGS_IF != 0);
+    let step = trap
+        .steps
+        .get(interrupts)
+        .map_or(0, |step| step.load(Ordering::Acquire));
+    if let Some(emulation) = trap.emulation {
+        emulation.apply(&mut saved, trap.addr as u64, trap.len);
+        post_handlers(trap, regs);
+    } else if step != 0 {
+        // Interrupts stay off until the int3 behind the copy, whose address says whether they
+        // were on: so nothing needs to be kept for the CPU.
+        saved.set_flags(flags & !FLAGS_IF);
+        saved.set_ip(step as u64);
+    } else {
+        saved.set_ip(trap.slot as u64);
+    }
+}
+
+/// The int3 behind a copy of the instruction: the instruction has been executed.
+fn stepped(trap: &Trap, at: usize, regs: *mut pt_regs) {
+    let mut saved = SavedRegs(regs);
+    let with_interrupts = trap
+        .steps
+        .get(1)
+        .map_or(0, |step| step.load(Ordering::Acquire));
+    if at == with_interrupts.wrapping_add(usize::from(trap.len)) {
+        saved.set_flags(saved.flags() | FLAGS_IF);
+    }
+    saved.set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
+    post_handlers(trap, regs);
+}
+
+/// The die notifier: takes the int3s that are in the table, and no others.
+///
+/// # Safety
+///
+/// Called by `notify_die` only.
+#[link_section = ".kprobes.text"]
+pub(crate) unsafe extern "C" fn int3_notify(
+    _block: *mut notifier_block,
+    event: kernel::ffi::c_ulong,
+    args: *mut kernel::ffi::c_void,
+) -> kernel::ffi::c_int {
+    if event != ffi::die_val_DIE_INT3 as kernel::ffi::c_ulong {
+        return ffi::NOTIFY_DONE as _;
+    }
+    // SAFETY: for DIE_INT3 `args` is a `die_args` whose registers are the exception's.
+    let regs = unsafe { (*args.cast::<ffi::die_args>()).regs };
+    // SAFETY: as above.
+    let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip as usize) };
+    if cs & 3 != 0 {
+        return ffi::NOTIFY_DONE as _;
+    }
+    let at = ip.wrapping_sub(1);
+    let trap = int3_table::find(at);
+    if trap.is_null() {
+        return ffi::NOTIFY_DONE as _;
+    }
+    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
+    let trap = unsafe { &*trap };
+    if at == trap.addr {
+        hit(trap, regs);
+    } else {
+        stepped(trap, at, regs);
+    }
+    ffi::NOTIFY_STOP as _
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is in a slot: the detour of a site, and the copies of its instructions.
+//!
+//! ```text
+//! trap pointer | push ss sp flags cs ip, call rk_detour_entry | drop ip cs, popf, drop sp ss
+//! | copy of the region, jmp behind it | copy of the first instruction, jmp behind it
+//! ```
+//!
+//! A region is executed by the jump (at [`DETOUR`]) and by the hits of an int3 that is about to
+//! become one (at the copy of the region); an int3 that stays one goes to the copy of the
+//! instruction.
+
+use crate::relocate::{jmp_rel32, relocate, Refusal, JMP_REL32_LEN};
+
+/// Bytes of a slot.
+pub const SLOT: usize = 128;
+
+/// Where the code of a detour begins, behind the trap pointer.
+pub const DETOUR: usize = 8;
+
+/// Where the call in a detour returns to; detour.h has it for detour_entry.S.
+pub const RETURN: usize = 24;
+
+/// `push $__KERNEL_DS; push %rsp; pushf; push $__KERNEL_CS; push $imm32`
+const PUSHES: [u8; 7] = [0x6a, 0x18, 0x54, 0x9c, 0x6a, 0x10, 0x68];
+
+/// `lea 16(%rsp),%rsp; popf; lea 16(%rsp),%rsp`: `lea` leaves the flags alone.
+const POPS: [u8; 11] = [
+    0x48, 0x8d, 0x64, 0x24, 0x10, 0x9d, 0x48, 0x8d, 0x64, 0x24, 0x10,
+];
+
+const CALL_REL32: u8 = 0xe8;
+const JMP_REL32: u8 = 0xe9;
+const INT3: u8 = 0xcc;
+
+/// The bytes of a slot, and where its parts are.
+pub struct Image {
+    /// What is to be written at the slot's address; int3 where there is nothing.
+    pub bytes: [u8; SLOT],
+    len: usize,
+    dst: u64,
+}
+
+impl Image {
+    /// An empty slot for the address `dst`.
+    pub fn new(dst: usize) -> Self {
+        Self {
+            bytes: [INT3; SLOT],
+            len: 0,
+            dst: dst as u64,
+        }
+    }
+
+    fn here(&self) -> u64 {
+        self.dst.wrapping_add(self.len as u64)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let end = self.len.checked_add(bytes.len()).ok_or(Refusal::NoSpace)?;
+        let place = self.bytes.get_mut(self.len..end).ok_or(Refusal::NoSpace)?;
+        place.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Appends a copy of the whole instructions `bytes` of `addr`, and the jump behind them.
+    /// Returns the address of the copy. On failure nothing is appended.
+    pub fn copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        let start = self.len;
+        let result = self.try_copy(addr, bytes);
+        if result.is_err() {
+            self.len = start;
+            if let Some(rest) = self.bytes.get_mut(start..) {
+                rest.fill(INT3);
+            }
+        }
+        result
+    }
+
+    fn try_copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        let at = self.here();
+        let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
+        let copied = relocate(bytes, addr as u64, at, out)?;
+        self.len = self.len.wrapping_add(copied.len);
+        if copied.falls_through {
+            let end = (addr as u64).wrapping_add(bytes.len() as u64);
+            let jump = jmp_rel32(self.here(), end)?;
+            self.put(&jump)?;
+        }
+        Ok(at as usize)
+    }
+
+    /// Appends a copy of the instruction `bytes` of `addr` with an int3 behind it.
+    pub fn step(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        let at = self.here();
+        let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
+        let copied = relocate(bytes, addr as u64, at, out)?;
+        // The trap says where the instruction ended by the length of the original.
+        if copied.len != bytes.len() || !copied.falls_through {
+            return Err(Refusal::NoSpace);
+        }
+        self.len = self.len.wrapping_add(copied.len);
+        self.put(&[INT3])?;
+        Ok(at as usize)
+    }
+
+    /// Makes the detour of the region `bytes` at `addr`: the image must be empty. `trap` is what
+    /// the handlers get, `entry` the address of `rk_detour_entry`. Returns the address of the
+    /// region's copy. On failure the image is empty again.
+    pub fn detour(
+        &mut self,
+        trap: u64,
+        entry: u64,
+        addr: usize,
+        bytes: &[u8],
+    ) -> Result<usize, Refusal> {
+        let result = self.try_detour(trap, entry, addr, bytes);
+        if result.is_err() {
+            *self = Self::new(self.dst as usize);
+        }
+        result
+    }
+
+    fn try_detour(
+        &mut self,
+        trap: u64,
+        entry: u64,
+        addr: usize,
+        bytes: &[u8],
+    ) -> Result<usize, Refusal> {
+        self.put(&trap.to_le_bytes())?;
+        self.put(&PUSHES)?;
+        // Kernel text is in the upper 2 GiB: `push` extends the sign of its 32 bits.
+        let ip = (addr as u64).wrapping_add(1);
+        let low = ip as i32;
+        if i64::from(low) as u64 != ip {
+            return Err(Refusal::OutOfRange);
+        }
+        self.put(&low.to_le_bytes())?;
+        let mut call = jmp_rel32(self.here(), entry)?;
+        if let Some(opcode @ &mut JMP_REL32) = call.first_mut() {
+            *opcode = CALL_REL32;
+        }
+        self.put(&call)?;
+        self.put(&POPS)?;
+        self.copy(addr, bytes)
+    }
+}
+
+/// The jump of a site: what is written over its region's first bytes.
+pub fn jump(addr: usize, slot: usize) -> Result<[u8; JMP_REL32_LEN], Refusal> {
+    jmp_rel32(addr as u64, slot.wrapping_add(DETOUR) as u64)
+}

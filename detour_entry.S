@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every detour calls: builds the pt_regs of the probed place, runs the
+ * handlers and restores the registers.
+ */
+#include <linux/linkage.h>
+#include <linux/objtool.h>
+#include <asm/nospec-branch.h>
+#include <asm/smap.h>
+#include <asm/unwind_hints.h>
+#include "detour.h"
+
+/*
+ * The detour (detour.rs) has pushed ss, sp, flags, cs and ip of the probed
+ * place; the return address of its call stands where orig_ax is. In front of
+ * that return address the detour holds the pointer to its trap.
+ *
+ * Interrupts are off while handlers run, as behind an int3: a handler always
+ * sees the same context, one CPU is in one handler at most (but for NMIs), and
+ * synchronize_rcu() waits for it. The flags were saved before; the detour
+ * restores them.
+ */
+	.section .kprobes.text, "ax"
+SYM_CODE_START(rk_detour_entry)
+	UNWIND_HINT_UNDEFINED
+	ANNOTATE_NOENDBR
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%rax
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	cli
+	cld
+	ASM_CLAC
+	/* push %rsp stored the value behind the push of ss. */
+	addq	$8, 19*8(%rsp)
+	UNWIND_HINT_REGS
+	movq	15*8(%rsp), %rax
+	movq	-RK_DETOUR_TRAP(%rax), %rdi
+	movq	%rsp, %rsi
+	call	rk_detour_hit
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rax
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	UNWIND_HINT_FUNC
+	RET
+SYM_CODE_END(rk_detour_entry)

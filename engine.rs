@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine: users' probes on the one side, the optimizer on the other, one lock around both.
+//!
+//! No grace period is waited for under that lock.
+
+use crate::examine::{Examiner, Plan};
+use crate::ffi;
+use crate::int3_table;
+use crate::optimizer::{Foreign, Grace, NewSite, Optimizer, ProbeId, SiteId, State};
+use crate::refusal::Refusal;
+use crate::shell::{self, ProbePtr, Shell, MEMORY};
+use crate::sort::sort_by_key;
+use core::ptr::{addr_of_mut, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use kernel::prelude::*;
+use kernel::sync::{new_condvar, new_mutex, CondVar, Mutex};
+
+/// What the engine's lock protects.
+pub(crate) struct Core {
+    pub(crate) optimizer: Optimizer<Shell>,
+    examiner: Examiner,
+}
+
+// SAFETY: the probes' and traps' pointers may be used by any task that holds the lock.
+unsafe impl Send for Core {}
+
+/// All state of the module that users' calls reach.
+#[pin_data]
+pub(crate) struct Engine {
+    #[pin]
+    core: Mutex<Core>,
+    /// Told when a pass has ended.
+    #[pin]
+    passed: CondVar,
+}
+
+/// The one engine, while the module is loaded.
+static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(null_mut());
+
+/// The engine. Whoever can call into the module holds it loaded.
+pub(crate) fn engine() -> Option<&'static Engine> {
+    // SAFETY: published when complete, taken back when nobody can call any more.
+    unsafe { ENGINE.load(Ordering::Acquire).as_ref() }
+}
+
+/// Takes the engine back: nobody can call in any more.
+pub(crate) fn retract() {
+    ENGINE.store(null_mut(), Ordering::Release);
+}
+
+/// One probe of a batch.
+pub(crate) struct Request {
+    pub(crate) probe: ProbePtr,
+    /// Whatever the caller knows the probe by.
+    pub(crate) tag: usize,
+    pub(crate) result: Result<(), Refusal>,
+}
+
+impl Request {
+    /// A request to register `probe`.
+    pub(crate) fn new(probe: *mut ffi::rkprobe, tag: usize) -> Self {
+        Self {
+            probe: ProbePtr(probe),
+            tag,
+            result: Ok(()),
+        }
+    }
+
+    fn addr(&self) -> usize {
+        // SAFETY: the caller's probe is alive for the call.
+        unsafe { (*self.probe.0).addr as usize }
+    }
+}
+
+fn refusal_of(foreign: Foreign) -> Refusal {
+    match foreign {
+        Foreign::KprobeHere => Refusal::KprobeHere,
+        Foreign::KprobeNear => Refusal::KprobeNear,
+        Foreign::Bytes | Foreign::Jump => Refusal::ForeignText,
+        Foreign::Ftrace => Refusal::FtraceFailed,
+    }
+}
+
+impl Engine {
+    /// An engine without probes.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            core <- new_mutex!(Core {
+                optimizer: Optimizer::default(),
+                examiner: Examiner::new()?,
+            }),
+            passed <- new_condvar!(),
+        }? Error)
+    }
+
+    /// Lets users in.
+    pub(crate) fn publish(&self) {
+        ENGINE.store(core::ptr::from_ref(self).cast_mut(), Ordering::Release);
+    }
+
+    /// Runs `look` on the optimizer's state.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Optimizer<Shell>) -> R) -> R {
+        look(&self.core.lock().optimizer)
+    }
+
+    /// Registers a batch: every probe gets its own result, and those that are refused change
+    /// nothing. The requests come back sorted by address. May sleep.
+    pub(crate) fn register(&self, requests: &mut [Request]) {
+        for request in requests.iter_mut() {
+            request.result = resolve(request.probe);
+        }
+        // Sites of one function are neighbours: it is decoded once.
+        sort_by_key(requests, Request::addr);
+        let mut core = self.core.lock();
+        core.add(requests);
+        core.optimizer.commit(&Shell);
+        let failed = core.take_back_unarmed(requests);
+        drop(core);
+        if failed {
+            kernel::sync::rcu::synchronize_rcu();
+        }
+        for request in requests.iter().filter(|request| request.result.is_err()) {
+            if request.result != Err(Refusal::AlreadyRegistered) {
+                release(request.probe);
+            }
+        }
+    }
+
+    /// Removes probes, passing over those that are not registered; when this returns none of
+    /// their handlers runs. May sleep for a grace period.
+    pub(crate) fn unregister(&self, probes: impl Iterator<Item = ProbePtr> + Clone) {
+        let mut core = self.core.lock();
+        for probe in probes.clone() {
+            if core.knows(probe) {
+                core.remove(probe);
+            }
+        }
+        core.optimizer.commit(&Shell);
+        drop(core);
+        kernel::sync::rcu::synchronize_rcu();
+        for probe in probes {
+            release(probe);
+        }
+    }
+
+    /// Enables or disables a probe.
+    ///
+    /// # Errors
+    ///
+    /// `NotRegistered`; for enabling also those of a text that is gone or not as it should be, and
+    /// then the probe stays disabled.
+    pub(crate) fn set_enabled(&self, probe: ProbePtr, enabled: bool) -> Result<(), Refusal> {
+        let mut core = self.core.lock();
+        if !core.knows(probe) {
+            return Err(Refusal::NotRegistered);
+        }
+        let id = id_of(probe);
+        let site = core
+            .optimizer
+            .probe(id)
+            .map(|probe| probe.site)
+            .ok_or(Refusal::NotRegistered)?;
+        let state = core.optimizer.site(site).map(|site| site.state());
+        if enabled && state == Some(State::Gone) {
+            return Err(Refusal::NotText);
+        }
+        core.optimizer.set_enabled(&Shell, id, enabled);
+        core.optimizer.commit(&Shell);
+        match core.unarmed(site) {
+            Some(refusal) if enabled => {
+                core.optimizer.set_enabled(&Shell, id, false);
+                core.optimizer.commit(&Shell);
+                Err(refusal)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Arms or disarms all probes; returns when it is done.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: a signal came; it will be done all the same.
+    pub(crate) fn set_all_armed(&self, armed: bool) -> Result {
+        let mut core = self.core.lock();
+        core.optimizer.set_all_armed(armed);
+        core.optimizer.commit(&Shell);
+        drop(core);
+        match armed {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    /// Allows or forbids jumps; when they are forbidden, returns when the last one is gone.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: a signal came; it will be done all the same.
+    pub(crate) fn set_optimization(&self, allowed: bool) -> Result {
+        let mut core = self.core.lock();
+        core.optimizer.set_optimization(allowed);
+        core.optimizer.commit(&Shell);
+        drop(core);
+        match allowed {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    /// Waits until a full pass that began after this call has ended (rule 6).
+    ///
+    /// # Errors
+    ///
+    /// EINTR: a signal came.
+    pub(crate) fn flush(&self) -> Result {
+        let mut core = self.core.lock();
+        let target = core.optimizer.begun().saturating_add(1);
+        shell::hurry();
+        while core.optimizer.ended() < target {
+            if self.passed.wait_interruptible(&mut core) {
+                return Err(EINTR);
+            }
+        }
+        Ok(())
+    }
+
+    /// One pass of the optimizer. Only one runs at a time.
+    fn pass(&self) {
+        shell::pass_begins();
+        let mut core = self.core.lock();
+        let grace: Grace = core.optimizer.begin_pass(&Shell);
+        let retired: int3_table::Retired = shell::take_retired();
+        drop(core);
+        if !retired.is_empty() && !grace.needed() {
+            kernel::sync::rcu::synchronize_rcu();
+        }
+        let quiesced = grace.wait(&Shell);
+        drop(retired);
+        self.core.lock().optimizer.end_pass(&Shell, quiesced);
+        self.passed.notify_all();
+    }
+
+    /// Text is about to be freed by its owner (rule 13).
+    pub(crate) fn text_gone(&self, start: usize, end: usize) {
+        if start == end {
+            return;
+        }
+        let mut core = self.core.lock();
+        core.examiner.forget(start, end);
+        core.optimizer.text_gone(&Shell, start, end);
+        core.optimizer.commit(&Shell);
+        for (_, probe) in core.optimizer.probes() {
+            let site = core.optimizer.site(probe.site);
+            if site.is_some_and(|site| site.state() == State::Gone) {
+                probe.payload.set_flag(ffi::RKPROBE_FLAG_GONE, true);
+            }
+        }
+    }
+
+    /// Takes every byte out of the text and frees all sites; there are no probes any more. Waits
+    /// for as long as somebody else's bytes are in the way.
+    pub(crate) fn drain(&self) {
+        let mut told = false;
+        loop {
+            let mut core = self.core.lock();
+            if core.optimizer.sites().next().is_none() {
+                return;
+            }
+            if core.optimizer.foreign() > 0 && !told {
+                pr_warn!("waiting for others' probes on our jumps to be removed\n");
+                told = true;
+            }
+            let target = core.optimizer.begun().saturating_add(1);
+            if !told {
+                shell::hurry();
+            }
+            while core.optimizer.ended() < target {
+                self.passed.wait(&mut core);
+            }
+        }
+    }
+}
+
+/// The delayed work.
+///
+/// # Safety
+///
+/// Called by the work queue only, which runs one at a time.
+#[no_mangle]
+unsafe extern "C" fn rk_optimizer_pass() {
+    if let Some(engine) = engine() {
+        engine.pass();
+    }
+}
+
+fn id_of(probe: ProbePtr) -> ProbeId {
+    // SAFETY: the caller's probe is alive for the call.
+    ProbeId::from_index(unsafe { (*probe.0).id })
+}
+
+/// Fills in `addr`.
+fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
+    // SAFETY: the caller's probe is alive for the call, and not registered by another at once.
+    let (symbol, addr, offset, registered) = unsafe {
+        let probe = &*probe.0;
+        (
+            probe.symbol_name,
+            probe.addr as usize,
+            probe.offset as usize,
+            probe.registered,
+        )
+    };
+    if registered != 0 {
+        return Err(Refusal::AlreadyRegistered);
+    }
+    if symbol.is_null() == (addr == 0) {
+        return Err(Refusal::SymbolOrAddress);
+    }
+    let base = match symbol.is_null() {
+        true => addr,
+        // SAFETY: the user's string.
+        false => crate::target::symbol(unsafe { CStr::from_ptr(symbol.cast()) })?,
+    };
+    let addr = crate::target::in_function(base, offset)?;
+    // SAFETY: as above.
+    unsafe { (*probe.0).addr = addr as _ };
+    Ok(())
+}
+
+/// Gives back what a probe that no handler can see any more had.
+fn release(probe: ProbePtr) {
+    // SAFETY: the caller's probe is alive, and no CPU uses its counter any more.
+    unsafe {
+        let probe = probe.0;
+        let hits = (*probe).hits;
+        (*probe).hits = null_mut();
+        if !hits.is_null() {
+            ffi::free_percpu(hits.cast());
+        }
+        if !(*probe).symbol_name.is_null() {
+            (*probe).addr = null_mut();
+        }
+    }
+}
+
+impl Core {
+    /// Whether `probe` is one that is registered, and not a copy or a stale one.
+    fn knows(&self, probe: ProbePtr) -> bool {
+        // SAFETY: the caller's probe is alive for the call.
+        let registered = unsafe { (*probe.0).registered } != 0;
+        registered
+            && self
+                .optimizer
+                .probe(id_of(probe))
+                .is_some_and(|known| known.payload == probe)
+    }
+
+    /// Examines and adds what was resolved.
+    fn add(&mut self, requests: &mut [Request]) {
+        if self
+            .optimizer
+            .reserve(requests.len(), requests.len())
+            .is_err()
+        {
+            for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
+                request.result = Err(Refusal::NoMemory);
+            }
+            return;
+        }
+        let mut session = self.examiner.begin();
+        for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
+            request.result = add_one(&mut self.optimizer, &mut session, request);
+        }
+    }
+
+    /// Removes again what could not be armed; says whether there was any.
+    fn take_back_unarmed(&mut self, requests: &mut [Request]) -> bool {
+        let mut failed = false;
+        for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
+            let Some(site) = self
+                .optimizer
+                .probe(id_of(request.probe))
+                .map(|probe| probe.site)
+            else {
+                continue;
+            };
+            if let Some(refusal) = self.unarmed(site) {
+                self.remove(request.probe);
+                request.result = Err(refusal);
+                failed = true;
+            }
+        }
+        if failed {
+            self.optimizer.commit(&Shell);
+        }
+        failed
+    }
+
+    /// Why a site that should be armed is not.
+    fn unarmed(&self, id: SiteId) -> Option<Refusal> {
+        let site = self.optimizer.site(id)?;
+        match site.state() {
+            State::Disarmed => site.foreign().map(refusal_of),
+            _ => None,
+        }
+    }
+
+    fn remove(&mut self, probe: ProbePtr) {
+        let id = id_of(probe);
+        let site = self.optimizer.probe(id).map(|probe| probe.site);
+        if let Some(site) = site.and_then(|site| self.optimizer.site(site)) {
+            site.payload.trap.unlink(probe.0);
+        }
+        self.optimizer.remove_probe(id);
+        // SAFETY: the probe is alive until `unregister` returns.
+        unsafe { addr_of_mut!((*probe.0).registered).write_volatile(0) };
+    }
+}
+
+/// Adds one probe to the site at its address, which is made if there is none.
+fn add_one(
+    optimizer: &mut Optimizer<Shell>,
+    session: &mut crate::examine::Session<'_>,
+    request: &Request,
+) -> Result<(), Refusal> {
+    let probe = request.probe.0;
+    // SAFETY: the caller's probe is alive for the call.
+    let (post_handler, flags, registered) = unsafe {
+        (
+            (*probe).post_handler.is_some(),
+            (*probe).flags,
+            (*probe).registered,
+        )
+    };
+    // The same structure twice in a batch.
+    if registered != 0 {
+        return Err(Refusal::AlreadyRegistered);
+    }
+    let addr = session.entry(request.addr());
+    // SAFETY: allocates.
+    let hits = unsafe { ffi::rk_alloc_hits() };
+    if hits.is_null() {
+        return Err(Refusal::NoMemory);
+    }
+    let site = match optimizer.find(addr) {
+        Some(site) => Ok(site),
+        // One address for the int3, two for the copies of post_handlers.
+        None if MEMORY.lock().table.reserve(3).is_err() => Err(Refusal::NoMemory),
+        None => session
+            .plan(optimizer, addr)
+            .and_then(|plan| add_site(optimizer, addr, plan)),
+    };
+    let ready = site.and_then(|id| {
+        let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
+        if post_handler {
+            session.prepare_steps(&site.payload)?;
+        }
+        Ok(id)
+    });
+    let id = match ready {
+        Ok(id) => id,
+        Err(refusal) => {
+            // SAFETY: nobody has seen the counter.
+            unsafe { ffi::free_percpu(hits.cast()) };
+            return Err(refusal);
+        }
+    };
+    let enabled = flags & ffi::RKPROBE_FLAG_DISABLED == 0;
+    // SAFETY: as above; nobody sees the probe yet.
+    unsafe {
+        (*probe).addr = addr as _;
+        (*probe).hits = hits;
+        (*probe).nmissed = 0;
+        (*probe).flags = flags & ffi::RKPROBE_FLAG_DISABLED;
+    }
+    let added = optimizer
+        .add_probe(id, request.probe, enabled, post_handler)
+        .ok_or(Refusal::NoMemory)?;
+    // SAFETY: as above.
+    unsafe {
+        (*probe).id = added.index();
+        (*probe).registered = 1;
+    }
+    if let Some(site) = optimizer.site(id) {
+        site.payload.trap.link(probe);
+    }
+    Ok(())
+}
+
+fn add_site(optimizer: &mut Optimizer<Shell>, addr: usize, plan: Plan) -> Result<SiteId, Refusal> {
+    optimizer
+        .add_site(NewSite {
+            addr,
+            lane: plan.lane,
+            region: plan.region,
+            single: plan.single,
+            payload: plan.memory,
+        })
+        .ok_or(Refusal::NoMemory)
+}

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From an address to what a site there needs: the live text, asked by the pure rules.
+//!
+//! Text is read under the text locks only, so that nobody's half-done poke is taken for an
+//! instruction, and what probes have replaced is put back in the copy that is decoded.
+
+use crate::arch_x86::{Trap, ORIGINAL};
+use crate::detour::{jump, Image};
+use crate::eligibility::{collect_cross_branches, Function, Region};
+use crate::emulate::Emulation;
+use crate::ffi;
+use crate::insn_decode::{decode, Insn, MAX_INSN_LEN};
+use crate::locks::TextLocks;
+use crate::optimizer::{Lane, Optimizer};
+use crate::refusal::{NotOptimizable, Refusal};
+use crate::reserved::{Index, Kind};
+use crate::shell::{Shell, SiteMemory, MEMORY};
+use crate::slots;
+use crate::symbols;
+use crate::text_poke::live;
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use kernel::prelude::*;
+use kernel::str::CString;
+
+/// The longest function that is decoded.
+const LONGEST: usize = 1 << 20;
+/// The shortest jump region.
+const JUMP: usize = 5;
+
+/// Kernel functions that run between an int3 and our handler, or on the way back, and that the
+/// kernel's own blacklist leaves out: native kprobes come before them, we come behind.
+const INT3_PATH: [&CStr; 10] = [
+    c"__rcu_read_lock",
+    c"__rcu_read_unlock",
+    c"rcu_read_unlock_special",
+    c"hw_breakpoint_exceptions_notify",
+    c"__x86_return_thunk",
+    c"srso_return_thunk",
+    c"srso_alias_return_thunk",
+    c"retbleed_return_thunk",
+    c"its_return_thunk",
+    c"call_depth_return_thunk",
+];
+
+/// What is known of text: the index of reserved text, and the function that was decoded last.
+pub(crate) struct Examiner {
+    index: Index<Shell>,
+    function: Function<Shell>,
+    /// Text of the modules that the index has.
+    modules: KVec<Range<usize>>,
+}
+
+/// What a site is made from.
+pub(crate) struct Plan {
+    pub(crate) lane: Lane,
+    pub(crate) region: u8,
+    pub(crate) single: bool,
+    pub(crate) memory: SiteMemory,
+}
+
+/// An examination of several addresses, with the text locks held.
+pub(crate) struct Session<'a> {
+    examiner: &'a mut Examiner,
+    locks: TextLocks,
+}
+
+/// Called by helpers.c for each piece of reserved text.
+///
+/// # Safety
+///
+/// `sink` is the index that was handed in.
+#[no_mangle]
+unsafe extern "C" fn rk_reserved_sink(
+    sink: *mut kernel::ffi::c_void,
+    start: kernel::ffi::c_ulong,
+    end: kernel::ffi::c_ulong,
+    kind: kernel::ffi::c_uint,
+) -> bool {
+    // SAFETY: by the contract of this function.
+    let index = unsafe { &mut *sink.cast::<Index<Shell>>() };
+    let kind = match kind {
+        ffi::rk_reserved_RK_JUMP_LABEL => Kind::JumpLabel,
+        ffi::rk_reserved_RK_JUMP_TARGET => Kind::JumpTarget,
+        ffi::rk_reserved_RK_STATIC_CALL => Kind::StaticCall,
+        ffi::rk_reserved_RK_BUG_SITE => Kind::Bug,
+        ffi::rk_reserved_RK_EXTABLE_INSN => Kind::ExtableInsn,
+        ffi::rk_reserved_RK_EXTABLE_FIXUP => Kind::ExtableFixup,
+        _ => Kind::Blacklist,
+    };
+    index.push(start as u64, end as u64, kind).is_ok()
+}
+
+impl Examiner {
+    /// Reads the kernel's tables, once.
+    pub(crate) fn new() -> Result<Self> {
+        let mut index = Index::default();
+        let locks = TextLocks::lock();
+        let tables = symbols::tables();
+        let sink = core::ptr::from_mut(&mut index).cast();
+        // SAFETY: the tables' bounds were found at load; `kprobe_mutex` and `text_mutex` are held.
+        if !unsafe { ffi::rk_reserved_kernel(&tables, sink) } {
+            return Err(ENOMEM);
+        }
+        drop(locks);
+        for name in INT3_PATH {
+            let Some(function) = symbols::function(symbols::lookup(name)) else {
+                continue;
+            };
+            let (start, end) = (function.start as u64, function.end() as u64);
+            index.push(start, end, Kind::Int3Path).map_err(|_| ENOMEM)?;
+        }
+        index.seal();
+        Ok(Self {
+            index,
+            function: Function::default(),
+            modules: KVec::new(),
+        })
+    }
+
+    /// Takes the text locks for examining.
+    pub(crate) fn begin(&mut self) -> Session<'_> {
+        // The text may have changed since the last time.
+        self.function.clear();
+        Session {
+            examiner: self,
+            locks: TextLocks::lock(),
+        }
+    }
+
+    /// A module's text is going.
+    pub(crate) fn forget(&mut self, start: usize, end: usize) {
+        self.function.clear();
+        self.modules.retain(|text| text.start != start);
+        self.index.remove(start as u64, end as u64);
+    }
+
+    /// Puts a module's reserved text into the index, the first time that its text is probed.
+    fn learn_module(&mut self, addr: usize) -> Result<(), Refusal> {
+        if self.modules.iter().any(|text| text.contains(&addr)) {
+            return Ok(());
+        }
+        self.modules
+            .reserve(2, GFP_KERNEL)
+            .map_err(|_| Refusal::NoMemory)?;
+        let mut core = ffi::rk_range { start: 0, end: 0 };
+        let mut init = ffi::rk_range { start: 0, end: 0 };
+        let sink = core::ptr::from_mut(&mut self.index).cast();
+        // SAFETY: out-parameters, and the index.
+        let result = unsafe { ffi::rk_reserved_module(addr as _, sink, &mut core, &mut init) };
+        if result < 0 {
+            self.index.discard();
+            return Err(match Error::from_errno(result) {
+                error if error == ENOMEM => Refusal::NoMemory,
+                _ => Refusal::ModuleGoing,
+            });
+        }
+        self.index.seal();
+        for text in [core, init] {
+            // There is room, it was reserved above.
+            let _ = self
+                .modules
+                .push_within_capacity(text.start as usize..text.end as usize);
+        }
+        Ok(())
+    }
+}
+
+impl Session<'_> {
+    /// The address where a probe on `addr` goes: an ENDBR is never overwritten, so one on it goes
+    /// behind it.
+    pub(crate) fn entry(&self, addr: usize) -> usize {
+        if check_text(addr).is_err() {
+            return addr;
+        }
+        let bytes = live::<MAX_INSN_LEN>(addr);
+        match decode(&bytes, addr as u64) {
+            Ok(insn) if insn.is_endbr() => insn.end() as usize,
+            _ => addr,
+        }
+    }
+
+    /// Everything for a site at `addr`.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no probe.
+    pub(crate) fn plan(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+    ) -> Result<Plan, Refusal> {
+        if check_text(addr)? {
+            self.examiner.learn_module(addr)?;
+        }
+        let traced = self.load(optimizer, addr)?;
+        let insn = self
+            .examiner
+            .function
+            .probe(addr as u64, &self.examiner.index)?;
+        if traced == Some(addr) {
+            return ftrace_plan(addr, &insn);
+        }
+        if kprobe_at(addr) {
+            return Err(Refusal::KprobeHere);
+        }
+        let region = self.region(addr, traced);
+        let mut trap = Trap::new(addr, insn.len, Emulation::of(&insn));
+        let bytes = self.examiner.function.bytes_from(addr as u64);
+        let keep = region.map_or(JUMP.max(usize::from(insn.len)), |region| {
+            usize::from(region.len)
+        });
+        for (to, from) in trap.original.iter_mut().zip(bytes).take(keep.min(ORIGINAL)) {
+            *to = *from;
+        }
+        trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
+        self.place(trap, &insn, region)
+    }
+
+    /// Copies for the post_handlers of a site; nothing if it has them or needs none.
+    pub(crate) fn prepare_steps(&self, site: &SiteMemory) -> Result<(), Refusal> {
+        let trap = &site.trap;
+        let missing = trap
+            .steps
+            .iter()
+            .any(|step| step.load(Ordering::Relaxed) == 0);
+        if trap.emulation.is_some() || !missing || trap.slot == 0 {
+            return Ok(());
+        }
+        let mut memory = MEMORY.lock();
+        memory.table.reserve(2).map_err(|_| Refusal::NoMemory)?;
+        let slot = site
+            .steps_slot(&mut memory.slots)
+            .map_err(|_| Refusal::NoMemory)?;
+        let mut image = Image::new(slot);
+        let first = trap.original().get(..usize::from(trap.len)).unwrap_or(&[]);
+        let mut at = [0; 2];
+        for place in &mut at {
+            *place = image.step(trap.addr, first).map_err(Refusal::Copy)?;
+        }
+        slots::write(self.locks.text(), slot, &image);
+        for (step, at) in trap.steps.iter().zip(at) {
+            memory
+                .table
+                .insert(at.wrapping_add(usize::from(trap.len)), site.trap_ptr());
+            step.store(at, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Decodes the function at `addr`, unless it is the one that was decoded last. Returns where it
+    /// calls the tracer.
+    fn load(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+    ) -> Result<Option<usize>, Refusal> {
+        let (start, end) = match self.examiner.function.contains(addr as u64) {
+            true => (
+                self.examiner.function.start() as usize,
+                self.examiner.function.end() as usize,
+            ),
+            false => self.decode(optimizer, addr)?,
+        };
+        // SAFETY: looks an address range up.
+        let traced = unsafe { ffi::rk_ftrace_location_range(start as _, end.wrapping_sub(1) as _) };
+        Ok((traced != 0).then_some(traced as usize))
+    }
+
+    fn decode(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+    ) -> Result<(usize, usize), Refusal> {
+        let function = symbols::function(addr).ok_or(Refusal::NotText)?;
+        let (start, end) = (function.start, function.end());
+        if function.size > LONGEST {
+            return Err(Refusal::Undecodable);
+        }
+        if is_preamble(function.name()) {
+            return Err(Refusal::Reserved(Kind::Preamble));
+        }
+        if let Some(base) = base_of(function.name())? {
+            if let Some(kind) = self
+                .examiner
+                .index
+                .reserved(base as u64, base.wrapping_add(1) as u64)
+            {
+                return Err(Refusal::Reserved(kind));
+            }
+        }
+        self.examiner
+            .function
+            .analyse(start as u64, function.size, |bytes| {
+                read_original(optimizer, start, bytes)
+            })
+            .map_err(|_| Refusal::NoMemory)?;
+        self.add_pieces(optimizer, &function)?;
+        Ok((start, end))
+    }
+
+    /// Adds the branches that come from the other pieces of the function: gcc moves unlikely code
+    /// to `NAME.cold`, which jumps back into the middle of `NAME`, and the other way round.
+    fn add_pieces(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        function: &symbols::Function,
+    ) -> Result<(), Refusal> {
+        let name = function.name();
+        let other = match name.to_bytes().strip_suffix(b".cold") {
+            Some(stem) => crate::target::c_string(stem)?,
+            None => CString::try_from_fmt(fmt!("{}.cold", name)).map_err(|_| Refusal::NoMemory)?,
+        };
+        // Functions of one name each have their piece; whose it is does not matter, a branch of a
+        // stranger does not land here.
+        let candidates = symbols::candidates(function.module(), &other);
+        if candidates.found > candidates.addrs().count() {
+            // More than are told: nothing in this function may be a jump.
+            self.examiner.function.add_unknown();
+        }
+        let mut bytes: KVVec<u8> = KVVec::new();
+        for piece in candidates.addrs().filter_map(symbols::function) {
+            if piece.size > LONGEST {
+                self.examiner.function.add_unknown();
+                continue;
+            }
+            bytes.clear();
+            bytes
+                .resize(piece.size, 0, GFP_KERNEL)
+                .map_err(|_| Refusal::NoMemory)?;
+            read_original(optimizer, piece.start, &mut bytes);
+            let function = &mut self.examiner.function;
+            if !collect_cross_branches(piece.start as u64, &bytes, |branch| {
+                function.add_target(branch.to)
+            }) {
+                self.examiner.function.add_unknown();
+            }
+        }
+        Ok(())
+    }
+
+    fn region(&self, addr: usize, traced: Option<usize>) -> Result<Region, NotOptimizable> {
+        let region = self
+            .examiner
+            .function
+            .region(addr as u64, &self.examiner.index)?;
+        let end = addr.wrapping_add(usize::from(region.len));
+        match traced {
+            Some(site) if addr < site.wrapping_add(JUMP) && site < end => {
+                Err(NotOptimizable::Reserved(Kind::Ftrace))
+            }
+            _ => Ok(region),
+        }
+    }
+
+    /// Gives the site its slot, and writes the detour and the copies.
+    fn place(
+        &self,
+        mut trap: Trap,
+        insn: &Insn,
+        region: Result<Region, NotOptimizable>,
+    ) -> Result<Plan, Refusal> {
+        let addr = trap.addr;
+        let mut memory = SiteMemory::new(trap_box(&mut trap)?, None);
+        let mut jumpable = region.err().map_or(Ok(()), Err);
+        if region.is_err() && memory.trap.emulation.is_some() {
+            memory.reason = region.err();
+            return Ok(Plan {
+                lane: Lane::Text,
+                region: 0,
+                single: false,
+                memory,
+            });
+        }
+        let slot = MEMORY.lock().slots.take().map_err(|_| Refusal::NoMemory)?;
+        memory.slot = slot;
+        let mut image = Image::new(slot);
+        let trap_ptr = memory.trap_ptr() as u64;
+        let trap = &mut *memory.trap;
+        if let Ok(region) = region {
+            let entry = ffi::rk_detour_entry as usize as u64;
+            let bytes = trap.original.get(..usize::from(region.len)).unwrap_or(&[]);
+            let made = image
+                .detour(trap_ptr, entry, addr, bytes)
+                .and_then(|copy| Ok((copy, jump(addr, slot)?)));
+            match made {
+                Ok((copy, jump)) => {
+                    trap.copy = copy;
+                    trap.jump = jump;
+                    trap.detour = slot.wrapping_add(crate::detour::DETOUR);
+                }
+                Err(refusal) => {
+                    image = Image::new(slot);
+                    jumpable = Err(NotOptimizable::Copy(refusal));
+                }
+            }
+        }
+        if trap.emulation.is_none() {
+            let first = trap.original.get(..usize::from(insn.len)).unwrap_or(&[]);
+            match image.copy(addr, first) {
+                Ok(copy) => trap.slot = copy,
+                Err(refusal) => {
+                    MEMORY.lock().slots.give(slot);
+                    return Err(Refusal::Copy(refusal));
+                }
+            }
+        }
+        slots::write(self.locks.text(), slot, &image);
+        memory.reason = jumpable.err();
+        let region = region.ok().filter(|_| jumpable.is_ok());
+        Ok(Plan {
+            lane: Lane::Text,
+            region: region.map_or(0, |region| region.len),
+            single: region.is_some_and(|region| region.single),
+            memory,
+        })
+    }
+}
+
+fn trap_box(trap: &mut Trap) -> Result<KBox<Trap>, Refusal> {
+    let empty = Trap::new(trap.addr, trap.len, trap.emulation);
+    KBox::new(core::mem::replace(trap, empty), GFP_KERNEL).map_err(|_| Refusal::NoMemory)
+}
+
+/// A site at a function's entry: ftrace does the poking.
+fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
+    let mut trap = Trap::new(addr, insn.len, None);
+    trap.original = {
+        let mut bytes = [0; ORIGINAL];
+        for (to, from) in bytes.iter_mut().zip(live::<JUMP>(addr)) {
+            *to = from;
+        }
+        bytes
+    };
+    trap.original_len = JUMP as u8;
+    Ok(Plan {
+        lane: Lane::Ftrace,
+        region: 0,
+        single: false,
+        memory: SiteMemory::new(
+            trap_box(&mut trap)?,
+            Some(NotOptimizable::Reserved(Kind::Ftrace)),
+        ),
+    })
+}
+
+/// Whether `addr` is in module text (`true`) or the kernel's (`false`).
+///
+/// # Errors
+///
+/// `NotText`, `ModuleGoing`, `InitTextGone`, or that it is our own.
+fn check_text(addr: usize) -> Result<bool, Refusal> {
+    if symbols::in_kernel_text(addr) {
+        return Ok(false);
+    }
+    // SAFETY: looks an address up.
+    match unsafe { ffi::rk_module_text(addr as _) } {
+        ffi::rk_text_RK_TEXT_MODULE | ffi::rk_text_RK_TEXT_MODULE_INIT => Ok(true),
+        ffi::rk_text_RK_TEXT_MODULE_GOING => Err(Refusal::ModuleGoing),
+        ffi::rk_text_RK_TEXT_OURS => Err(Refusal::Reserved(Kind::OwnText)),
+        _ => Err(Refusal::NotText),
+    }
+}
+
+fn kprobe_at(addr: usize) -> bool {
+    // SAFETY: the session holds `kprobe_mutex`.
+    unsafe { ffi::rk_kprobe_at(addr as _) }
+}
+
+/// `__cfi_NAME` and `__pfx_NAME` are in front of functions.
+fn is_preamble(name: &CStr) -> bool {
+    [&b"__cfi_"[..], b"__pfx_"]
+        .iter()
+        .any(|prefix| name.to_bytes().starts_with(prefix))
+}
+
+/// The function that NAME.isra.0, NAME.cold and so on were made from: what is forbidden there is
+/// forbidden here.
+fn base_of(name: &CStr) -> Result<Option<usize>, Refusal> {
+    let bytes = name.to_bytes();
+    let Some(dot) = bytes.iter().position(|byte| *byte == b'.') else {
+        return Ok(None);
+    };
+    let stem = crate::target::c_string(bytes.get(..dot).unwrap_or(&[]))?;
+    Ok(Some(symbols::lookup(&stem)).filter(|addr| *addr != 0))
+}
+
+/// Reads text as it would be without probes, ours or native ones.
+fn read_original(optimizer: &Optimizer<Shell>, start: usize, bytes: &mut [u8]) {
+    for (offset, byte) in bytes.iter_mut().enumerate() {
+        // SAFETY: the text of a function, which is mapped; nobody writes it meanwhile.
+        *byte = unsafe { (start.wrapping_add(offset) as *const u8).read_volatile() };
+    }
+    let mut at = 0usize;
+    while let Some(byte) = bytes.get(at).copied() {
+        let mut saved = [0u8; JUMP];
+        let mut len = 0;
+        if byte == 0xcc || byte == 0xe9 {
+            // SAFETY: out-parameter of 5 bytes; the session holds the locks.
+            len =
+                unsafe { ffi::rk_kprobe_original(start.wrapping_add(at) as _, saved.as_mut_ptr()) };
+        }
+        put_back(bytes, at, saved.get(..len).unwrap_or(&[]));
+        at = at.wrapping_add(len.max(1));
+    }
+    let end = start.saturating_add(bytes.len());
+    for (addr, id) in optimizer.range(start, end) {
+        let Some(site) = optimizer.site(*id).filter(|site| site.state().in_text()) else {
+            continue;
+        };
+        let changed = if site.state().is_jump() { JUMP } else { 1 };
+        if site.lane == Lane::Text {
+            let original = site.payload.trap.original().get(..changed).unwrap_or(&[]);
+            put_back(bytes, addr.wrapping_sub(start), original);
+        }
+    }
+}
+
+fn put_back(bytes: &mut [u8], at: usize, original: &[u8]) {
+    for (to, from) in bytes.iter_mut().skip(at).zip(original) {
+        *to = *from;
+    }
+}

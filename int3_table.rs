@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the address of an int3 to its trap: an open-addressed hash table that readers walk without
+//! any lock.
+//!
+//! An address is in the table from before its int3 is written until after all CPUs have seen it go,
+//! for an int3 that nobody claims kills the kernel. One writer at a time (the engine's lock).
+
+use crate::arch_x86::Trap;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use kernel::prelude::*;
+
+/// An address that was taken out: look-ups go on behind it.
+const REMOVED: usize = 1;
+
+/// Buckets of a table that nothing is in yet; a power of two.
+const SMALLEST: usize = 256;
+
+struct Bucket {
+    /// 0 while free.
+    addr: AtomicUsize,
+    trap: AtomicPtr<Trap>,
+}
+
+/// The buckets, a power of two, and never all in use.
+struct Buckets {
+    all: KVVec<Bucket>,
+    /// Buckets that are not free.
+    used: usize,
+    live: usize,
+}
+
+/// What readers see.
+static CURRENT: AtomicPtr<Buckets> = AtomicPtr::new(null_mut());
+
+/// The owner of the table: the one writer.
+pub(crate) struct Table {
+    current: Option<KBox<Buckets>>,
+    /// Tables that readers may still be in.
+    retired: KVec<KBox<Buckets>>,
+}
+
+fn first_bucket(addr: usize, mask: usize) -> usize {
+    // Fibonacci hashing: the upper half of the product depends on all bits.
+    (addr.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) & mask
+}
+
+impl Buckets {
+    fn new(size: usize) -> Result<KBox<Self>> {
+        let mut all = KVVec::with_capacity(size, GFP_KERNEL)?;
+        for _ in 0..size {
+            all.push(
+                Bucket {
+                    addr: AtomicUsize::new(0),
+                    trap: AtomicPtr::new(null_mut()),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        Ok(KBox::new(
+            Self {
+                all,
+                used: 0,
+                live: 0,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// The buckets where `addr` may be, in the order of the search.
+    #[inline]
+    fn probe(&self, addr: usize) -> impl Iterator<Item = &Bucket> {
+        let mask = self.all.len().wrapping_sub(1);
+        let first = first_bucket(addr, mask);
+        (0..self.all.len()).filter_map(move |step| self.all.get(first.wrapping_add(step) & mask))
+    }
+
+    fn insert(&mut self, addr: usize, trap: *mut Trap) {
+        let mut fresh = false;
+        for bucket in self.probe(addr) {
+            let there = bucket.addr.load(Ordering::Relaxed);
+            if there == 0 || there == REMOVED || there == addr {
+                fresh = there == 0;
+                bucket.trap.store(trap, Ordering::Release);
+                bucket.addr.store(addr, Ordering::Release);
+                break;
+            }
+        }
+        self.used = self.used.wrapping_add(usize::from(fresh));
+        self.live = self.live.wrapping_add(1);
+    }
+}
+
+/// The trap of the int3 at `addr`, or null. Interrupts are off.
+#[inline]
+pub(crate) fn find(addr: usize) -> *mut Trap {
+    let buckets = CURRENT.load(Ordering::Acquire);
+    if buckets.is_null() {
+        return null_mut();
+    }
+    // SAFETY: a table that was published is freed only after a grace period.
+    let buckets = unsafe { &*buckets };
+    for bucket in buckets.probe(addr) {
+        let there = bucket.addr.load(Ordering::Acquire);
+        if there == addr {
+            return bucket.trap.load(Ordering::Acquire);
+        }
+        if there == 0 {
+            break;
+        }
+    }
+    null_mut()
+}
+
+impl Table {
+    /// A table with nothing in it.
+    pub(crate) const fn new() -> Self {
+        Self {
+            current: None,
+            retired: KVec::new(),
+        }
+    }
+
+    /// Makes room for `more` further addresses, so that adding them cannot fail.
+    pub(crate) fn reserve(&mut self, more: usize) -> Result {
+        let (used, live, size) = match &self.current {
+            Some(buckets) => (buckets.used, buckets.live, buckets.all.len()),
+            None => (0, 0, 0),
+        };
+        // At most half of the buckets in use: searches stay short.
+        if used.saturating_add(more).saturating_mul(2) <= size {
+            return Ok(());
+        }
+        let wanted = live.saturating_add(more).saturating_mul(4).max(SMALLEST);
+        let mut next = Buckets::new(wanted.checked_next_power_of_two().ok_or(ENOMEM)?)?;
+        self.retired.reserve(1, GFP_KERNEL)?;
+        if let Some(old) = self.current.take() {
+            for bucket in old.all.iter() {
+                let addr = bucket.addr.load(Ordering::Relaxed);
+                if addr > REMOVED {
+                    next.insert(addr, bucket.trap.load(Ordering::Relaxed));
+                }
+            }
+            self.publish(next);
+            // Room was reserved above.
+            let _ = self.retired.push_within_capacity(old);
+        } else {
+            self.publish(next);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, mut next: KBox<Buckets>) {
+        CURRENT.store(&mut *next, Ordering::Release);
+        self.current = Some(next);
+    }
+
+    /// Adds an address, in room that was reserved.
+    pub(crate) fn insert(&mut self, addr: usize, trap: *mut Trap) {
+        if let Some(buckets) = &mut self.current {
+            buckets.insert(addr, trap);
+        }
+    }
+
+    /// Takes an address out. Its int3 is gone, and all CPUs have seen that.
+    pub(crate) fn remove(&mut self, addr: usize) {
+        let Some(buckets) = &mut self.current else {
+            return;
+        };
+        let mut found = false;
+        for bucket in buckets.probe(addr) {
+            let there = bucket.addr.load(Ordering::Relaxed);
+            if there == addr {
+                bucket.addr.store(REMOVED, Ordering::Release);
+                found = true;
+                break;
+            }
+            if there == 0 {
+                break;
+            }
+        }
+        buckets.live = buckets.live.wrapping_sub(usize::from(found));
+    }
+
+    /// The tables that were replaced; the caller frees them after a grace period.
+    pub(crate) fn take_retired(&mut self) -> Retired {
+        Retired(core::mem::replace(&mut self.retired, KVec::new()))
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        CURRENT.store(null_mut(), Ordering::Release);
+        kernel::sync::rcu::synchronize_rcu();
+    }
+}
+
+/// Tables that were replaced. Dropped after a grace period that began after they were taken.
+pub(crate) struct Retired(KVec<KBox<Buckets>>);
+
+impl Retired {
+    /// Whether there is nothing to wait for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's text locks, as types. Their order is in optimizer.rs.
+
+use crate::ffi;
+use crate::symbols;
+use core::marker::PhantomData;
+use kernel::bindings;
+use kernel::types::NotThreadSafe;
+
+/// `text_mutex` is held: nobody else writes text, and what is read of it is whole.
+pub(crate) struct TextMutex(NotThreadSafe);
+
+impl TextMutex {
+    /// Takes `text_mutex`. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: the address of the kernel's own mutex, found at load.
+        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::TextMutex)) };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for TextMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::TextMutex)) };
+    }
+}
+
+/// `kprobe_mutex` is held: no native kprobe is prepared, armed, optimized or removed.
+///
+/// A native kprobe is prepared in one `text_mutex` section and armed in another, so `text_mutex`
+/// alone would let it land in bytes that we have just poked.
+pub(crate) struct KprobeMutex(NotThreadSafe);
+
+impl KprobeMutex {
+    /// Takes `kprobe_mutex`. May sleep for a grace period of the native optimizer.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: the address of the kernel's own mutex, found at load.
+        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::KprobeMutex)) };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for KprobeMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::KprobeMutex)) };
+    }
+}
+
+/// No CPU comes or goes.
+pub(crate) struct CpusHeld(NotThreadSafe);
+
+impl CpusHeld {
+    /// Takes the CPU hotplug lock for reading. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: there is no condition but process context.
+        unsafe { ffi::cpus_read_lock() };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for CpusHeld {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { ffi::cpus_read_unlock() };
+    }
+}
+
+/// All that is held over a poke, released in the reverse order.
+pub(crate) struct TextLocks {
+    text: TextMutex,
+    _cpus: CpusHeld,
+    _kprobes: KprobeMutex,
+}
+
+impl TextLocks {
+    /// Takes all of them. May sleep.
+    pub(crate) fn lock() -> Self {
+        let kprobes = KprobeMutex::lock();
+        let cpus = CpusHeld::lock();
+        Self {
+            text: TextMutex::lock(),
+            _cpus: cpus,
+            _kprobes: kprobes,
+        }
+    }
+
+    /// The proof that `text_mutex` is held.
+    pub(crate) fn text(&self) -> &TextMutex {
+        &self.text
+    }
+}

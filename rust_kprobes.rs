@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! rkprobes: breakpoint probes on live kernel text, turned into jumps by a delayed optimizer.
+//!
+//! This file only wires. Data flows one way: API or debugfs -> engine -> optimizer (pure) -> shell
+//! -> text.
+
+use core::sync::atomic::Ordering;
+use kernel::prelude::*;
+
+mod api;
+mod arch_x86;
+mod arrays;
+mod command;
+mod detour;
+mod eligibility;
+mod emulate;
+mod engine;
+mod examine;
+mod ffi;
+mod ftrace_lane;
+mod insn_decode;
+mod int3_table;
+mod locks;
+mod notifiers;
+mod optimizer;
+mod refusal;
+mod relocate;
+mod reserved;
+mod shell;
+mod slab;
+mod slots;
+mod sort;
+mod stats;
+mod symbols;
+mod target;
+mod text_poke;
+
+module! {
+    type: RkProbes,
+    name: "rkprobes",
+    authors: ["The rkprobes developers"],
+    description: "Breakpoint probes with a delayed jump optimizer",
+    license: "GPL",
+    params: {
+        optimize_delay: u32 {
+            default: 5,
+            description: "Jiffies between a change and the optimizer's pass",
+        },
+    },
+}
+
+/// The module. Fields are dropped in this order: first nobody can hit or call us, then what was hit
+/// is freed.
+#[pin_data(PinnedDrop)]
+struct RkProbes {
+    engine: Pin<KBox<engine::Engine>>,
+    notifiers: notifiers::Notifiers,
+}
+
+impl kernel::InPlaceModule for RkProbes {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // SAFETY: once, and before its first use.
+        unsafe { shell::MEMORY.init() };
+        shell::OPTIMIZE_DELAY.store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
+        try_pin_init!(Self {
+            engine: {
+                symbols::init()?;
+                let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
+                shell::start()?;
+                engine.publish();
+                engine
+            },
+            notifiers: notifiers::Notifiers::register()?,
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for RkProbes {
+    fn drop(self: Pin<&mut Self>) {
+        self.engine.drain();
+        self.notifiers.unregister();
+        shell::stop();
+        engine::retract();
+        shell::free_memory();
+    }
+}

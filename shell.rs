@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the optimizer decides, done in the kernel.
+
+use crate::arch_x86::Trap;
+use crate::arrays::Growable;
+use crate::ffi;
+use crate::ftrace_lane::FtraceLane;
+use crate::int3_table::{Retired, Table};
+use crate::optimizer::{self, Backend, Delay, Foreign, Lane, Poke};
+use crate::refusal::NotOptimizable;
+use crate::slab::Arrays;
+use crate::slots::Slots;
+use crate::stats;
+use crate::text_poke::TextPokeBatch;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use kernel::prelude::*;
+
+/// The delay of the optimizer, in jiffies; a module parameter.
+pub(crate) static OPTIMIZE_DELAY: AtomicU32 = AtomicU32::new(5);
+/// The delay before bytes of others are looked at again, in jiffies.
+const RETRY_DELAY: u32 = 250;
+
+/// The delayed work is pending with [`RETRY_DELAY`].
+static LAZY: AtomicBool = AtomicBool::new(false);
+
+/// What hits reach: the int3 table and the executable memory.
+pub(crate) struct Memory {
+    pub(crate) table: Table,
+    pub(crate) slots: Slots,
+}
+
+impl Memory {
+    const fn new() -> Self {
+        Self {
+            table: Table::new(),
+            slots: Slots::new(),
+        }
+    }
+}
+
+kernel::sync::global_lock! {
+    // SAFETY: `init` is called first in the module's init.
+    pub(crate) unsafe(uninit) static MEMORY: Mutex<Memory> = Memory::new();
+}
+
+/// What is kept for a site.
+pub(crate) struct SiteMemory {
+    pub(crate) trap: KBox<Trap>,
+    /// The detour and the copies; 0 if there are none.
+    pub(crate) slot: usize,
+    /// The copies for post_handlers; 0 if there are none.
+    steps: AtomicUsize,
+    /// Why there can be no jump.
+    pub(crate) reason: Option<NotOptimizable>,
+}
+
+impl SiteMemory {
+    /// Without a slot.
+    pub(crate) fn new(trap: KBox<Trap>, reason: Option<NotOptimizable>) -> Self {
+        Self {
+            trap,
+            slot: 0,
+            steps: AtomicUsize::new(0),
+            reason,
+        }
+    }
+
+    /// The slot for the copies of post_handlers, taken the first time.
+    pub(crate) fn steps_slot(&self, slots: &mut Slots) -> Result<usize> {
+        if self.steps.load(Ordering::Relaxed) == 0 {
+            self.steps.store(slots.take()?, Ordering::Relaxed);
+        }
+        Ok(self.steps.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn trap_ptr(&self) -> *mut Trap {
+        let trap: &Trap = &self.trap;
+        core::ptr::from_ref(trap).cast_mut()
+    }
+}
+
+/// A user's probe; it stays where it is while it is registered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProbePtr(pub(crate) *mut ffi::rkprobe);
+
+// SAFETY: a registered probe may be used by any task that holds the engine's lock.
+unsafe impl Send for ProbePtr {}
+
+impl ProbePtr {
+    /// Sets or clears a flag. The engine's lock is held; handlers read the flags at the same time.
+    pub(crate) fn set_flag(self, flag: u32, on: bool) {
+        // SAFETY: the probe is registered, so it is alive; one volatile store.
+        unsafe {
+            let flags = core::ptr::addr_of_mut!((*self.0).flags);
+            let old = flags.read_volatile();
+            flags.write_volatile(if on { old | flag } else { old & !flag });
+        }
+    }
+}
+
+/// The optimizer's backend in the kernel.
+pub(crate) struct Shell;
+
+impl Arrays for Shell {
+    type Of<T> = Growable<T>;
+}
+
+impl Backend for Shell {
+    type Site = SiteMemory;
+    type Probe = ProbePtr;
+    type Text<'a> = TextSection;
+
+    fn lock(&self, lane: Lane) -> TextSection {
+        match lane {
+            Lane::Text => TextSection::Text(TextPokeBatch::lock()),
+            Lane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
+        }
+    }
+
+    fn set_live(&self, site: &SiteMemory, live: bool) {
+        site.trap.set_live(live);
+    }
+
+    fn set_detour_hits(&self, site: &SiteMemory, on: bool) {
+        site.trap.set_detour_hits(on);
+    }
+
+    fn set_enabled(&self, probe: &ProbePtr, enabled: bool) {
+        probe.set_flag(ffi::RKPROBE_FLAG_DISABLED, !enabled);
+    }
+
+    fn gone(&self, site: &SiteMemory) {
+        // The text is not executed any more, so nobody can hit the address.
+        MEMORY.lock().table.remove(site.trap.addr);
+    }
+
+    fn free(&self, site: SiteMemory) {
+        let mut memory = MEMORY.lock();
+        for at in &site.trap.steps {
+            let at = at.load(Ordering::Relaxed);
+            if at != 0 {
+                memory
+                    .table
+                    .remove(at.wrapping_add(usize::from(site.trap.len)));
+            }
+        }
+        for slot in [site.slot, site.steps.load(Ordering::Relaxed)] {
+            if slot != 0 {
+                memory.slots.give(slot);
+            }
+        }
+    }
+
+    fn kick(&self, delay: Delay) {
+        match delay {
+            Delay::Normal => kick(
+                OPTIMIZE_DELAY.load(Ordering::Relaxed),
+                LAZY.swap(false, Ordering::Relaxed),
+            ),
+            Delay::Retry => {
+                LAZY.store(true, Ordering::Relaxed);
+                kick(RETRY_DELAY, false);
+            }
+        }
+    }
+
+    fn synchronize_rcu_tasks(&self) {
+        stats::add(&stats::GRACE_PERIODS, 1);
+        // SAFETY: process context, and no lock is held that others need.
+        unsafe { ffi::synchronize_rcu_tasks() };
+        // RCU-tasks passes over idle tasks. Their code that can be probed runs with preemption off
+        // and RCU watching, and so do int3 handlers that interrupt them: RCU waits for both.
+        kernel::sync::rcu::synchronize_rcu();
+    }
+}
+
+fn kick(ticks: u32, sooner: bool) {
+    // SAFETY: the work queue exists from before the first probe until after the last.
+    unsafe { ffi::rk_kick_optimizer(ticks, sooner) };
+}
+
+/// Starts a pass now.
+pub(crate) fn hurry() {
+    LAZY.store(false, Ordering::Relaxed);
+    kick(0, true);
+}
+
+/// A pass begins: what is kicked from now on is the next one.
+pub(crate) fn pass_begins() {
+    LAZY.store(false, Ordering::Relaxed);
+}
+
+/// The tables that readers may still be in.
+pub(crate) fn take_retired() -> Retired {
+    MEMORY.lock().table.take_retired()
+}
+
+/// A section in which one lane's sites are changed.
+pub(crate) enum TextSection {
+    Text(TextPokeBatch),
+    Ftrace(FtraceLane),
+}
+
+impl optimizer::Text for TextSection {
+    type Site = SiteMemory;
+
+    fn add(&mut self, poke: Poke, site: &SiteMemory) -> Result<(), Foreign> {
+        let added = match self {
+            TextSection::Text(batch) => {
+                if poke == Poke::Arm {
+                    // Before the int3 is in the text, somebody must claim it.
+                    MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
+                }
+                batch.add(poke, &site.trap)
+            }
+            TextSection::Ftrace(lane) => lane.add(poke, site),
+        };
+        if added.is_err() {
+            stats::add(&stats::FOREIGN_TEXT, 1);
+            if poke == Poke::Arm {
+                MEMORY.lock().table.remove(site.trap.addr);
+            }
+        }
+        added
+    }
+
+    fn finish(&mut self, poke: Poke) -> Result<(), Foreign> {
+        match self {
+            TextSection::Text(batch) => batch.finish(poke),
+            TextSection::Ftrace(lane) => return lane.finish(poke),
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, poke: Poke, site: &SiteMemory) {
+        match poke {
+            Poke::Arm | Poke::Optimize => {}
+            // The sync is over: no CPU can hit the int3 any more.
+            Poke::Disarm => MEMORY.lock().table.remove(site.trap.addr),
+            Poke::Unoptimize => site.trap.set_detour_hits(false),
+        }
+    }
+}
+
+/// Makes the optimizer's work queue. ENOMEM without memory.
+pub(crate) fn start() -> Result {
+    // SAFETY: once.
+    kernel::error::to_result(unsafe { ffi::rk_start_optimizer() })
+}
+
+/// Waits until neither the optimizer nor a task that was preempted is in the module's text. There
+/// are no sites any more, and the notifiers are gone.
+pub(crate) fn stop() {
+    // SAFETY: nobody kicks or attaches any more. The pair of waits is that of
+    // kernel/trace/ftrace.c:ftrace_shutdown for text that is freed.
+    unsafe {
+        ffi::rk_stop_optimizer();
+        ffi::rk_ftrace_stop();
+        ffi::synchronize_rcu_tasks_rude();
+        ffi::synchronize_rcu_tasks();
+    }
+}
+
+/// Frees what hits reached. Nobody hits any more.
+pub(crate) fn free_memory() {
+    let memory = core::mem::replace(&mut *MEMORY.lock(), Memory::new());
+    drop(memory);
+}

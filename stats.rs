@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters of what was done since the module was loaded.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Batches of pokes that were finished.
+pub(crate) static BATCHES: AtomicU64 = AtomicU64::new(0);
+/// Sync rounds of all CPUs.
+pub(crate) static SYNC_ROUNDS: AtomicU64 = AtomicU64::new(0);
+/// Waits for RCU-tasks.
+pub(crate) static GRACE_PERIODS: AtomicU64 = AtomicU64::new(0);
+/// Pokes that were not done because the text was not as we left it.
+pub(crate) static FOREIGN_TEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// Reads a counter.
+pub(crate) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

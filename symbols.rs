@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names and addresses: what the module needs of the kernel, and what users name.
+//!
+//! `kallsyms_lookup_name` is not exported, so it is found with a short-lived native kprobe.
+//! Functions that are not exported become static calls in helpers.c, which IBT does not check;
+//! variables become addresses that only locks.rs and the reserved-text index use.
+
+use crate::ffi;
+use crate::refusal::Refusal;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::prelude::*;
+use kernel::str::CStr;
+
+/// The longest symbol name of the kernel, with its NUL.
+pub(crate) const NAME_LEN: usize = 512;
+/// How many candidates of an ambiguous name are told.
+const CANDIDATES: usize = 8;
+
+/// Variables and section bounds of the kernel.
+#[derive(Clone, Copy)]
+pub(crate) enum Data {
+    TextMutex,
+    KprobeMutex,
+    TextStart,
+    TextEnd,
+    JumpStart,
+    JumpEnd,
+    CallStart,
+    CallEnd,
+    BugStart,
+    BugEnd,
+    ExtableStart,
+    ExtableEnd,
+    Blacklist,
+}
+
+/// Their names, in the order of [`Data`].
+const DATA: [&CStr; 13] = [
+    c"text_mutex",
+    c"kprobe_mutex",
+    c"_stext",
+    c"_etext",
+    c"__start___jump_table",
+    c"__stop___jump_table",
+    c"__start_static_call_sites",
+    c"__stop_static_call_sites",
+    c"__start___bug_table",
+    c"__stop___bug_table",
+    c"__start___ex_table",
+    c"__stop___ex_table",
+    c"kprobe_blacklist",
+];
+
+static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DATA.len()];
+
+/// Finds all that the module needs. Fails with ENOENT and names what is missing: such a kernel is
+/// not one that the module can work on.
+pub(crate) fn init() -> Result {
+    // SAFETY: registers and unregisters a native kprobe.
+    let kallsyms = unsafe { ffi::rk_find_kallsyms() };
+    if kallsyms == 0 {
+        pr_err!("no kallsyms_lookup_name: the kernel needs CONFIG_KPROBES and CONFIG_KALLSYMS\n");
+        return Err(ENOENT);
+    }
+    // SAFETY: the address of the function that the number stands for.
+    unsafe { ffi::rk_symbol_set(ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME, kallsyms) };
+    for number in 0..ffi::rk_symbol_RK_SYMBOLS {
+        if number == ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME {
+            continue;
+        }
+        // SAFETY: the numbers below RK_SYMBOLS have static names.
+        let name = unsafe { CStr::from_ptr(ffi::rk_symbol_name(number).cast()) };
+        let addr = required(name)?;
+        // SAFETY: as above.
+        unsafe { ffi::rk_symbol_set(number, addr as _) };
+    }
+    for (name, place) in DATA.iter().zip(&ADDRESSES) {
+        place.store(required(name)?, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn required(name: &CStr) -> Result<usize> {
+    let addr = lookup(name);
+    if addr == 0 {
+        pr_err!(
+            "this kernel has no symbol {}: rkprobes cannot work on it\n",
+            name
+        );
+        return Err(ENOENT);
+    }
+    Ok(addr)
+}
+
+/// The address of a kernel symbol, or "module:symbol"; 0 if there is none.
+pub(crate) fn lookup(name: &CStr) -> usize {
+    // SAFETY: `name` is a string; the static call is set first of all.
+    unsafe { ffi::rk_kallsyms_lookup_name(name.as_ptr().cast()) as usize }
+}
+
+/// The address of a variable of the kernel.
+pub(crate) fn data<T>(data: Data) -> *mut T {
+    address(data) as *mut T
+}
+
+/// The same, as a number.
+pub(crate) fn address(data: Data) -> usize {
+    ADDRESSES
+        .get(data as usize)
+        .map_or(0, |place| place.load(Ordering::Relaxed))
+}
+
+/// The tables of reserved text.
+pub(crate) fn tables() -> ffi::rk_tables {
+    ffi::rk_tables {
+        jump_start: address(Data::JumpStart) as _,
+        jump_end: address(Data::JumpEnd) as _,
+        call_start: address(Data::CallStart) as _,
+        call_end: address(Data::CallEnd) as _,
+        bug_start: address(Data::BugStart) as _,
+        bug_end: address(Data::BugEnd) as _,
+        extable_start: address(Data::ExtableStart) as _,
+        extable_end: address(Data::ExtableEnd) as _,
+        blacklist: address(Data::Blacklist) as _,
+    }
+}
+
+/// The function that an address is in.
+pub(crate) struct Function {
+    pub(crate) start: usize,
+    pub(crate) size: usize,
+    name: [u8; NAME_LEN],
+    module: [u8; 64],
+}
+
+impl Function {
+    /// The symbol's name.
+    pub(crate) fn name(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.name).unwrap_or(c"")
+    }
+
+    /// The module's name, if the function is in one.
+    pub(crate) fn module(&self) -> Option<&CStr> {
+        CStr::from_bytes_until_nul(&self.module)
+            .ok()
+            .filter(|name| !name.is_empty())
+    }
+
+    /// The end of the function's bytes, padding included.
+    pub(crate) fn end(&self) -> usize {
+        self.start.saturating_add(self.size)
+    }
+}
+
+/// The function at `addr`.
+pub(crate) fn function(addr: usize) -> Option<Function> {
+    let mut found = Function {
+        start: 0,
+        size: 0,
+        name: [0; NAME_LEN],
+        module: [0; 64],
+    };
+    let (mut size, mut offset) = (0, 0);
+    let mut module: *mut kernel::ffi::c_char = core::ptr::null_mut();
+    // A module's name is in the module, which must not go before it is copied.
+    let rcu = kernel::sync::rcu::read_lock();
+    // SAFETY: all are out-parameters; the name's buffer has the length that kallsyms wants.
+    let name = unsafe {
+        ffi::rk_kallsyms_lookup(
+            addr as _,
+            &mut size,
+            &mut offset,
+            &mut module,
+            found.name.as_mut_ptr().cast(),
+        )
+    };
+    if name.is_null() {
+        return None;
+    }
+    if !module.is_null() {
+        // SAFETY: the module is alive while RCU is read-locked.
+        let name = unsafe { CStr::from_ptr(module.cast()) }.to_bytes();
+        for (to, from) in found.module.iter_mut().take(63).zip(name) {
+            *to = *from;
+        }
+    }
+    drop(rcu);
+    found.start = addr.checked_sub(offset as usize)?;
+    found.size = size as usize;
+    Some(found)
+}
+
+/// The addresses of all functions of one name.
+pub(crate) struct Candidates {
+    /// How many there are.
+    pub(crate) found: usize,
+    addrs: [kernel::ffi::c_ulong; CANDIDATES],
+}
+
+impl Candidates {
+    /// The first of them.
+    pub(crate) fn addrs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.addrs
+            .iter()
+            .take(self.found)
+            .map(|addr| *addr as usize)
+    }
+}
+
+/// Looks for a function in a module, or (`None`) in the kernel and all modules.
+pub(crate) fn candidates(module: Option<&CStr>, name: &CStr) -> Candidates {
+    let mut addrs = [0; CANDIDATES];
+    let module = module.map_or(core::ptr::null(), |name| name.as_ptr().cast());
+    // SAFETY: strings, and room for the number of addresses that is said.
+    let found = unsafe {
+        ffi::rk_kallsyms_matches(
+            module,
+            name.as_ptr().cast(),
+            addrs.as_mut_ptr(),
+            CANDIDATES as _,
+        )
+    };
+    Candidates {
+        found: usize::try_from(found).unwrap_or(0),
+        addrs,
+    }
+}
+
+/// The address of the one function of this name.
+///
+/// # Errors
+///
+/// `UnknownSymbol` (ENOENT), `AmbiguousSymbol` (EADDRNOTAVAIL).
+pub(crate) fn resolve(module: Option<&CStr>, name: &CStr) -> Result<usize, Refusal> {
+    let candidates = candidates(module, name);
+    let first = candidates.addrs().next();
+    match (candidates.found, first) {
+        (1, Some(addr)) => Ok(addr),
+        (0, _) | (_, None) => Err(Refusal::UnknownSymbol),
+        _ => Err(Refusal::AmbiguousSymbol),
+    }
+}
+
+/// Whether `addr` is in the kernel's own text.
+pub(crate) fn in_kernel_text(addr: usize) -> bool {
+    address(Data::TextStart) <= addr && addr < address(Data::TextEnd)
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Batches of pokes: what the 2010 kprobes patches call `text_poke_smp_batch`.
+//!
+//! Kernels until 6.15 call it `text_poke_queue`/`text_poke_finish`, since 6.16 it is
+//! `smp_text_poke_batch_add`/`smp_text_poke_batch_finish` (arch/x86/kernel/alternative.c). Sites
+//! come sorted by address, for the kernel's vector of 256 flushes early otherwise. Sync rounds for
+//! up to 256 sites: arm 1, optimize 3, unoptimize 2, disarm 1.
+//!
+//! The vector may hold entries of others, who queue, drop `text_mutex` and finish later: flushing
+//! those is harmless.
+
+use crate::arch_x86::{Trap, INT3};
+use crate::ffi;
+use crate::locks::TextLocks;
+use crate::optimizer::{Foreign, Poke};
+use crate::stats;
+
+/// Entries of the kernel's vector: a page of 16-byte entries.
+const VECTOR: usize = 256;
+/// Bytes of a jump.
+const JUMP: usize = 5;
+
+/// One batch of one kind of poke at a time, under the text locks.
+pub(crate) struct TextPokeBatch {
+    locks: TextLocks,
+    added: usize,
+}
+
+/// The bytes of the text at `addr` now.
+pub(crate) fn live<const N: usize>(addr: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    for (offset, byte) in bytes.iter_mut().enumerate() {
+        // SAFETY: the caller's address is in text that is mapped, and so is what it reads behind:
+        // a site's bytes are inside its function.
+        *byte = unsafe { (addr.wrapping_add(offset) as *const u8).read_volatile() };
+    }
+    bytes
+}
+
+/// Whether the text at `addr` is `bytes`.
+fn text_is(addr: usize, bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .enumerate()
+        .all(|(offset, byte)| live::<1>(addr.wrapping_add(offset)) == [*byte])
+}
+
+fn kprobe_in(start: usize, end: usize) -> bool {
+    // SAFETY: the caller holds `kprobe_mutex`.
+    (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr as _) })
+}
+
+impl TextPokeBatch {
+    /// Takes the text locks.
+    pub(crate) fn lock() -> Self {
+        Self {
+            locks: TextLocks::lock(),
+            added: 0,
+        }
+    }
+
+    /// The locks that are held.
+    pub(crate) fn locks(&self) -> &TextLocks {
+        &self.locks
+    }
+
+    /// Compares the text with what should be there, and adds `trap` to the batch.
+    pub(crate) fn add(&mut self, poke: Poke, trap: &Trap) -> Result<(), Foreign> {
+        match poke {
+            Poke::Arm => self.arm(trap)?,
+            Poke::Disarm => self.disarm(trap)?,
+            Poke::Optimize => self.optimize(trap)?,
+            Poke::Unoptimize => self.unoptimize(trap)?,
+        }
+        self.added = self.added.wrapping_add(1);
+        Ok(())
+    }
+
+    fn arm(&mut self, trap: &Trap) -> Result<(), Foreign> {
+        let addr = trap.addr;
+        if kprobe_in(addr, addr.wrapping_add(1)) {
+            return Err(Foreign::KprobeHere);
+        }
+        // A native jump that covers us, or a native probe in the bytes of our instruction.
+        if kprobe_in(
+            addr.wrapping_sub(JUMP - 1),
+            addr.wrapping_add(usize::from(trap.len)),
+        ) {
+            return Err(Foreign::KprobeNear);
+        }
+        let first = trap.original().get(..usize::from(trap.len)).unwrap_or(&[]);
+        if !text_is(addr, first) {
+            return Err(Foreign::Bytes);
+        }
+        self.poke_byte(trap, INT3)
+    }
+
+    fn disarm(&mut self, trap: &Trap) -> Result<(), Foreign> {
+        if live::<1>(trap.addr) != [INT3] || kprobe_in(trap.addr, trap.addr.wrapping_add(1)) {
+            return Err(Foreign::Bytes);
+        }
+        let first = trap.original().first().copied().ok_or(Foreign::Bytes)?;
+        self.poke_byte(trap, first)
+    }
+
+    /// Writes the first byte of a site; the sync is for the whole batch.
+    fn poke_byte(&mut self, trap: &Trap, byte: u8) -> Result<(), Foreign> {
+        let old = live::<1>(trap.addr);
+        let new = [byte];
+        // SAFETY: the text locks are held, and the byte was compared with what is ours.
+        unsafe {
+            ffi::rk_perf_text_poke(
+                trap.addr as _,
+                old.as_ptr().cast(),
+                1,
+                new.as_ptr().cast(),
+                1,
+            );
+            ffi::rk_text_poke(trap.addr as _, new.as_ptr().cast(), 1);
+        }
+        Ok(())
+    }
+
+    fn optimize(&mut self, trap: &Trap) -> Result<(), Foreign> {
+        let tail = trap.original().get(1..).ok_or(Foreign::Bytes)?;
+        if live::<1>(trap.addr) != [INT3] || !text_is(trap.addr.wrapping_add(1), tail) {
+            return Err(Foreign::Bytes);
+        }
+        // A native kprobe that is registered and disabled would write into our displacement when it
+        // is enabled; one in front of us may become a jump over us.
+        let end = trap.addr.wrapping_add(trap.original().len().max(JUMP));
+        if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) {
+            return Err(Foreign::KprobeNear);
+        }
+        // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
+        // inside the region (the pass has waited).
+        unsafe {
+            ffi::rk_batch_add(
+                trap.addr as _,
+                trap.jump.as_ptr().cast(),
+                JUMP,
+                core::ptr::null(),
+            );
+        }
+        Ok(())
+    }
+
+    fn unoptimize(&mut self, trap: &Trap) -> Result<(), Foreign> {
+        if !text_is(trap.addr, &trap.jump) || kprobe_in(trap.addr, trap.addr.wrapping_add(JUMP)) {
+            return Err(Foreign::Bytes);
+        }
+        let mut bytes = [INT3; JUMP];
+        let tail = trap.original().get(1..JUMP).ok_or(Foreign::Bytes)?;
+        bytes
+            .get_mut(1..)
+            .ok_or(Foreign::Bytes)?
+            .copy_from_slice(tail);
+        // SAFETY: the text locks are held. Until the batch is finished its int3s act as the jump,
+        // which is given to be emulated; a bare int3 there would hit a BUG_ON.
+        unsafe {
+            ffi::rk_batch_add(
+                trap.addr as _,
+                bytes.as_ptr().cast(),
+                JUMP,
+                trap.jump.as_ptr().cast(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes the batch visible to all CPUs.
+    pub(crate) fn finish(&mut self, poke: Poke) {
+        let vectors = self.added.div_ceil(VECTOR) as u64;
+        match poke {
+            Poke::Arm | Poke::Disarm => {
+                // SAFETY: the text locks are held.
+                unsafe { ffi::rk_text_poke_sync() };
+                stats::add(&stats::SYNC_ROUNDS, 1);
+            }
+            Poke::Optimize => {
+                // SAFETY: the text locks are held.
+                unsafe { ffi::rk_batch_finish() };
+                stats::add(&stats::SYNC_ROUNDS, vectors.wrapping_mul(3));
+            }
+            Poke::Unoptimize => {
+                // SAFETY: the text locks are held.
+                unsafe { ffi::rk_batch_finish() };
+                stats::add(&stats::SYNC_ROUNDS, vectors.wrapping_mul(2));
+            }
+        }
+        stats::add(&stats::BATCHES, vectors);
+        self.added = 0;
+    }
+}
