@@ -2,6 +2,9 @@
 
 //! Seeded random numbers and byte strings that look like instructions.
 
+// Each test uses a part.
+#![allow(dead_code)]
+
 /// A SplitMix64 generator: the same seed gives the same tests everywhere.
 pub struct Random(u64);
 

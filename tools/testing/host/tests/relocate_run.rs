@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Relocated code against the original, on the processor: random regions run in place,
+//! then as a jump to their copy, and must end alike.
+
+#[path = "common/machine.rs"]
+mod machine;
+#[path = "common/random.rs"]
+mod random;
+#[path = "common/snippet.rs"]
+mod snippet;
+
+use machine::{catch_faults, in_child, End, Machine, State, Vectors};
+use machine::{CALLEE, COPY, DATA, MEMORY, SIZE, STACK_TOP, START, STUBS};
+use random::Random;
+use rkprobes_host::relocate::{jmp_rel32, relocate, worst_copy_len, Copied};
+use snippet::{CALLEE_CELL, CALLEE_REG, DATA_REG, STUB_CELL, STUB_REG};
+
+const RCX: usize = 1;
+const RSP: usize = 4;
+/// CF, PF, AF, ZF, SF, OF and DF; IF is always set in a process.
+const FLAGS: u64 = 0x8d5 | DIRECTION;
+const DIRECTION: u64 = 0x400;
+const INTERRUPT: u64 = 0x202;
+
+/// Registers, flags and memory to begin with.
+struct Setup {
+    state: State,
+    memory: Vec<u8>,
+}
+
+impl Setup {
+    fn new(machine: &Machine, random: &mut Random, loops: bool) -> Self {
+        let mut memory = vec![0; MEMORY];
+        for word in memory.chunks_exact_mut(8) {
+            word.copy_from_slice(&random.next().to_le_bytes());
+        }
+        let mut put = |at: usize, value: u64| {
+            memory[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        };
+        put(STACK_TOP, machine.addr(STUBS[2]));
+        put(STUB_CELL, machine.addr(STUBS[3]));
+        put(CALLEE_CELL, machine.addr(CALLEE));
+
+        let regs = std::array::from_fn(|_| match random.below(3) {
+            0 => machine.addr(DATA + 0x80 + random.below(0x700)),
+            1 => random.next() & 0xff,
+            _ => random.next(),
+        });
+        let mut state = State {
+            regs,
+            flags: (random.next() & FLAGS & !DIRECTION) | INTERRUPT,
+            vectors: Vectors::new(|| random.next() as u8),
+        };
+        state.regs[RCX] = match loops {
+            true => 1 + (random.next() & 3),
+            false => random.next() & 3 | random.pick(&[0, 0, 1 << 32]),
+        };
+        state.regs[RSP] = machine.addr(STACK_TOP);
+        state.regs[usize::from(DATA_REG)] = machine.addr(DATA);
+        state.regs[usize::from(CALLEE_REG)] = machine.addr(CALLEE);
+        state.regs[usize::from(STUB_REG)] = machine.addr(STUBS[0]);
+        Setup { state, memory }
+    }
+
+    /// Runs what is loaded from this beginning.
+    fn run(&self, machine: &mut Machine) -> (End, State, Vec<u8>) {
+        machine.memory().copy_from_slice(&self.memory);
+        let mut state = self.state;
+        let end = machine.run(&mut state);
+        state.flags &= FLAGS;
+        (end, state, machine.memory().to_vec())
+    }
+}
+
+/// A fault in the copy is one in the original, at an address that relocation changed.
+fn same_end(original: End, copy: End) -> bool {
+    let within = |at: u64, start: usize| (start as u64..start as u64 + 256).contains(&at);
+    match (original, copy) {
+        (End::Signal(a, at), End::Signal(b, copy_at)) if within(at, START) => {
+            a == b && within(copy_at, COPY)
+        }
+        _ => original == copy,
+    }
+}
+
+/// Overwrites the region as an optimized probe does: a jump, breakpoints, and the copy.
+fn load_relocated(machine: &mut Machine, region: &[u8]) {
+    let start = machine.addr(START);
+    let mut copy = vec![0; worst_copy_len(region.len())];
+    let copied = relocate(region, start, machine.addr(COPY), &mut copy);
+    let Ok(Copied { len, falls_through }) = copied else {
+        panic!("{region:02x?}: {copied:?}");
+    };
+    copy.truncate(len);
+    if falls_through {
+        let end = start + region.len() as u64;
+        copy.extend(jmp_rel32(machine.addr(COPY + len), end).unwrap());
+    }
+    machine.load(&jmp_rel32(start, machine.addr(COPY)).unwrap(), region.len());
+    machine.write(COPY, &copy);
+}
+
+/// Compares `count` regions; gives how many ended without a fault.
+fn compare(seed: u64, count: u64, low: bool) -> u64 {
+    catch_faults();
+    let mut machine = Machine::new(low);
+    let mut random = Random::new(seed);
+    let mut whole = 0;
+    for _ in 0..count {
+        let region = snippet::region(&mut random);
+        let setup = Setup::new(&machine, &mut random, region.loops);
+        let region = region.code;
+
+        machine.load(&region, region.len());
+        let original = setup.run(&mut machine);
+        load_relocated(&mut machine, &region);
+        let copy = setup.run(&mut machine);
+
+        assert!(
+            same_end(original.0, copy.0),
+            "{region:02x?} ends {:x?} in place, {:x?} relocated, from {:x?}",
+            original.0,
+            copy.0,
+            setup.state
+        );
+        assert_eq!(original.1, copy.1, "registers after {region:02x?}");
+        assert!(original.2 == copy.2, "memory after {region:02x?}");
+        whole += u64::from(matches!(original.0, End::Stub(_)));
+    }
+    whole
+}
+
+fn compare_in_child(seed: u64, count: u64) {
+    assert!(SIZE > COPY);
+    for low in [true, false] {
+        let status = in_child(|| {
+            let whole = compare(seed, count, low);
+            println!("{count} regions, {whole} of them without a fault, low memory: {low}");
+            assert!(whole > count / 2, "most snippets must run to their end");
+        });
+        assert_eq!(status, 0, "wait status of the child");
+    }
+}
+
+#[test]
+fn random_regions() {
+    compare_in_child(3, 50_000);
+}
+
+#[test]
+#[cfg_attr(not(feature = "slow"), ignore = "takes a minute: --features slow")]
+fn many_random_regions() {
+    compare_in_child(4, 5_000_000);
+}
