@@ -61,8 +61,8 @@ make_apt() {
 private() {
 	local command=$1
 	shift
-	"$command" -o Dir::Etc::SourceList="$apt/all.list" -o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=- \
-		-o Dir::Etc::PreferencesParts=- -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" \
+	"$command" -o Dir::Etc::SourceList="$apt/all.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null \
+		-o Dir::Etc::PreferencesParts=/dev/null -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" \
 		-o Dir::Cache="$apt/cache" -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Default-Release= \
 		-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 \
 		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
