@@ -362,7 +362,7 @@ impl Session<'_> {
         region: Result<Region, NotOptimizable>,
     ) -> Result<Plan, Refusal> {
         let addr = trap.addr;
-        let mut memory = SiteMemory::new(trap_box(&mut trap)?, None);
+        let mut memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
         let mut jumpable = region.err().map_or(Ok(()), Err);
         if region.is_err() && memory.trap.emulation.is_some() {
             memory.reason = region.err();
@@ -439,6 +439,7 @@ fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
         region: 0,
         single: false,
         memory: SiteMemory::new(
+            Lane::Ftrace,
             trap_box(&mut trap)?,
             Some(NotOptimizable::Reserved(Kind::Ftrace)),
         ),

@@ -53,16 +53,18 @@ pub(crate) struct SiteMemory {
     steps: AtomicUsize,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
+    lane: Lane,
 }
 
 impl SiteMemory {
     /// Without a slot.
-    pub(crate) fn new(trap: KBox<Trap>, reason: Option<NotOptimizable>) -> Self {
+    pub(crate) fn new(lane: Lane, trap: KBox<Trap>, reason: Option<NotOptimizable>) -> Self {
         Self {
             trap,
             slot: 0,
             steps: AtomicUsize::new(0),
             reason,
+            lane,
         }
     }
 
@@ -131,6 +133,13 @@ impl Backend for Shell {
     }
 
     fn gone(&self, site: &SiteMemory) {
+        if site.lane == Lane::Ftrace {
+            // Else the filter would trace whoever is loaded there next. The entry may be gone
+            // already, so there is no failure to handle.
+            let mut ip = site.trap.addr as kernel::ffi::c_ulong;
+            // SAFETY: one address; the engine's lock is held.
+            unsafe { ffi::rk_ftrace_filter(&mut ip, 1, true) };
+        }
         // The text is not executed any more, so nobody can hit the address.
         MEMORY.lock().table.remove(site.trap.addr);
     }
@@ -206,14 +215,12 @@ impl optimizer::Text for TextSection {
     type Site = SiteMemory;
 
     fn add(&mut self, poke: Poke, site: &SiteMemory) -> Result<(), Foreign> {
+        if poke == Poke::Arm {
+            // Before the int3 is in the text, or ftrace calls us, somebody must claim it.
+            MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
+        }
         let added = match self {
-            TextSection::Text(batch) => {
-                if poke == Poke::Arm {
-                    // Before the int3 is in the text, somebody must claim it.
-                    MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
-                }
-                batch.add(poke, &site.trap)
-            }
+            TextSection::Text(batch) => batch.add(poke, &site.trap),
             TextSection::Ftrace(lane) => lane.add(poke, site),
         };
         if added.is_err() {
@@ -235,10 +242,9 @@ impl optimizer::Text for TextSection {
 
     fn done(&mut self, poke: Poke, site: &SiteMemory) {
         match poke {
-            Poke::Arm | Poke::Optimize => {}
+            Poke::Arm | Poke::Optimize | Poke::Unoptimize => {}
             // The sync is over: no CPU can hit the int3 any more.
             Poke::Disarm => MEMORY.lock().table.remove(site.trap.addr),
-            Poke::Unoptimize => site.trap.set_detour_hits(false),
         }
     }
 }
