@@ -4,15 +4,15 @@
 //!
 //! A function is decoded once, from its live bytes, into two bitmaps: where instructions begin
 //! and where the function's own branches go. All questions about it are answered from these and
-//! from the index of reserved text, which also has the branches that come from elsewhere.
+//! from the index of reserved text. Branches of its other pieces are added by the caller.
 //!
 //! # What a region must fulfil
 //!
 //! The region is the whole instructions that the five bytes of a jump cover. Nothing may come to
 //! its inside, behind the first byte:
 //!
-//! - by a branch: of the function itself (bitmap), of other functions or pieces, of jump labels
-//!   and by exception fix-ups (index);
+//! - by a branch: of the function itself and of its other pieces (bitmap), of jump labels and by
+//!   exception fix-ups (index);
 //! - by an indirect jump: the kernel is built without jump tables where it has retpolines or IBT, and
 //!   with IBT all that is jumped to indirectly has an ENDBR, which no region may hold. A function
 //!   in which there is a jump through a table all the same has no region of several instructions,
@@ -70,6 +70,13 @@ impl<A: Arrays> Offsets<A> {
     fn insert(&mut self, offset: usize) {
         if let Some(word) = self.0.as_mut_slice().get_mut(offset / 64) {
             *word |= 1 << (offset % 64);
+        }
+    }
+
+    /// Inserts the offset of `addr` from `start`, if that is within bounds.
+    fn insert_address(&mut self, start: u64, addr: u64) {
+        if let Ok(offset) = usize::try_from(addr.wrapping_sub(start)) {
+            self.insert(offset);
         }
     }
 
@@ -140,6 +147,16 @@ impl<A: Arrays> Function<A> {
         Ok(())
     }
 
+    /// Notes that another piece of the same function branches to `target`.
+    pub fn add_target(&mut self, target: u64) {
+        self.targets.insert_address(self.start, target);
+    }
+
+    /// Notes that not all branches into the function are known: it has no regions.
+    pub fn add_unknown(&mut self) {
+        self.extent = Extent::Cut;
+    }
+
     /// Forgets the function.
     pub fn clear(&mut self) {
         while self.bytes.pop().is_some() {}
@@ -162,9 +179,7 @@ impl<A: Arrays> Function<A> {
             self.boundaries.insert(at);
             self.table |= jumps_through_table(&insn);
             for target in [insn.target(), code_address(&insn)].into_iter().flatten() {
-                if let Ok(offset) = usize::try_from(target.wrapping_sub(self.start)) {
-                    self.targets.insert(offset);
-                }
+                self.targets.insert_address(self.start, target);
             }
             at = at.saturating_add(usize::from(insn.len));
         }
@@ -301,8 +316,7 @@ impl<A: Arrays> Function<A> {
             None => Ok(()),
             Some(entry) => Err(match entry.kind {
                 Kind::JumpTarget => NotOptimizable::JumpLabelTargetInside,
-                Kind::ExtableFixup => NotOptimizable::FixupInside,
-                _ => NotOptimizable::CrossJumpInside,
+                _ => NotOptimizable::FixupInside,
             }),
         }
     }

@@ -203,7 +203,7 @@ const fn reserved_text(kind: Kind) -> &'static str {
         Kind::Int3Path => "runs between a breakpoint and its handler: choose another function",
         Kind::OwnText => "text of this module: choose another function",
         Kind::Preamble => "bytes before a function: choose the function",
-        Kind::JumpTarget | Kind::ExtableFixup | Kind::CrossJump => "something jumps here",
+        Kind::JumpTarget | Kind::ExtableFixup => "something jumps here",
     }
 }
 
@@ -212,10 +212,8 @@ const fn reserved_text(kind: Kind) -> &'static str {
 pub enum NotOptimizable {
     /// Five bytes of whole instructions do not fit before the function's end.
     LeavesFunction,
-    /// A jump or call of the same function lands inside the region.
+    /// A jump or call of the function, or of another piece of it, lands inside the region.
     JumpInside,
-    /// Another function or piece jumps into the region.
-    CrossJumpInside,
     /// A jump label's target is inside the region.
     JumpLabelTargetInside,
     /// The exception table goes on inside the region.
@@ -246,7 +244,6 @@ impl NotOptimizable {
         match self {
             NotOptimizable::LeavesFunction => "region leaves the function",
             NotOptimizable::JumpInside => "jump into the region",
-            NotOptimizable::CrossJumpInside => "jump into the region from another function",
             NotOptimizable::JumpLabelTargetInside => "jump label goes into the region",
             NotOptimizable::FixupInside => "exception fix-up in the region",
             NotOptimizable::JumpTable => "jump table may reach the region",
@@ -259,7 +256,7 @@ impl NotOptimizable {
                 Kind::Ftrace => "function tracer's call in the region",
                 Kind::Bug => "BUG or WARN in the region",
                 Kind::ExtableInsn => "instruction with exception-table entry in the region",
-                Kind::JumpTarget | Kind::ExtableFixup | Kind::CrossJump => "jump into the region",
+                Kind::JumpTarget | Kind::ExtableFixup => "jump into the region",
                 Kind::Blacklist => "blacklisted text in the region",
                 Kind::Noinstr => "noinstr text in the region",
                 Kind::Int3Path => "text of the breakpoint path in the region",

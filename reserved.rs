@@ -10,6 +10,7 @@
 //! are at most [`SITE_MAX`] bytes long, areas do not overlap each other.
 
 use crate::slab::{Array, Arrays, NoMemory};
+use crate::sort::sort_by_key;
 
 /// All kernel and module text is in the last 4 GiB of the address space, so 32 bits tell it.
 pub const TEXT_BASE: u64 = 0xffff_ffff_0000_0000;
@@ -41,8 +42,6 @@ pub enum Kind {
     JumpTarget,
     /// Where the exception table goes on after a fault.
     ExtableFixup,
-    /// Where another function, or another piece of the same one, jumps to.
-    CrossJump,
     /// In the kernel's kprobe blacklist.
     Blacklist,
     /// Text that must not be instrumented: noinstr and entry sections.
@@ -56,7 +55,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 13] = [
+    const ALL: [Kind; 12] = [
         Kind::JumpLabel,
         Kind::StaticCall,
         Kind::Ftrace,
@@ -64,7 +63,6 @@ impl Kind {
         Kind::ExtableInsn,
         Kind::JumpTarget,
         Kind::ExtableFixup,
-        Kind::CrossJump,
         Kind::Blacklist,
         Kind::Noinstr,
         Kind::Int3Path,
@@ -74,10 +72,7 @@ impl Kind {
 
     /// A place that something jumps to: free to be probed, but not inside a region.
     pub const fn is_target(self) -> bool {
-        matches!(
-            self,
-            Kind::JumpTarget | Kind::ExtableFixup | Kind::CrossJump
-        )
+        matches!(self, Kind::JumpTarget | Kind::ExtableFixup)
     }
 
     /// Whole functions or sections, of any length.
@@ -98,7 +93,6 @@ impl Kind {
             Kind::ExtableInsn => "exception-table",
             Kind::JumpTarget => "jump-label-target",
             Kind::ExtableFixup => "exception-fixup",
-            Kind::CrossJump => "jump-target",
             Kind::Blacklist => "kprobe-blacklist",
             Kind::Noinstr => "noinstr",
             Kind::Int3Path => "int3-path",
@@ -218,7 +212,7 @@ impl<A: Arrays> Table<A> {
     }
 
     fn seal_sites(&mut self) {
-        self.entries.as_mut_slice().sort_unstable();
+        sort_by_key(self.entries.as_mut_slice(), |entry| *entry);
         let mut last = None;
         self.retain(|entry| {
             let new = last != Some(entry);
@@ -230,7 +224,7 @@ impl<A: Arrays> Table<A> {
 
     /// Where two areas overlap, the one that begins first keeps the bytes.
     fn seal_areas(&mut self) {
-        self.entries.as_mut_slice().sort_unstable();
+        sort_by_key(self.entries.as_mut_slice(), |entry| *entry);
         let mut free = 0;
         self.retain(|entry| {
             let start = entry.start.max(free);

@@ -37,3 +37,6 @@ pub mod eligibility;
 pub mod refusal;
 #[path = "../../../../reserved.rs"]
 pub mod reserved;
+
+#[path = "../../../../sort.rs"]
+pub mod sort;

@@ -17,7 +17,7 @@ use rkprobes_host::slab::{Arrays, NoMemory};
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 12] = [
     Kind::JumpLabel,
     Kind::StaticCall,
     Kind::Ftrace,
@@ -25,7 +25,6 @@ const KINDS: [Kind; 13] = [
     Kind::ExtableInsn,
     Kind::JumpTarget,
     Kind::ExtableFixup,
-    Kind::CrossJump,
     Kind::Blacklist,
     Kind::Noinstr,
     Kind::Int3Path,
@@ -73,7 +72,7 @@ fn every_kind_comes_back() {
 #[test]
 fn targets_are_free_to_be_probed_but_not_inside() {
     let mut index = index(&[]);
-    index.push_target(TEXT + 8, Kind::CrossJump).unwrap();
+    index.push_target(TEXT + 8, Kind::JumpTarget).unwrap();
     index.seal();
     assert_eq!(index.reserved(TEXT + 8, TEXT + 9), None);
     let inside = |start, end| index.targets_inside(TEXT + start, TEXT + end).count();
@@ -118,7 +117,7 @@ fn overlapping_areas_keep_all_bytes() {
 fn the_end_of_the_address_space() {
     let mut index: Index<Heap> = Index::default();
     index.push(u64::MAX - 4, u64::MAX, Kind::Bug).unwrap();
-    index.push_target(u64::MAX, Kind::CrossJump).unwrap();
+    index.push_target(u64::MAX, Kind::JumpTarget).unwrap();
     index.push(0, 100, Kind::Bug).unwrap();
     index.push(TEXT + 10, TEXT, Kind::Bug).unwrap();
     index.seal();

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a probe may stand and what may become a jump, by situation.
+
+#[path = "model/array.rs"]
+#[allow(dead_code)]
+mod array;
+#[path = "common/code.rs"]
+#[allow(dead_code)]
+mod code;
+
+use array::{with_memory_for, Room};
+use code::{function, index, region, START};
+use rkprobes_host::eligibility::{collect_cross_branches, CrossBranch, Function, Region};
+use rkprobes_host::heap::Heap;
+use rkprobes_host::refusal::{errno, NotOptimizable, Refusal};
+use rkprobes_host::relocate::Refusal as CopyRefusal;
+use rkprobes_host::reserved::Kind;
+use rkprobes_host::slab::{Arrays, NoMemory};
+
+const MOV_IMM: &[u8] = &[0xb8, 1, 0, 0, 0];
+const PUSH: &[u8] = &[0x55];
+const MOV: &[u8] = &[0x48, 0x89, 0xe5];
+const SUB: &[u8] = &[0x48, 0x83, 0xec, 0x10];
+const CALL: &[u8] = &[0xe8, 0, 1, 0, 0];
+const CALL_REG: &[u8] = &[0xff, 0xd0];
+const RET: &[u8] = &[0xc3];
+const NOP: &[u8] = &[0x90];
+const NOP3: &[u8] = &[0x0f, 0x1f, 0x00];
+const INT3: &[u8] = &[0xcc];
+
+fn many(len: u8) -> Result<Region, NotOptimizable> {
+    Ok(Region { len, single: false })
+}
+
+fn single(len: u8) -> Result<Region, NotOptimizable> {
+    Ok(Region { len, single: true })
+}
+
+/// The region at the first byte of `parts`, with nothing reserved.
+fn first(parts: &[&[u8]]) -> Result<Region, NotOptimizable> {
+    region(&parts.concat(), 0, &[])
+}
+
+#[test]
+fn whole_instructions_that_cover_five_bytes() {
+    assert_eq!(first(&[MOV_IMM, RET]), single(5));
+    assert_eq!(first(&[PUSH, MOV, SUB, RET]), many(8));
+    assert_eq!(first(&[PUSH, PUSH, PUSH, PUSH, PUSH, RET]), many(5));
+    let mov_imm64 = [&[0x48, 0xb8][..], &[7; 8]].concat();
+    assert_eq!(first(&[&mov_imm64, RET]), single(10));
+    assert_eq!(first(&[PUSH, PUSH, PUSH, PUSH, &mov_imm64, RET]), many(14));
+}
+
+#[test]
+fn the_end_of_the_function() {
+    assert_eq!(first(&[PUSH, SUB]), many(5));
+    assert_eq!(first(&[PUSH, MOV]), Err(NotOptimizable::LeavesFunction));
+    assert_eq!(first(&[RET]), Err(NotOptimizable::LeavesFunction));
+    // The last instruction is cut off.
+    let cut = first(&[PUSH, &MOV_IMM[..4]]);
+    assert_eq!(cut, Err(NotOptimizable::Undecodable));
+}
+
+#[test]
+fn a_jump_of_the_function_lands_in_the_region() {
+    // push; mov; sub; jmp to each byte of them.
+    for (target, expected) in [
+        (0, many(8)),
+        (1, Err(NotOptimizable::JumpInside)),
+        (2, Err(NotOptimizable::JumpInside)),
+        (4, Err(NotOptimizable::JumpInside)),
+        (7, Err(NotOptimizable::JumpInside)),
+        (8, many(8)),
+    ] {
+        for jump in [&[0xeb][..], &[0x75], &[0xe3], &[0xe2]] {
+            let rel = target - (8 + jump.len() as i8 + 1);
+            let code = [PUSH, MOV, SUB, jump, &[rel as u8]].concat();
+            assert_eq!(region(&code, 0, &[]), expected, "{jump:x?} to {target}");
+        }
+        for jump in [&[0xe9][..], &[0x0f, 0x84], &[0xe8]] {
+            let rel = i32::from(target) - (8 + jump.len() as i32 + 4);
+            let code = [PUSH, MOV, SUB, jump, &rel.to_le_bytes()].concat();
+            assert_eq!(region(&code, 0, &[]), expected, "{jump:x?} to {target}");
+        }
+    }
+}
+
+#[test]
+fn a_jump_of_the_region_itself() {
+    // jmp, jcc and loop that leave the region, or go to its first byte, are relocated.
+    assert_eq!(first(&[MOV, &[0x74, 0x10], RET]), many(5));
+    assert_eq!(first(&[MOV, &[0x74, 0xfb], RET]), many(5));
+    assert_eq!(
+        first(&[&[0x74, 0x02], MOV, RET]),
+        Err(NotOptimizable::JumpInside)
+    );
+    assert_eq!(first(&[&[0xe3, 0x10], MOV, RET]), many(5));
+    assert_eq!(first(&[&[0xe9, 0, 1, 0, 0], INT3]), single(5));
+}
+
+#[test]
+fn calls_come_last() {
+    assert_eq!(first(&[CALL, RET]), single(5));
+    assert_eq!(first(&[MOV, CALL, RET]), many(8));
+    assert_eq!(first(&[MOV, CALL_REG, RET]), many(5));
+    assert_eq!(
+        first(&[CALL_REG, MOV, RET]),
+        Err(NotOptimizable::CallNotLast)
+    );
+    // What alternatives make of a call of an indirect thunk.
+    let lfence = [0x0f, 0xae, 0xe8];
+    assert_eq!(first(&[&lfence, CALL_REG, RET]), many(5));
+    assert_eq!(
+        first(&[CALL_REG, NOP3, RET]),
+        Err(NotOptimizable::CallNotLast)
+    );
+    assert_eq!(first(&[&[0x2e], CALL, RET]), single(6));
+    assert_eq!(
+        first(&[&[0x2e], CALL_REG, NOP3]),
+        Err(NotOptimizable::CallNotLast)
+    );
+    let call_mem = [0xff, 0x50, 0x18];
+    assert_eq!(
+        first(&[&call_mem, MOV, RET]),
+        Err(NotOptimizable::CallNotLast)
+    );
+    assert_eq!(first(&[MOV, &call_mem, RET]), many(6));
+}
+
+#[test]
+fn behind_a_jump_or_return_only_padding() {
+    assert_eq!(first(&[RET, INT3, INT3, INT3, INT3]), many(5));
+    assert_eq!(first(&[RET, NOP, NOP3]), many(5));
+    assert_eq!(first(&[PUSH, RET, INT3, INT3, INT3]), many(5));
+    assert_eq!(first(&[&[0xeb, 0x10], NOP3]), many(5));
+    assert_eq!(first(&[RET, PUSH, MOV]), Err(NotOptimizable::UnknownEntry));
+    // Where an int3 is reached it is no padding.
+    let reached = first(&[PUSH, INT3, INT3, INT3, INT3]);
+    assert_eq!(reached, Err(NotOptimizable::Copy(CopyRefusal::Breakpoint)));
+}
+
+#[test]
+fn what_may_sleep_comes_first() {
+    let outs = [0x6e];
+    assert_eq!(first(&[&outs, SUB]), many(5));
+    assert_eq!(first(&[SUB, &outs]), Err(NotOptimizable::MaySleep));
+    let halt = Err(NotOptimizable::Copy(CopyRefusal::Halt));
+    assert_eq!(first(&[SUB, &[0xf4]]), halt);
+}
+
+#[test]
+fn an_endbr_is_never_covered() {
+    let endbr = [0xf3, 0x0f, 0x1e, 0xfa];
+    let covered = Err(NotOptimizable::Copy(CopyRefusal::Endbr));
+    assert_eq!(first(&[PUSH, &endbr, RET]), covered);
+    // What the kernel writes over an ENDBR that nothing jumps to.
+    assert_eq!(first(&[PUSH, &[0x0f, 0x1f, 0x40, 0xd6]]), covered);
+}
+
+#[test]
+fn jump_tables() {
+    let indexed = [0xff, 0x24, 0xc5, 0, 0, 0, 0x81];
+    let untracked = [0x3e, 0xff, 0xe0];
+    for jump in [&indexed[..], &untracked] {
+        let refused = first(&[PUSH, SUB, jump]);
+        assert_eq!(refused, Err(NotOptimizable::JumpTable), "{jump:x?}");
+        assert_eq!(first(&[MOV_IMM, jump]), single(5), "{jump:x?}");
+    }
+    // Tail calls, through a pointer and through a register.
+    assert_eq!(first(&[PUSH, SUB, &[0xff, 0x25, 0, 1, 0, 0]]), many(5));
+    assert_eq!(first(&[PUSH, SUB, &[0xff, 0xe0]]), many(5));
+}
+
+#[test]
+fn an_address_of_the_function_that_is_computed() {
+    // lea of the second instruction, counted from its own end at 12.
+    let lea = [&[0x48, 0x8d, 0x05][..], &(-11i32).to_le_bytes()].concat();
+    assert_eq!(first(&[PUSH, SUB, &lea]), Err(NotOptimizable::JumpInside));
+    let mov = [&[0x48, 0xc7, 0xc0][..], &(START as u32 + 1).to_le_bytes()].concat();
+    assert_eq!(first(&[PUSH, SUB, &mov]), Err(NotOptimizable::JumpInside));
+}
+
+#[test]
+fn bytes_that_do_not_decode() {
+    // 06 is no instruction in 64-bit mode.
+    let code = [PUSH, MOV, SUB, &[0x06], PUSH].concat();
+    let function = function(&code);
+    let index = index(&[]);
+    assert_eq!(function.probe(START, &index).map(|insn| insn.len), Ok(1));
+    assert_eq!(
+        function.region(START, &index),
+        Err(NotOptimizable::Undecodable)
+    );
+    let inside = function.probe(START + 2, &index);
+    assert_eq!(inside, Err(Refusal::InsideInstruction));
+    for behind in [8, 9] {
+        let refused = function.probe(START + behind, &index);
+        assert_eq!(refused, Err(Refusal::Undecodable), "{behind}");
+    }
+    assert_eq!(
+        function.probe(START + 10, &index),
+        Err(Refusal::OutsideFunction)
+    );
+    assert_eq!(
+        function.probe(START - 1, &index),
+        Err(Refusal::OutsideFunction)
+    );
+}
+
+#[test]
+fn reserved_text_in_the_region() {
+    let code = [PUSH, MOV, SUB, RET].concat();
+    for kind in [
+        Kind::JumpLabel,
+        Kind::StaticCall,
+        Kind::Ftrace,
+        Kind::Bug,
+        Kind::ExtableInsn,
+        Kind::Blacklist,
+        Kind::Noinstr,
+        Kind::Int3Path,
+        Kind::OwnText,
+        Kind::Preamble,
+    ] {
+        let refused = Err(NotOptimizable::Reserved(kind));
+        assert_eq!(region(&code, 0, &[(4, 8, kind)]), refused, "{kind:?}");
+        assert_eq!(region(&code, 0, &[(7, 20, kind)]), refused, "{kind:?}");
+        assert_eq!(region(&code, 0, &[(8, 9, kind)]), many(8), "{kind:?}");
+        assert_eq!(region(&code, 1, &[(0, 1, kind)]), many(7), "{kind:?}");
+    }
+}
+
+#[test]
+fn places_that_tables_jump_to() {
+    let code = [PUSH, MOV, SUB, RET].concat();
+    for (kind, reason) in [
+        (Kind::JumpTarget, NotOptimizable::JumpLabelTargetInside),
+        (Kind::ExtableFixup, NotOptimizable::FixupInside),
+    ] {
+        assert_eq!(region(&code, 0, &[(0, 1, kind)]), many(8));
+        assert_eq!(region(&code, 0, &[(1, 2, kind)]), Err(reason));
+        assert_eq!(region(&code, 0, &[(4, 5, kind)]), Err(reason));
+        assert_eq!(region(&code, 0, &[(8, 9, kind)]), many(8));
+        let probe = function(&code).probe(START + 1, &index(&[(1, 2, kind)]));
+        assert!(probe.is_ok(), "{probe:?}");
+    }
+}
+
+#[test]
+fn probes_in_reserved_text() {
+    let function = function(&[PUSH, MOV, SUB, RET].concat());
+    for (kind, errno) in [
+        (Kind::JumpLabel, errno::EINVAL),
+        (Kind::StaticCall, errno::EINVAL),
+        (Kind::Bug, errno::EINVAL),
+        (Kind::Blacklist, errno::EINVAL),
+        (Kind::Noinstr, errno::EINVAL),
+        (Kind::Int3Path, errno::EINVAL),
+        (Kind::OwnText, errno::EINVAL),
+        (Kind::Preamble, errno::EINVAL),
+        (Kind::ExtableInsn, errno::EOPNOTSUPP),
+        (Kind::Ftrace, errno::EOPNOTSUPP),
+    ] {
+        let refused = function.probe(START + 1, &index(&[(1, 4, kind)]));
+        assert_eq!(refused, Err(Refusal::Reserved(kind)));
+        assert_eq!(Refusal::Reserved(kind).errno(), errno, "{kind:?}");
+        // The kind is told even for an address inside an instruction.
+        let inside = function.probe(START + 2, &index(&[(1, 4, kind)]));
+        assert_eq!(inside, Err(Refusal::Reserved(kind)));
+    }
+}
+
+#[test]
+fn instructions_that_can_be_probed() {
+    let cases: &[&[u8]] = &[
+        PUSH,
+        NOP,
+        RET,
+        CALL,
+        CALL_REG,
+        &[0xc2, 8, 0],
+        &[0x74, 0x10],
+        &[0x0f, 0x84, 0, 1, 0, 0],
+        &[0xe2, 0xfe],
+        &[0xe3, 0x10],
+        &[0xff, 0xe0],
+        &[0xff, 0x60, 0x18],
+        &[0xff, 0x15, 0, 1, 0, 0],
+        &[0xfa],
+        &[0xfb],
+        &[0x9c],
+        &[0x9d],
+        &[0x48, 0x8b, 0x05, 0, 1, 0, 0],
+        &[0xf0, 0x0f, 0xc1, 0x07],
+        &[0xf3, 0x48, 0xa5],
+        &[0x0f, 0x01, 0xcb],
+    ];
+    for code in cases {
+        let probed = function(code).probe(START, &index(&[]));
+        assert_eq!(
+            probed.map(|insn| usize::from(insn.len)),
+            Ok(code.len()),
+            "{code:x?}"
+        );
+    }
+}
+
+#[test]
+fn instructions_that_cannot_be_probed() {
+    use CopyRefusal::*;
+    let cases: &[(&[u8], CopyRefusal, i32)] = &[
+        (INT3, Breakpoint, errno::EILSEQ),
+        (&[0xcd, 0x80], SoftwareInterrupt, errno::EILSEQ),
+        (&[0xf1], SoftwareInterrupt, errno::EILSEQ),
+        (&[0x0f, 0x0b], UndefinedInsn, errno::EILSEQ),
+        (&[0x0f, 0xb9, 0xc0], UndefinedInsn, errno::EILSEQ),
+        (&[0xf4], Halt, errno::EOPNOTSUPP),
+        (&[0x8e, 0xd0], StackSegment, errno::EOPNOTSUPP),
+        (&[0x0f, 0x05], System, errno::EOPNOTSUPP),
+        (&[0x48, 0xcf], ReturnFromEvent, errno::EOPNOTSUPP),
+        (&[0xcb], Far, errno::EOPNOTSUPP),
+        (&[0x0f, 0x01, 0xc1], Vm, errno::EOPNOTSUPP),
+        (&[0xf3, 0x0f, 0x1e, 0xfa], Endbr, errno::EOPNOTSUPP),
+        (&[0xff, 0x54, 0x24, 8], CallThroughStack, errno::EOPNOTSUPP),
+    ];
+    for (code, reason, errno) in cases {
+        let refused = function(code).probe(START, &index(&[]));
+        assert_eq!(refused, Err(Refusal::Copy(*reason)), "{code:x?}");
+        assert_eq!(Refusal::Copy(*reason).errno(), *errno, "{code:x?}");
+    }
+}
+
+#[test]
+fn branches_of_other_pieces() {
+    let mut function = function(&[PUSH, MOV, SUB, RET].concat());
+    let index = index(&[]);
+    function.add_target(START + 8);
+    function.add_target(START - 1);
+    assert_eq!(function.region(START, &index), many(8));
+    function.add_target(START + 4);
+    let refused = function.region(START, &index);
+    assert_eq!(refused, Err(NotOptimizable::JumpInside));
+    function.add_unknown();
+    let refused = function.region(START, &index);
+    assert_eq!(refused, Err(NotOptimizable::Undecodable));
+    assert!(function.probe(START, &index).is_ok());
+}
+
+#[test]
+fn branches_that_leave_a_piece() {
+    // jmp to the piece's end, jcc inside, call before its start.
+    let code = [
+        &[0xeb, 8][..],
+        &[0x74, 0],
+        &[0xe8, 0xf0, 0xff, 0xff, 0xff],
+        NOP,
+    ]
+    .concat();
+    let mut found = Vec::new();
+    assert!(collect_cross_branches(START, &code, |branch| found.push(branch)));
+    let branch = |from, to, call| CrossBranch {
+        from: START + from,
+        to,
+        call,
+    };
+    assert_eq!(
+        found,
+        [branch(0, START + 10, false), branch(4, START - 7, true)]
+    );
+    assert!(!collect_cross_branches(START, &[0x90, 0x06], |_| ()));
+}
+
+#[test]
+fn one_function_after_another() {
+    let index = index(&[]);
+    let mut function = function(&[PUSH, MOV, SUB, &[0xeb, 0xf7], &[0x06], &[0; 200]].concat());
+    assert!(function.region(START, &index).is_err());
+    let code = [PUSH, MOV, SUB, RET].concat();
+    let other = START + 0x1000;
+    let filled = function.analyse(other, code.len(), |to| to.copy_from_slice(&code));
+    assert_eq!(filled, Ok(()));
+    assert_eq!(function.region(other, &index), many(8));
+    assert_eq!((function.start(), function.end()), (other, other + 9));
+    assert!(function.contains(other + 8) && !function.contains(START));
+    assert_eq!(function.bytes_from(other + 8), RET);
+    assert_eq!(function.instructions().count(), 4);
+    function.clear();
+    assert!(!function.contains(other));
+}
+
+struct Rooms;
+
+impl Arrays for Rooms {
+    type Of<T> = Room<T>;
+}
+
+#[test]
+fn without_memory_there_is_no_function() {
+    for left in 0..3 {
+        let mut function = Function::<Rooms>::default();
+        let result = with_memory_for(left, || function.analyse(START, 200, |to| to.fill(0x90)));
+        assert_eq!(result, Err(NoMemory), "{left}");
+        assert!(!function.contains(START));
+        assert_eq!(function.instructions().count(), 0);
+    }
+    let mut function = Function::<Heap>::default();
+    assert_eq!(function.analyse(START, 0, |_| ()), Ok(()));
+    assert!(!function.contains(START));
+}
