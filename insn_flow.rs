@@ -128,7 +128,7 @@ pub enum Flow {
     Int3,
     /// INT n and INT1.
     Int,
-    /// UD0, UD1, UD2, and what stands behind an emulation prefix.
+    /// UD0, UD1, UD2, UDB, and what stands behind an emulation prefix.
     Undefined,
     /// HLT, MWAIT and MWAITX, which wait for an interrupt.
     Halt,
@@ -209,6 +209,7 @@ fn classify_primary(insn: &Insn) -> Option<Flow> {
         0xcc => Flow::Int3,
         0xcd | 0xf1 => Flow::Int,
         0xcf => Flow::ReturnFromEvent,
+        0xd6 => Flow::Undefined,
         0xe0..=0xe3 => Flow::Loop {
             kind: match insn.opcode {
                 0xe0 => LoopKind::Loopne,

@@ -36,7 +36,7 @@ BZxBmmmmmmmmmmmm\
 aaaa....bz......\
 bbbbbbbbvvvvvvvv\
 BBw.xxBZe.w..bx.\
-mmmmxxx.mmmmmmmm\
+mmmmxx..mmmmmmmm\
 jjjjbbbbJJxj....\
 p.pp..gG......mm";
 

@@ -38,7 +38,7 @@ pub enum Refusal {
     Breakpoint,
     /// A software interrupt.
     SoftwareInterrupt,
-    /// UD0, UD1 or UD2.
+    /// UD0, UD1, UD2 or UDB.
     UndefinedInsn,
     /// HLT or MWAIT.
     Halt,
