@@ -8,7 +8,6 @@ load_mod rktest_native
 load_mod rkprobes
 plain=$(ask rktest_functions call alu 10)
 exists='File exists'
-busy='Device or resource busy'
 
 # works WHAT: results are as without probes.
 works() {

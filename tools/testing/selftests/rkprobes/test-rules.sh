@@ -16,11 +16,11 @@ looks() {
 	check "$3 $4" "$3" "$1"
 }
 
-disable() {
+off() {
 	echo 0 >"$debugfs/probe/$1/enable"
 }
 
-enable() {
+on() {
 	echo 1 >"$debugfs/probe/$1/enable"
 }
 
@@ -42,13 +42,13 @@ no_poke() {
 check "add" add a "$at"
 looks a optimizing int3 "when queued"
 mark
-disable a
+off a
 looks a disabled original "when taken off the queue"
 no_pass "for that"
-enable a
+on a
 flush
 looks a optimized jump "after a pass"
-disable a
+off a
 looks a unoptimizing jump "when queued to go"
 
 # Rule 11: the jump is still there, but runs no handler.
@@ -58,7 +58,7 @@ same "hits of a disabled jump" "$(of a hits)" "$hits"
 
 # Rule 2: what is queued to go is only taken off the queue: the jump stays.
 mark
-enable a
+on a
 looks a optimized jump "when it stays"
 no_poke "for that"
 no_pass "for that"
@@ -66,14 +66,14 @@ same "results through the jump that stays" "$(ask rktest_functions call alu 5)" 
 same "hits of the jump that stays" "$(of a hits)" $((hits + 5))
 
 # Rule 3: forced, it goes at once, and a disabled one is disarmed in the same step.
-disable a
+off a
 looks a unoptimizing jump "before it is forced"
 mark
 check "add in its region" add b "$at+2"
 looks a disabled original "when forced"
 same "state of the one that forced it" "$(of b state)" armed
 no_pass "for that"
-enable a
+on a
 looks a armed int3 "with another in its region"
 
 # Rule 7: the neighbour is optimized again when what blocked it goes, and goes when it comes.
@@ -88,10 +88,10 @@ mark
 check "add the blocker again" add b "$at+2"
 looks a armed int3 "when the blocker came"
 no_pass "for that"
-disable b
+off b
 flush
 looks a optimized jump "with the blocker disabled"
-enable b
+on b
 looks a armed int3 "with the blocker enabled"
 check "remove it" remove b
 flush
