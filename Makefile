@@ -47,6 +47,6 @@ help: ## this text
 
 lab:
 	@tools/lab/setup
-	@tools/lab/kmake
+	@tools/lab/kmake -s
 
 .PHONY: modules run test check check-full shell doctor install clean distclean help lab
