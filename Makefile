@@ -5,11 +5,10 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 TEST_MODULES := tools/testing/selftests/rkprobes/test_modules
 release = $(shell cat $(KDIR)/include/config/kernel.release)
 
-modules: ## the module and its samples, for the kernel whose build tree is KDIR (default: the running one)
+modules: ## the module, its samples and what the tests load, for the kernel whose build tree is KDIR (default: the running one)
 	@tools/lab/doctor --build $(KDIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
-	$(if $(wildcard $(TEST_MODULES)/Kbuild),$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) \
-		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules)
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
 run: lab ## see it work: an unmodified Debian kernel in a VM, a probe from breakpoint to jump and back
 	@tools/lab/vm demo
@@ -35,9 +34,9 @@ install: modules ## the module into the modules of the kernel that KDIR is of
 	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release)
 
 clean: ## remove what was built here
-	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
-		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.o.d' \) -delete
-	rm -rf tools/testing/host/target
+	find . -not -path './.git/*' -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' \) -delete
+	rm -rf tools/testing/host/target tools/testing/host/Cargo.lock
 
 distclean: clean ## clean, and remove the lab with all that was downloaded
 	@tools/lab/setup --remove
