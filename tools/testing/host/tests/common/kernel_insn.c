@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel's own decoder as a filter: reads 16-byte strings, writes for each the length
+ * that the decoder gives it, or 0 if it refuses it.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <asm/insn.h>
+#include "insn.c"
+#include "inat.c"
+
+int main(void)
+{
+	unsigned char bytes[16];
+
+	while (fread(bytes, sizeof(bytes), 1, stdin) == 1) {
+		struct insn insn;
+		int failed = insn_decode(&insn, bytes, 15, INSN_MODE_64);
+
+		putchar(failed ? 0 : insn.length);
+	}
+	return 0;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The decoder against the kernel's own, built from the lab's source tree, on random
+//! instructions of APX, which the other decoders do not know.
+
+#![cfg(feature = "slow")]
+
+#[path = "common/random.rs"]
+mod random;
+
+use random::Random;
+use rkprobes_host::insn_decode::{decode, OpcodeMap, MAX_INSN_LEN};
+use rkprobes_host::stock::Kernel;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs, thread};
+
+const STRINGS: usize = 10_000_000;
+
+/// Opcodes behind `0F` that the kernel's decoder takes for two bytes and no operand: reserved
+/// NOPs and UD0, and those that exist behind other prefixes or with another `reg` alone. It
+/// also gives moves of control registers a displacement, which the processor does not.
+const KERNEL_GAPS: [u8; 20] = [
+    0x19, 0x1d, 0x20, 0x21, 0x22, 0x23, 0x6c, 0x6d, 0x71, 0x72, 0x73, 0x78, 0x7c, 0x7d, 0xb8, 0xd0,
+    0xd6, 0xe6, 0xf0, 0xff,
+];
+
+/// Builds the filter; nothing if there is no source tree.
+fn build() -> Option<PathBuf> {
+    let image = Kernel::lab_image();
+    let tree = image.ancestors().nth(2)?.join("root/build/linux/tools");
+    let lib = tree.join("arch/x86/lib");
+    if !lib.join("insn.c").exists() {
+        return None;
+    }
+    let dir = env::temp_dir().join(format!("rkprobes-{}-insn", std::process::id()));
+    fs::create_dir_all(&dir).expect("a temporary directory");
+    let tables = Command::new("awk")
+        .arg("-f")
+        .arg(tree.join("arch/x86/tools/gen-insn-attr-x86.awk"))
+        .arg(lib.join("x86-opcode-map.txt"))
+        .output()
+        .expect("awk runs");
+    assert!(tables.status.success());
+    fs::write(dir.join("inat-tables.c"), tables.stdout).expect("the tables");
+    let filter = dir.join("kernel_insn");
+    let include = |path: &Path| format!("-I{}", path.display());
+    let status = Command::new("cc")
+        .args(["-O2", "-o"])
+        .arg(&filter)
+        .args(
+            [
+                &dir,
+                &lib,
+                &tree.join("arch/x86/include"),
+                &tree.join("include"),
+            ]
+            .map(|p| include(p)),
+        )
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/common/kernel_insn.c"
+        ))
+        .status()
+        .expect("cc runs");
+    assert!(status.success());
+    Some(filter)
+}
+
+/// The lengths that the kernel's decoder gives `strings`.
+fn lengths(filter: &Path, strings: Vec<u8>) -> Vec<u8> {
+    let mut child = Command::new(filter)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the filter runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    let writer = thread::spawn(move || input.write_all(&strings).expect("all is read"));
+    let mut lengths = Vec::new();
+    let mut output = child.stdout.take().expect("a pipe");
+    output.read_to_end(&mut lengths).expect("all is written");
+    writer.join().expect("the writer ends");
+    assert!(child.wait().expect("the filter ends").success());
+    lengths
+}
+
+/// REX2, or EVEX with map 4, and random bytes behind it.
+fn apx(random: &mut Random) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&random.next().to_le_bytes());
+    bytes[8..].copy_from_slice(&random.next().to_le_bytes());
+    if random.next() & 1 == 0 {
+        bytes[0] = 0xd5;
+    } else {
+        bytes[0] = 0x62;
+        bytes[1] = (bytes[1] & 0xf8) | 4;
+        bytes[2] |= 0x04;
+    }
+    bytes
+}
+
+#[test]
+fn random_strings() {
+    let Some(filter) = build() else {
+        return println!("skipped: the lab has no kernel source");
+    };
+    let mut random = Random::new(7);
+    let strings: Vec<u8> = (0..STRINGS).flat_map(|_| apx(&mut random)).collect();
+    let lengths = lengths(&filter, strings.clone());
+    assert_eq!(lengths.len(), STRINGS);
+
+    let (mut compared, mut refused, mut gaps) = (0, 0, 0);
+    for (bytes, theirs) in strings.chunks_exact(16).zip(lengths) {
+        let Ok(ours) = decode(&bytes[..MAX_INSN_LEN], 0) else {
+            continue;
+        };
+        compared += 1;
+        if theirs == 0 && ours.map == OpcodeMap::Map4 {
+            // Some values of EVEX.pp and ModRM.reg have no instruction; we tell the length.
+            refused += 1;
+        } else if ours.len != theirs {
+            let gap = ours.map == OpcodeMap::Map0F && KERNEL_GAPS.contains(&ours.opcode);
+            assert!(gap, "{bytes:02x?}: kernel {theirs}, {ours:?}");
+            gaps += 1;
+        }
+    }
+    println!(
+        "{compared} instructions, {refused} refused by the kernel, {gaps} in its gaps, 0 others"
+    );
+    fs::remove_dir_all(filter.parent().expect("its directory")).expect("removed");
+}
