@@ -40,3 +40,12 @@ pub mod reserved;
 
 #[path = "../../../../sort.rs"]
 pub mod sort;
+
+#[cfg(feature = "mutants")]
+pub mod mutants;
+
+/// The optimizer with the defects of `mutants.rs` built in.
+#[cfg(feature = "mutants")]
+pub mod mutated {
+    include!(concat!(env!("OUT_DIR"), "/mutated.rs"));
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes the copy of the optimizer that has the defects of `mutants.rs` built in.
+
+mod mutants;
+
+use mutants::{FILES, MUTANTS};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    println!("cargo::rerun-if-changed=mutants.rs");
+    for file in FILES {
+        let source = top.join(file);
+        println!("cargo::rerun-if-changed={}", source.display());
+        let text = fs::read_to_string(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
+        write(&out.join(file), &mutate(file, text));
+    }
+    let optimizer = out.join("optimizer.rs");
+    let module = format!("#[path = {optimizer:?}]\npub mod optimizer;\n");
+    write(&out.join("mutated.rs"), &module);
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// Builds every defect of one file into it. The first has the number 1.
+fn mutate(file: &str, mut text: String) -> String {
+    for (number, mutant) in (1..).zip(MUTANTS).filter(|(_, mutant)| mutant.file == file) {
+        let places = text.matches(mutant.find).count();
+        assert_eq!(
+            places, 1,
+            "{file} has not the one place of: {}",
+            mutant.name
+        );
+        let hook = format!("crate::mutants::is_on({number})");
+        text = text.replace(mutant.find, &mutant.put.replace("MUTANT", &hook));
+    }
+    text
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Defects that the explorer must find.
+//!
+//! The build script makes a copy of the optimizer in which every `find` is replaced by its `put`;
+//! `MUTANT` there says whether the defect is switched on.
+
+// The build script and the tests each use their part.
+#![allow(dead_code)]
+
+/// One defect.
+pub struct Mutant {
+    /// Which rule it breaks, or when the kernel had it, and what is wrong.
+    pub name: &'static str,
+    /// The scope in which it is found.
+    pub scope: &'static str,
+    /// The file that has it.
+    pub file: &'static str,
+    /// What is replaced; it is there exactly once.
+    pub find: &'static str,
+    /// By what.
+    pub put: &'static str,
+}
+
+/// The files of the optimizer.
+pub const FILES: &[&str] = &[
+    "optimizer.rs",
+    "site.rs",
+    "backend.rs",
+    "operations.rs",
+    "commit.rs",
+    "pass.rs",
+];
+
+/// All of them.
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "rule 1: an unwanted site is not dequeued from optimizing_list",
+        scope: "aggregate",
+        file: "commit.rs",
+        find: "(State::Optimizing { .. }, Want::Off | Want::Int3) =>",
+        put: "(State::Optimizing { .. }, Want::Off | Want::Int3) if MUTANT => Step::Wait,
+            (State::Optimizing { .. }, Want::Off | Want::Int3) =>",
+    },
+    Mutant {
+        name: "rule 2: a wanted site is not dequeued from unoptimizing_list",
+        scope: "aggregate",
+        file: "commit.rs",
+        find: "(State::Unoptimizing, Want::Jump) =>",
+        put: "(State::Unoptimizing, Want::Jump) if MUTANT => Step::Wait,
+            (State::Unoptimizing, Want::Jump) =>",
+    },
+    Mutant {
+        name: "rule 3: force leaves what is on unoptimizing_list already",
+        scope: "neighbours",
+        file: "commit.rs",
+        find: "if wish.forced =>",
+        put: "if wish.forced && !(MUTANT && self == State::Unoptimizing) =>",
+    },
+    Mutant {
+        name: "rule 4: a site that was armed after the grace period began becomes a jump",
+        scope: "overlap",
+        file: "pass.rs",
+        find: "|_, waited| waited == Some(quiesced.pass)",
+        put: "|_, waited| MUTANT || waited == Some(quiesced.pass)",
+    },
+    Mutant {
+        name: "rule 4: a site that died after the grace period began is freed",
+        scope: "overlap",
+        file: "pass.rs",
+        find: "|site| site.state == waited",
+        put: "|site| site.state == waited || (MUTANT && !site.state.in_text())",
+    },
+    Mutant {
+        name: "rule 5: nobody kicks the delayed work",
+        scope: "overlap",
+        file: "optimizer.rs",
+        find: "if state.is_listed() {",
+        put: "if state.is_listed() && !MUTANT {",
+    },
+    Mutant {
+        name: "rule 6: who waits is woken when the pass begins",
+        scope: "aggregate",
+        file: "pass.rs",
+        find: "self.mark_foreign();",
+        put: "self.mark_foreign();
+        if MUTANT {
+            self.ended = self.begun;
+        }",
+    },
+    Mutant {
+        name: "rule 7: a jump stays over an armed probe",
+        scope: "overlap",
+        file: "commit.rs",
+        find: "forced: blocked || (",
+        put: "forced: (blocked && !MUTANT) || (",
+    },
+    Mutant {
+        name: "rule 8: a post_handler does not keep its site at int3",
+        scope: "aggregate",
+        file: "commit.rs",
+        find: "blocked || site.post_handlers > 0 ||",
+        put: "blocked || (site.post_handlers > 0 && !MUTANT) ||",
+    },
+    Mutant {
+        name: "rule 9: a new probe on a dying site leaves it dying",
+        scope: "overlap",
+        file: "commit.rs",
+        find: "(State::Freeing { .. }, _) if wish.unused =>",
+        put: "(State::Freeing { .. }, _) if wish.unused || MUTANT =>",
+    },
+    Mutant {
+        name: "rule 9: a new but disabled probe on a dying site leaves it dying",
+        scope: "aggregate",
+        file: "commit.rs",
+        find: "(State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
+        put: "(State::Freeing { .. }, Want::Off) if MUTANT => Step::Wait,
+            (State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
+    },
+    Mutant {
+        name: "rule 10: the int3 stays when the last probe goes",
+        scope: "overlap",
+        file: "commit.rs",
+        find: "(State::Armed, Want::Off) =>",
+        put: "(State::Armed, Want::Off) if MUTANT => Step::Wait,
+            (State::Armed, Want::Off) =>",
+    },
+    Mutant {
+        name: "rule 11: a jump of a disarmed site runs handlers",
+        scope: "aggregate",
+        file: "commit.rs",
+        find: "wish.want != Want::Off);",
+        put: "wish.want != Want::Off || MUTANT);",
+    },
+    Mutant {
+        name: "rule 12: switching optimization off leaves the jumps",
+        scope: "aggregate",
+        file: "operations.rs",
+        find: "self.optimization = allowed;",
+        put: "self.optimization = allowed;
+        if MUTANT {
+            return;
+        }",
+    },
+    Mutant {
+        name: "rule 12: disarming all leaves the probes armed",
+        scope: "aggregate",
+        file: "optimizer.rs",
+        find: "self.all_armed && site.enabled > 0",
+        put: "(self.all_armed || MUTANT) && site.enabled > 0",
+    },
+    Mutant {
+        name: "rule 13: a site in freed text is not gone",
+        scope: "module",
+        file: "operations.rs",
+        find: "self.enter(backend, id, State::Gone);",
+        put: "if !MUTANT {
+                self.enter(backend, id, State::Gone);
+            }",
+    },
+    Mutant {
+        name: "2010: complete_all once, and who waits later does not wait",
+        scope: "aggregate",
+        file: "pass.rs",
+        find: "self.plan_optimize(|site, _| site.single);",
+        put: "self.plan_optimize(|site, _| site.single);
+        if MUTANT && self.ended > 0 {
+            self.ended = Pass::MAX;
+        }",
+    },
+    Mutant {
+        name: "2012, 86b4ce3156c0: bytes of a jump are taken for the original ones",
+        scope: "overlap",
+        file: "site.rs",
+        find: "matches!(self, State::Optimized | State::Unoptimizing)",
+        put: "self == State::Optimized || (self == State::Unoptimizing && !MUTANT)",
+    },
+    Mutant {
+        name: "2013, 7b959fc58274: a site that is gone and unused is forgotten",
+        scope: "module",
+        file: "commit.rs",
+        find: "(State::Disarmed, Want::Off) | (State::Gone, _) =>",
+        put: "(State::Gone, _) if MUTANT => Step::Rest,
+            (State::Disarmed, Want::Off) | (State::Gone, _) =>",
+    },
+    Mutant {
+        name: "2017, a30b85df7d59: a jump is written under a preempted task",
+        scope: "overlap",
+        file: "pass.rs",
+        find: "self.commit(backend);
+        Grace {",
+        put: "if MUTANT {
+            self.plan_optimize(|_, _| true);
+        }
+        self.commit(backend);
+        Grace {",
+    },
+    Mutant {
+        name: "2018, 819319fc9346: a dying site refuses a new probe",
+        scope: "overlap",
+        file: "operations.rs",
+        find: "self.sites.get(site.0)?;",
+        put: "let dying = matches!(self.sites.get(site.0)?.state, State::Freeing { .. });
+        if MUTANT && dying {
+            return None;
+        }",
+    },
+    Mutant {
+        name: "2018, cbdd96f55861: a site in use is on freeing_list",
+        scope: "overlap",
+        file: "optimizer.rs",
+        find: "let Some(list) = self.list_of(state) else {",
+        put: "let used = self.site(id).is_some_and(|site| site.probes > 0);
+        if MUTANT && used && matches!(state, State::Freeing { .. }) {
+            return;
+        }
+        let Some(list) = self.list_of(state) else {",
+    },
+    Mutant {
+        name: "2019, f1c6ece23729: one text lock is taken inside another",
+        scope: "others",
+        file: "commit.rs",
+        find: "let mut text = backend.lock(lane);",
+        put: "let _other = (MUTANT && lane == Lane::Ftrace).then(|| backend.lock(Lane::Text));
+            let mut text = backend.lock(lane);",
+    },
+    Mutant {
+        name: "2020, e4add247789e: a queued site is taken for one that is a jump still",
+        scope: "pair",
+        file: "commit.rs",
+        find: "(State::Optimizing { .. }, Want::Jump) =>",
+        put: "(State::Optimizing { .. }, Want::Jump) if MUTANT => Step::Enter(State::Optimized),
+            (State::Optimizing { .. }, Want::Jump) =>",
+    },
+    Mutant {
+        name: "2023, 4fbd2f83fda0: a site that was forced and disarmed is never freed",
+        scope: "overlap",
+        file: "commit.rs",
+        find: "self.enter(backend, id, state);
+        self.mark(id);",
+        put: "self.enter(backend, id, state);
+        if !(MUTANT && poke == Poke::Disarm) {
+            self.mark(id);
+        }",
+    },
+    Mutant {
+        name: "2026, e767a4ea70a3: a disabled probe hides the armed one behind it",
+        scope: "neighbours",
+        file: "optimizer.rs",
+        find: "self.range(inside, end).iter().any(",
+        put: "let most = if MUTANT { 1 } else { usize::MAX };
+        self.range(inside, end).iter().take(most).any(",
+    },
+    Mutant {
+        name: "2026, f76d1c41b609: who was blocked is never optimized again",
+        scope: "overlap",
+        file: "commit.rs",
+        find: "if matches!(state, State::Disarmed | State::Gone) {",
+        put: "if matches!(state, State::Disarmed | State::Gone) && !(MUTANT && wish.unused) {",
+    },
+    Mutant {
+        name: "2026, 5bfa9f1a9dcb: a flush hangs when there is nothing to do",
+        scope: "aggregate",
+        file: "pass.rs",
+        find: "self.ended = quiesced.pass;",
+        put: "if !MUTANT || quiesced.waited {
+            self.ended = quiesced.pass;
+        }",
+    },
+    Mutant {
+        name: "detour: hits still go around the probe that the jump was taken out for",
+        scope: "overlap",
+        file: "optimizer.rs",
+        find: "if site.state.has_detour_hits() != state.has_detour_hits() {",
+        put: "if site.state.has_detour_hits() != state.has_detour_hits()
+            && !(MUTANT && state == State::Armed)
+        {",
+    },
+    Mutant {
+        name: "detour: hits never go there, and come back into the region",
+        scope: "overlap",
+        file: "site.rs",
+        find: "matches!(self, State::Optimizing { .. }) || self.is_jump()",
+        put: "(matches!(self, State::Optimizing { .. }) && !MUTANT) || self.is_jump()",
+    },
+    Mutant {
+        name: "foreign: nobody tries again",
+        scope: "natives",
+        file: "commit.rs",
+        find: "backend.kick(Delay::Retry);",
+        put: "if !MUTANT {
+            backend.kick(Delay::Retry);
+        }",
+    },
+    Mutant {
+        name: "foreign: what is at rest is tried for ever",
+        scope: "natives",
+        file: "commit.rs",
+        find: "Step::Rest => self.set_foreign(id, None),",
+        put: "Step::Rest if MUTANT => {}
+            Step::Rest => self.set_foreign(id, None),",
+    },
+    Mutant {
+        name: "batch: the sites are not sorted by address",
+        scope: "neighbours",
+        file: "commit.rs",
+        find: "self.sites.get(id.0).map(|site| site.addr)
+        });",
+        put: "self.sites.get(id.0).map(|site| if MUTANT { 0 } else { site.addr })
+        });",
+    },
+];

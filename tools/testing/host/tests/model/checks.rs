@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What must hold in every state, said without the optimizer's own decisions.
+
+use super::machine::Mem;
+use super::machine::{original, Handler, Place, Soon, World, BASE, MODULE_END};
+use super::optimizer::{Lane, Site, SiteId, State};
+use super::System;
+
+/// What is wrong with a system, if anything is.
+pub fn fault(system: &System) -> Option<&'static str> {
+    system
+        .world
+        .fault
+        .or_else(|| text(system))
+        .or_else(|| lists(system))
+        .or_else(|| handlers(system))
+        .or_else(|| sites(system))
+        .or_else(|| work(system))
+        .or_else(|| end(system))
+}
+
+fn unless(holds: bool, fault: &'static str) -> Option<&'static str> {
+    (!holds).then_some(fault)
+}
+
+/// The text is what the states say, under what others put over it.
+fn text(system: &System) -> Option<&'static str> {
+    let mut text: Vec<u8> = (0..system.world.text.len()).map(original).collect();
+    for (_, site) in system.optimizer.sites().filter(|(_, site)| site.linked()) {
+        let at = site.addr - BASE;
+        match (site.state(), site.lane) {
+            (State::Optimized | State::Unoptimizing, _) => {
+                text[at..at + 5].copy_from_slice(&World::jump(site.payload));
+            }
+            (State::Armed | State::Optimizing { .. }, Lane::Text) => text[at] = 0xcc,
+            (State::Armed | State::Optimizing { .. }, Lane::Ftrace) => text[at] = 0xe8,
+            (State::Disarmed | State::Freeing { .. } | State::Gone, _) => {}
+        }
+    }
+    if let Some(native) = system.world.native {
+        text[native.at] = system.world.text[native.at];
+    }
+    let from = match system.world.present {
+        true => 0,
+        false => MODULE_END,
+    };
+    unless(
+        text[from..] == system.world.text[from..],
+        "the text is not what the states say",
+    )
+}
+
+/// A site is on the list of its state and on no other; the index holds the linked ones, sorted.
+fn lists(system: &System) -> Option<&'static str> {
+    let optimizer = &system.optimizer;
+    let listed = |state: State| -> Vec<SiteId> {
+        let mut ids = optimizer.list(state).unwrap_or(&[]).to_vec();
+        ids.sort();
+        ids
+    };
+    let in_state = |wanted: fn(State) -> bool| -> Vec<SiteId> {
+        let of_state = |(_, site): &(SiteId, &Site<Mem>)| wanted(site.state());
+        optimizer
+            .sites()
+            .filter(of_state)
+            .map(|(id, _)| id)
+            .collect()
+    };
+    let right = listed(State::Optimizing { waited: None })
+        == in_state(|state| matches!(state, State::Optimizing { .. }))
+        && listed(State::Unoptimizing) == in_state(|state| state == State::Unoptimizing)
+        && listed(State::Freeing { waited: None })
+            == in_state(|state| matches!(state, State::Freeing { .. }));
+    let index = optimizer.range(0, usize::MAX);
+    let linked = |(addr, id): &(usize, SiteId)| {
+        optimizer
+            .site(*id)
+            .is_some_and(|site| site.addr == *addr && site.linked())
+    };
+    let sorted = index.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let whole = index.len() == optimizer.sites().filter(|(_, site)| site.linked()).count();
+    unless(right, "a site is not on the list of its state").or_else(|| {
+        unless(
+            index.iter().all(linked) && sorted && whole,
+            "the index is wrong",
+        )
+    })
+}
+
+/// A handler can be called only if its user and all switches want it.
+fn handlers(system: &System) -> Option<&'static str> {
+    for place in Place::ALL {
+        for number in 0..2 {
+            let Some(Handler { mem, enabled }) = system.world.handlers[place as usize][number]
+            else {
+                continue;
+            };
+            let Some(memory) = system.memory_of(mem) else {
+                return Some("memory is freed while a probe is on it");
+            };
+            let wanted = system.users[place as usize][number].is_some_and(|user| user.enabled)
+                && system.optimizer.all_armed();
+            if memory.live && enabled && !wanted {
+                return Some("rule 11: a disabled probe's handler is called");
+            }
+        }
+    }
+    None
+}
+
+/// What the users want of a site.
+struct Wish {
+    used: bool,
+    armed: bool,
+    jump: bool,
+}
+
+fn wish(system: &System, id: SiteId, site: &Site<Mem>) -> Wish {
+    let users = || {
+        let all = system.users.iter().flatten().flatten();
+        all.filter(|user| system.site_of(user) == Some(id))
+    };
+    let armed = system.optimizer.all_armed()
+        && site.state() != State::Gone
+        && users().any(|user| user.enabled);
+    Wish {
+        used: users().next().is_some(),
+        armed,
+        jump: armed
+            && site.region() > 0
+            && system.optimizer.optimization()
+            && !users().any(|user| user.post_handler),
+    }
+}
+
+/// Whether a probe inside the region is, or should be, in the text.
+fn blocked(system: &System, site: &Site<Mem>) -> bool {
+    let inside = site.addr + 1..site.addr + site.region().max(1);
+    system.optimizer.sites().any(|(id, other)| {
+        other.linked()
+            && inside.contains(&other.addr)
+            && (other.state().in_text() || wish(system, id, other).armed)
+    })
+}
+
+/// Every site is where it should be, or on the list that takes it there, or refused by others.
+fn sites(system: &System) -> Option<&'static str> {
+    system.optimizer.sites().find_map(|(id, site)| {
+        let wish = wish(system, id, site);
+        let refused = site.foreign().is_some();
+        let blocked = blocked(system, site);
+        let post_handler = (system.users.iter().flatten().flatten())
+            .any(|user| user.post_handler && system.site_of(user) == Some(id));
+        let fault = match site.state() {
+            State::Freeing { .. } => unless(!wish.used, "rule 9: a used site is on freeing_list"),
+            State::Gone => unless(wish.used, "a site that is gone and unused leaks"),
+            State::Disarmed => unless(wish.used, "an unused site leaks")
+                .or_else(|| unless(!wish.armed || refused, "an enabled probe is not armed")),
+            State::Armed => unless(wish.armed || refused, "rule 10: an unwanted int3 stays")
+                .or_else(|| {
+                    unless(
+                        !wish.jump || blocked || refused,
+                        "rule 7: a site that may be a jump is not queued",
+                    )
+                }),
+            State::Optimizing { .. } => unless(
+                wish.jump && !blocked,
+                "rule 1: an unwanted site is optimized",
+            ),
+            State::Optimized => unless(
+                wish.jump && !blocked,
+                "rules 7, 8, 12: a jump stays that nobody wants",
+            ),
+            State::Unoptimizing => {
+                unless(!wish.jump || blocked, "rule 2: a wanted jump is taken out").or_else(|| {
+                    let must_go = blocked || (wish.armed && post_handler);
+                    unless(!must_go || refused, "rule 3: a forced site stays a jump")
+                })
+            }
+        };
+        let dead = wish.armed && site.state().in_text() && {
+            let memory = system.memory_of(site.payload);
+            !memory.is_some_and(|memory| memory.live)
+        };
+        fault.or_else(|| unless(!dead, "an enabled probe's handler is not called"))
+    })
+}
+
+/// Work that is left is going to be done.
+fn work(system: &System) -> Option<&'static str> {
+    let lists = [
+        State::Optimizing { waited: None },
+        State::Unoptimizing,
+        State::Freeing { waited: None },
+    ];
+    let fresh = lists
+        .iter()
+        .flat_map(|list| system.optimizer.list(*list).unwrap_or(&[]))
+        .filter_map(|id| system.optimizer.site(*id))
+        .any(|site| site.foreign().is_none());
+    let soon = match (fresh, system.optimizer.foreign()) {
+        (true, _) => Some(Soon::Normal),
+        (false, 1..) => Some(Soon::Retry),
+        (false, 0) => None,
+    };
+    let coming = system.pass.is_some()
+        || soon.is_none_or(|soon| system.world.kick.is_some_and(|kick| kick <= soon));
+    let counted = system
+        .optimizer
+        .sites()
+        .filter(|(_, site)| site.foreign().is_some())
+        .count();
+    unless(coming, "rule 5: work is left and nobody is kicked").or_else(|| {
+        unless(
+            counted == system.optimizer.foreign() as usize,
+            "sites with foreign bytes are not counted right",
+        )
+    })
+}
+
+/// Left alone, everything ends: no work, no foreign site, no unused memory, each jump in place.
+fn end(system: &System) -> Option<&'static str> {
+    let mut end = system.clone();
+    end.settle();
+    if let Some(fault) = end.world.fault {
+        return Some(fault);
+    }
+    let quiet = !end.optimizer.pending()
+        && end.optimizer.foreign() == 0
+        && end.world.kick.is_none()
+        && end.flush.is_none();
+    let right = text(&end)
+        .or_else(|| handlers(&end))
+        .or_else(|| sites(&end));
+    let memory = end.world.memory.iter().flatten().count();
+    unless(quiet, "the optimizer does not come to rest")
+        .or(right)
+        .or_else(|| unless(memory == end.optimizer.sites().count(), "memory leaks"))
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All interleavings of what users, the optimizer, the machine and others do, by stateright.
+
+use super::array::with_memory_for;
+use super::checks;
+use super::machine::{Cpu, Place};
+use super::System;
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+/// Which part of everything is explored.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// Its name.
+    pub name: &'static str,
+    /// Where probes come and go, and how many at each place.
+    pub places: &'static [(Place, usize)],
+    /// Probes with a post_handler.
+    pub post_handlers: &'static [(Place, usize)],
+    /// Probes can be disabled, enabled, and registered disabled.
+    pub disabling: bool,
+    /// `optimization` is switched.
+    pub optimization: bool,
+    /// `enabled` is switched.
+    pub arming: bool,
+    /// The module goes and comes back.
+    pub module: bool,
+    /// Memory runs out at every point of a registration.
+    pub no_memory: bool,
+    /// Where native kprobes come and go.
+    pub natives: &'static [usize],
+    /// Somebody waits for passes.
+    pub flush: bool,
+    /// How many CPUs run, and where they enter.
+    pub cpus: usize,
+    /// The places where they enter.
+    pub entries: &'static [Place],
+    /// Up to how many actions; 0 for all there are.
+    pub depth: usize,
+    /// The defect that is switched on; 0 for none.
+    pub mutant: usize,
+}
+
+/// A scope in which nothing happens, to be filled in.
+pub const NOTHING: Scope = Scope {
+    name: "",
+    places: &[],
+    post_handlers: &[],
+    disabling: false,
+    optimization: false,
+    arming: false,
+    module: false,
+    no_memory: false,
+    natives: &[],
+    flush: false,
+    cpus: 0,
+    entries: &[],
+    depth: 0,
+    mutant: 0,
+};
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Register(Place, usize),
+    RegisterDisabled(Place, usize),
+    Unregister(Place, usize),
+    Enable(Place, usize),
+    Disable(Place, usize),
+    AllowOptimization(bool),
+    ArmAll(bool),
+    ModuleGoes,
+    ModuleComesBack,
+    NativeArms(usize),
+    NativeLeaves,
+    Flush,
+    BeginPass,
+    EndPass,
+    CpuEnters(usize, Place),
+    CpuSteps(usize),
+}
+
+impl Scope {
+    fn users(&self, system: &System, actions: &mut Vec<Action>) {
+        for (place, count) in self.places.iter().copied() {
+            for number in 0..count {
+                match system.users[place as usize][number] {
+                    None if place.in_module() && !system.world.present => {}
+                    None => {
+                        actions.push(Action::Register(place, number));
+                        if self.disabling {
+                            actions.push(Action::RegisterDisabled(place, number));
+                        }
+                    }
+                    Some(user) => {
+                        actions.push(Action::Unregister(place, number));
+                        if self.disabling && user.enabled {
+                            actions.push(Action::Disable(place, number));
+                        } else if self.disabling {
+                            actions.push(Action::Enable(place, number));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn others(&self, system: &System, actions: &mut Vec<Action>) {
+        if self.optimization {
+            actions.push(Action::AllowOptimization(!system.optimizer.optimization()));
+        }
+        if self.arming {
+            actions.push(Action::ArmAll(!system.optimizer.all_armed()));
+        }
+        if self.module {
+            actions.push(match system.world.present {
+                true => Action::ModuleGoes,
+                false => Action::ModuleComesBack,
+            });
+        }
+        match system.world.native {
+            None => actions.extend(self.natives.iter().copied().map(Action::NativeArms)),
+            Some(_) => actions.push(Action::NativeLeaves),
+        }
+        if self.flush && system.flush.is_none() {
+            actions.push(Action::Flush);
+        }
+    }
+
+    fn machine(&self, system: &System, actions: &mut Vec<Action>) {
+        if system.pass_is_due() {
+            actions.push(Action::BeginPass);
+        }
+        if system.quiesced() {
+            actions.push(Action::EndPass);
+        }
+        for (cpu, (at, _)) in system.world.cpus.iter().enumerate().take(self.cpus) {
+            if *at != Cpu::Outside {
+                actions.push(Action::CpuSteps(cpu));
+                continue;
+            }
+            for place in self.entries.iter().copied() {
+                if system.world.present || !place.in_module() {
+                    actions.push(Action::CpuEnters(cpu, place));
+                }
+            }
+        }
+    }
+
+    /// The checker's threads are its own, so each call says it again.
+    fn switch_on(&self) {
+        #[cfg(feature = "mutants")]
+        rkprobes_host::mutants::switch_on(self.mutant);
+    }
+
+    fn has_post_handler(&self, place: Place, number: usize) -> bool {
+        self.post_handlers.contains(&(place, number))
+    }
+
+    /// What the action makes of the system; `None` if it makes nothing.
+    pub fn act(&self, system: &System, action: Action) -> Option<System> {
+        let mut next = system.clone();
+        match action {
+            Action::Register(place, number) => self.register(&mut next, place, number, true)?,
+            Action::RegisterDisabled(place, number) => {
+                self.register(&mut next, place, number, false)?;
+            }
+            Action::Unregister(place, number) => next.unregister(place, number),
+            Action::Enable(place, number) => next.set_enabled(place, number, true),
+            Action::Disable(place, number) => next.set_enabled(place, number, false),
+            Action::AllowOptimization(allowed) => next.set_optimization(allowed),
+            Action::ArmAll(armed) => next.set_all_armed(armed),
+            Action::ModuleGoes if next.module_is_busy() => return None,
+            Action::ModuleGoes => next.module_goes(),
+            Action::ModuleComesBack => next.world.set_present(true),
+            Action::NativeArms(at) => next.world.native_arms(at).then_some(())?,
+            Action::NativeLeaves => next.world.native_leaves().then_some(())?,
+            Action::Flush => next.flush(),
+            Action::BeginPass => next.begin_pass(),
+            Action::EndPass => next.end_pass(),
+            Action::CpuEnters(cpu, place) => {
+                next.world.cpus[cpu].0 = Cpu::At(place.offset());
+                next.world.step(cpu);
+            }
+            Action::CpuSteps(cpu) => next.world.step(cpu),
+        }
+        Some(next)
+    }
+
+    fn register(
+        &self,
+        system: &mut System,
+        place: Place,
+        number: usize,
+        enabled: bool,
+    ) -> Option<()> {
+        let post_handler = self.has_post_handler(place, number);
+        if self.no_memory {
+            fail_to_register(system, place, number, enabled, post_handler);
+        }
+        system.register(place, number, enabled, post_handler).ok()
+    }
+}
+
+/// Every way to run out of memory in a registration leaves everything as it was.
+fn fail_to_register(
+    system: &mut System,
+    place: Place,
+    number: usize,
+    enabled: bool,
+    post_handler: bool,
+) {
+    let before = system.fingerprint();
+    for left in 0..64 {
+        let mut tried = system.clone();
+        let register = || tried.register(place, number, enabled, post_handler);
+        if with_memory_for(left, register).is_ok() {
+            return;
+        }
+        if tried.fingerprint() != before {
+            return system.world.fail("a failed allocation leaves traces");
+        }
+    }
+}
+
+/// An exploration that is under way.
+struct Exploration {
+    scope: Scope,
+    checked: Arc<AtomicUsize>,
+}
+
+impl Model for Exploration {
+    type State = System;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<System> {
+        vec![System::new()]
+    }
+
+    fn actions(&self, system: &System, actions: &mut Vec<Action>) {
+        self.scope.users(system, actions);
+        self.scope.others(system, actions);
+        self.scope.machine(system, actions);
+    }
+
+    fn next_state(&self, system: &System, action: Action) -> Option<System> {
+        self.scope.switch_on();
+        self.scope.act(system, action)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![Property {
+            expectation: Expectation::Always,
+            name: "right",
+            condition: |exploration, system| {
+                exploration.scope.switch_on();
+                exploration.checked.fetch_add(1, Ordering::Relaxed);
+                checks::fault(system).is_none()
+            },
+        }]
+    }
+}
+
+/// What an exploration found.
+pub struct Explored {
+    /// Distinct states that were reached and found right.
+    pub states: usize,
+    /// The most actions on a shortest way to one.
+    pub depth: usize,
+    /// The shortest way to what must not happen, and what that is.
+    pub fault: Option<(&'static str, Vec<Action>)>,
+}
+
+impl Explored {
+    /// The way to the fault, one action a line.
+    pub fn trace(&self) -> String {
+        match &self.fault {
+            None => String::new(),
+            Some((fault, actions)) => {
+                let lines = actions.iter().map(|action| format!("    {action:?}\n"));
+                format!("  {fault}:\n{}", lines.collect::<String>())
+            }
+        }
+    }
+}
+
+/// Explores a scope breadth first. With one thread the trace to a fault is a shortest one, and a
+/// stated depth is exact.
+pub fn explore(scope: Scope, threads: usize) -> Explored {
+    let checked = Arc::new(AtomicUsize::new(0));
+    let exploration = Exploration {
+        scope,
+        checked: checked.clone(),
+    };
+    let mut builder = exploration
+        .checker()
+        .threads(threads)
+        .finish_when(HasDiscoveries::Any);
+    if scope.depth > 0 {
+        // The checker counts states, the first one too, and does not look at those of the last step.
+        builder = builder.target_max_depth(scope.depth + 2);
+    }
+    let checker = builder.spawn_bfs().join();
+    scope.switch_on();
+    let fault = checker.discovery("right").map(|path| {
+        let fault = checks::fault(path.last_state()).unwrap_or("unknown");
+        (fault, path.into_actions())
+    });
+    Explored {
+        states: checked.load(Ordering::Relaxed),
+        depth: match scope.depth {
+            0 => checker.max_depth() - 1,
+            depth => depth,
+        },
+        fault,
+    }
+}

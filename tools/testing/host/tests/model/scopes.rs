@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The parts of everything that are explored.
+
+use super::explore::{Scope, NOTHING};
+use super::machine::Place;
+
+/// Two sites that overlap, with tasks that are preempted inside.
+pub const OVERLAP: Scope = Scope {
+    name: "overlap",
+    places: &[(Place::Outer, 1), (Place::Inner, 1)],
+    cpus: 2,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
+/// Two probes at one address, one with a post_handler, disabled and enabled; switches.
+pub const AGGREGATE: Scope = Scope {
+    name: "aggregate",
+    places: &[(Place::Outer, 2)],
+    post_handlers: &[(Place::Outer, 1)],
+    disabling: true,
+    optimization: true,
+    arming: true,
+    flush: true,
+    cpus: 1,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
+/// Overlap with disabling and switches.
+pub const NEIGHBOURS: Scope = Scope {
+    name: "neighbours",
+    places: &[(Place::Outer, 1), (Place::Middle, 1), (Place::Inner, 1)],
+    disabling: true,
+    arming: true,
+    optimization: true,
+    cpus: 1,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
+/// Text that goes and comes back, under probes in every state.
+pub const MODULE: Scope = Scope {
+    name: "module",
+    places: &[(Place::Outer, 1), (Place::Inner, 1)],
+    disabling: true,
+    module: true,
+    cpus: 1,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
+/// Native kprobes come in between.
+pub const NATIVES: Scope = Scope {
+    name: "natives",
+    places: &[(Place::Outer, 2), (Place::Inner, 1)],
+    post_handlers: &[(Place::Outer, 1)],
+    disabling: true,
+    natives: &[0, 3],
+    cpus: 1,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
+/// A region of one instruction, which waits for nobody; an ftrace entry; waiters.
+pub const OTHERS: Scope = Scope {
+    name: "others",
+    places: &[(Place::Single, 2), (Place::Entry, 1)],
+    no_memory: true,
+    post_handlers: &[(Place::Single, 1)],
+    disabling: true,
+    optimization: true,
+    arming: true,
+    natives: &[10],
+    flush: true,
+    cpus: 1,
+    entries: &[Place::Single],
+    ..NOTHING
+};
+
+/// Two probes at one address.
+pub const PAIR: Scope = Scope {
+    name: "pair",
+    places: &[(Place::Inner, 2)],
+    disabling: true,
+    arming: true,
+    cpus: 1,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
+/// All of the above, each of which has an end.
+pub const TO_THE_END: &[Scope] = &[
+    OVERLAP, PAIR, AGGREGATE, NEIGHBOURS, MODULE, NATIVES, OTHERS,
+];
+
+/// All that happens, at all places, up to a number of actions.
+pub const EVERYTHING: Scope = Scope {
+    name: "everything",
+    places: &[
+        (Place::Outer, 2),
+        (Place::Middle, 2),
+        (Place::Inner, 2),
+        (Place::Single, 2),
+        (Place::Entry, 2),
+    ],
+    post_handlers: &[(Place::Outer, 1), (Place::Single, 1)],
+    disabling: true,
+    optimization: true,
+    arming: true,
+    module: true,
+    no_memory: false,
+    natives: &[0, 3, 10],
+    flush: true,
+    cpus: 2,
+    entries: &[Place::Outer, Place::Single],
+    depth: 5,
+    mutant: 0,
+};

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Explores the optimizer over a modelled machine: what must hold does in every state, and each
+//! defect that is built into a copy of it is found.
+
+#[path = "explorer/mutated.rs"]
+#[cfg(feature = "mutants")]
+mod mutated;
+
+#[path = "explorer/real.rs"]
+mod real;
+
+use real::model::explore::{explore, Scope};
+use real::model::scopes;
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get())
+}
+
+/// Explores a scope, and returns how many states it has, and how deep it is.
+fn explored(scope: &Scope, threads: usize) -> (usize, usize) {
+    let explored = explore(*scope, threads);
+    assert!(
+        explored.fault.is_none(),
+        "{}\n{}",
+        scope.name,
+        explored.trace()
+    );
+    println!(
+        "scope {}: states={} depth={}",
+        scope.name, explored.states, explored.depth
+    );
+    (explored.states, explored.depth)
+}
+
+#[test]
+fn every_scope_holds_to_its_end() {
+    for scope in scopes::TO_THE_END {
+        explored(scope, processors());
+    }
+}
+
+#[test]
+#[cfg(not(feature = "slow"))]
+fn everything_holds_up_to_a_small_depth() {
+    let small = Scope {
+        depth: 3,
+        ..scopes::EVERYTHING
+    };
+    explored(&small, 1);
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+fn every_defect_is_found() {
+    assert_eq!(mutated::missed(), [""; 0]);
+}
+
+#[test]
+#[cfg(all(feature = "slow", feature = "mutants"))]
+fn everything_holds_up_to_a_depth() {
+    let (states, depth) = explored(&scopes::EVERYTHING, 1);
+    let found = mutated::COUNT - mutated::missed().len();
+    println!(
+        "explorer states={states} sites={} depth={depth} mutants={} found={found}",
+        scopes::EVERYTHING.places.len(),
+        mutated::COUNT
+    );
+    assert!(states >= 1_000_000);
+}
