@@ -11,6 +11,7 @@ use crate::optimizer::{Foreign, Grace, NewSite, Optimizer, ProbeId, SiteId, Stat
 use crate::refusal::Refusal;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
 use crate::sort::sort_by_key;
+use crate::stats;
 use core::ptr::{addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::prelude::*;
@@ -73,7 +74,7 @@ impl Request {
     }
 }
 
-fn refusal_of(foreign: Foreign) -> Refusal {
+pub(crate) fn refusal_of(foreign: Foreign) -> Refusal {
     match foreign {
         Foreign::KprobeHere => Refusal::KprobeHere,
         Foreign::KprobeNear => Refusal::KprobeNear,
@@ -337,6 +338,7 @@ fn release(probe: ProbePtr) {
         let hits = (*probe).hits;
         (*probe).hits = null_mut();
         if !hits.is_null() {
+            stats::add(&stats::REMOVED_HITS, ffi::rk_sum_hits(hits) as u64);
             ffi::free_percpu(hits.cast());
         }
         if !(*probe).symbol_name.is_null() {

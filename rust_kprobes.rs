@@ -12,6 +12,8 @@ mod api;
 mod arch_x86;
 mod arrays;
 mod command;
+mod debugfs;
+mod debugfs_file;
 mod detour;
 mod eligibility;
 mod emulate;
@@ -22,10 +24,14 @@ mod ftrace_lane;
 mod insn_decode;
 mod int3_table;
 mod locks;
+mod named;
 mod notifiers;
 mod optimizer;
+mod probe_commands;
+mod probe_files;
 mod refusal;
 mod relocate;
+mod report;
 mod reserved;
 mod shell;
 mod slab;
@@ -54,6 +60,8 @@ module! {
 /// is freed.
 #[pin_data(PinnedDrop)]
 struct RkProbes {
+    /// With the probes that were made there. `None` from the beginning of the end.
+    debugfs: Option<Pin<KBox<debugfs::Debugfs>>>,
     engine: Pin<KBox<engine::Engine>>,
     notifiers: notifiers::Notifiers,
 }
@@ -72,13 +80,16 @@ impl kernel::InPlaceModule for RkProbes {
                 engine
             },
             notifiers: notifiers::Notifiers::register()?,
+            // Last: nothing may fail when somebody can open a file.
+            debugfs: Some(debugfs::Debugfs::new()?),
         })
     }
 }
 
 #[pinned_drop]
 impl PinnedDrop for RkProbes {
-    fn drop(self: Pin<&mut Self>) {
+    fn drop(mut self: Pin<&mut Self>) {
+        *self.as_mut().project().debugfs = None;
         self.engine.drain();
         self.notifiers.unregister();
         shell::stop();

@@ -62,6 +62,11 @@ impl Slots {
         let _ = self.free.push_within_capacity(slot);
     }
 
+    /// Bytes of all chunks.
+    pub(crate) fn mapped(&self) -> usize {
+        self.chunks.len().saturating_mul(CHUNK)
+    }
+
     /// How many slots are in use.
     pub(crate) fn used(&self) -> usize {
         let all = self.chunks.len().saturating_mul(CHUNK / SLOT);
