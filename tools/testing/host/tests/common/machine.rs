@@ -28,11 +28,11 @@ pub struct Vectors([u8; 512]);
 
 impl Vectors {
     /// All exceptions masked, the registers from `fill`.
-    pub fn new(mut fill: impl FnMut() -> u8) -> Self {
+    pub fn new(fill: impl FnMut() -> u8) -> Self {
         let mut image = [0; 512];
         image[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
         image[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
-        image[160..416].fill_with(|| fill());
+        image[160..416].fill_with(fill);
         Vectors(image)
     }
 }
