@@ -161,6 +161,29 @@ impl Kernel {
         functions
     }
 
+    /// Does what the kernel does at boot on a processor that needs no return thunks: each jump to them
+    /// becomes a return and padding. Returns how many there were.
+    pub fn patch_returns(&mut self) -> usize {
+        let sites = self
+            .section(".return_sites")
+            .map(|sites| (sites.addr, sites.bytes.clone()));
+        let (addr, bytes) = sites.unwrap_or_default();
+        let mut patched = 0;
+        for (entry, word) in (addr..).step_by(4).zip(bytes.chunks_exact(4)) {
+            let relative = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            let site = entry.wrapping_add(i64::from(relative) as u64);
+            let place = self.sections.iter_mut().find_map(|section| {
+                let from = usize::try_from(site.checked_sub(section.addr)?).ok()?;
+                section.bytes.get_mut(from..from + 5)
+            });
+            if let Some(place) = place.filter(|place| place[0] == 0xe9) {
+                place.copy_from_slice(&[0xc3, 0xcc, 0xcc, 0xcc, 0xcc]);
+                patched += 1;
+            }
+        }
+        patched
+    }
+
     fn read_banner(&self) -> Option<String> {
         let start = self.address("linux_banner")?;
         let bytes = self.bytes(start, start + 64)?;

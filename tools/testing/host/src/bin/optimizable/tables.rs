@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
+
+use rkprobes_host::heap::Heap;
+use rkprobes_host::insn_decode::decode;
+use rkprobes_host::reserved::{Index, Kind};
+use rkprobes_host::slab::NoMemory;
+use rkprobes_host::stock::{Function, Kernel, Section};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a kernel's tables say about its text.
+pub struct Tables<'a> {
+    kernel: &'a Kernel,
+    /// The functions of `.text`, by address, without the padding before them.
+    pub functions: Vec<Function<'a>>,
+    /// The same, and the padding before functions.
+    all: Vec<Function<'a>>,
+    /// Their places in `functions`, by name.
+    by_name: BTreeMap<String, Vec<usize>>,
+    /// What must not be probed or covered, and what jumps where.
+    pub index: Index<Heap>,
+    /// Exception-table entries and jump labels, by address.
+    pub extable: BTreeSet<u64>,
+    /// Places that the kernel's own tables jump to.
+    pub landings: Vec<(u64, Kind)>,
+}
+
+/// How near text may be one with a function in assembly.
+const NEAR: u64 = 1024;
+
+/// The ends of areas, by their symbols.
+const AREAS: [(&str, &str, Kind); 5] = [
+    ("__entry_text_start", "__entry_text_end", Kind::Noinstr),
+    ("__noinstr_text_start", "__noinstr_text_end", Kind::Noinstr),
+    (
+        "__kprobes_text_start",
+        "__kprobes_text_end",
+        Kind::Blacklist,
+    ),
+    // Indirect and return thunks, which the breakpoint's own path goes through.
+    (
+        "__x86_indirect_thunk_array",
+        "__static_call_text_start",
+        Kind::Int3Path,
+    ),
+    (
+        "__static_call_text_start",
+        "__static_call_text_end",
+        Kind::StaticCall,
+    ),
+];
+
+/// Functions that run before our notifier and are in no blacklist.
+const INT3_PATH: [&str; 9] = [
+    "__rcu_read_lock",
+    "__rcu_read_unlock",
+    "rcu_read_unlock_special",
+    "hw_breakpoint_exceptions_notify",
+    "srso_alias_untrain_ret",
+    "srso_alias_safe_ret",
+    "srso_alias_return_thunk",
+    "its_static_thunk",
+    "warn_thunk_thunk",
+];
+
+impl<'a> Tables<'a> {
+    /// Reads the tables; an error names the symbol that is missing.
+    pub fn read(kernel: &'a Kernel) -> Result<Self, String> {
+        let text = kernel.section(".text").ok_or("no .text")?;
+        let mut tables = Tables {
+            kernel,
+            functions: functions(kernel, text),
+            all: kernel.functions(text),
+            by_name: BTreeMap::new(),
+            index: Index::default(),
+            extable: BTreeSet::new(),
+            landings: Vec::new(),
+        };
+        for (at, function) in tables.functions.iter().enumerate() {
+            for name in &function.names {
+                tables.by_name.entry(name.to_string()).or_default().push(at);
+            }
+        }
+        tables.read_jump_labels()?;
+        tables.read_sites()?;
+        tables.read_extable()?;
+        tables.read_areas()?;
+        tables.read_blacklist()?;
+        tables.index.seal();
+        Ok(tables)
+    }
+
+    /// The function that has `addr`.
+    pub fn function_at(&self, addr: u64) -> Option<&Function<'a>> {
+        let behind = self
+            .functions
+            .partition_point(|function| function.start <= addr);
+        let function = self.functions.get(behind.checked_sub(1)?)?;
+        (addr < function.end).then_some(function)
+    }
+
+    fn push(&mut self, start: u64, len: u64, kind: Kind) -> Result<(), String> {
+        let pushed = self.index.push(start, start.wrapping_add(len), kind);
+        pushed.map_err(|NoMemory| "out of memory".to_string())
+    }
+
+    fn push_landing(&mut self, addr: u64, kind: Kind) -> Result<(), String> {
+        self.landings.push((addr, kind));
+        self.push(addr, 1, kind)
+    }
+
+    /// The entries of a table between two symbols, each with its address.
+    fn entries(&self, name: &str, size: usize) -> Result<Vec<(u64, &'a [u8])>, String> {
+        let (first, last) = (format!("__start_{name}"), format!("__stop_{name}"));
+        let table = self.kernel.table(&first, &last);
+        let (start, bytes) = table.ok_or_else(|| format!("no {first}"))?;
+        Ok(entries(start, bytes, size))
+    }
+
+    fn read_jump_labels(&mut self) -> Result<(), String> {
+        for (at, entry) in self.entries("__jump_table", 16)? {
+            let site = relative(at, entry, 0);
+            let bytes = self.kernel.bytes(site, site.wrapping_add(16));
+            let len = bytes.and_then(|bytes| decode(bytes, site).ok());
+            let len = len
+                .ok_or_else(|| format!("no instruction at jump label {site:#x}"))?
+                .len;
+            self.push(site, u64::from(len), Kind::JumpLabel)?;
+            self.push_landing(relative(at, entry, 4), Kind::JumpTarget)?;
+        }
+        Ok(())
+    }
+
+    fn read_sites(&mut self) -> Result<(), String> {
+        for (at, entry) in self.entries("static_call_sites", 8)? {
+            self.push(relative(at, entry, 0), 5, Kind::StaticCall)?;
+        }
+        for (_, entry) in self.entries("mcount_loc", 8)? {
+            self.push(absolute(entry), 5, Kind::Ftrace)?;
+        }
+        for (at, entry) in self
+            .entries("__bug_table", 16)
+            .or_else(|_| self.section("__bug_table", 16))?
+        {
+            self.push(relative(at, entry, 0), 2, Kind::Bug)?;
+        }
+        Ok(())
+    }
+
+    fn section(&self, name: &str, size: usize) -> Result<Vec<(u64, &'a [u8])>, String> {
+        let section = self
+            .kernel
+            .section(name)
+            .ok_or_else(|| format!("no {name}"))?;
+        Ok(entries(section.addr, &section.bytes, size))
+    }
+
+    fn read_extable(&mut self) -> Result<(), String> {
+        for (at, entry) in self.section("__ex_table", 12)? {
+            let insn = relative(at, entry, 0);
+            self.extable.insert(insn);
+            self.push(insn, 1, Kind::ExtableInsn)?;
+            self.push_landing(relative(at, entry, 4), Kind::ExtableFixup)?;
+        }
+        Ok(())
+    }
+
+    fn read_areas(&mut self) -> Result<(), String> {
+        for (first, last, kind) in AREAS {
+            let ends = self.kernel.address(first).zip(self.kernel.address(last));
+            let (start, end) = ends.ok_or_else(|| format!("no {first} to {last}"))?;
+            self.push(start, end.saturating_sub(start), kind)?;
+        }
+        for symbol in self.kernel.symbols() {
+            if symbol.name.starts_with("__pfx_") || symbol.name.starts_with("__cfi_") {
+                self.push(symbol.addr, 16, Kind::Preamble)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Blacklisted functions, with the pieces that the compiler has split off them.
+    fn read_blacklist(&mut self) -> Result<(), String> {
+        let listed = self.entries("kprobe_blacklist", 8)?;
+        let listed = listed
+            .into_iter()
+            .map(|(_, entry)| (absolute(entry), Kind::Blacklist));
+        let path = INT3_PATH
+            .iter()
+            .filter_map(|name| self.kernel.address(name));
+        let places: Vec<_> = listed
+            .chain(path.map(|addr| (addr, Kind::Int3Path)))
+            .collect();
+        let mut names = BTreeSet::new();
+        for (addr, kind) in places {
+            if let Some(function) = self.function_at(addr).cloned() {
+                names.extend(function.names.iter().map(|name| name.to_string()));
+                self.push(function.start, function.end - function.start, kind)?;
+            }
+        }
+        let pieces: Vec<_> = self
+            .functions
+            .iter()
+            .filter(|function| {
+                let mut stems = function
+                    .names
+                    .iter()
+                    .filter_map(|name| name.split_once('.'));
+                stems.any(|(stem, _)| names.contains(stem))
+            })
+            .map(|piece| (piece.start, piece.end - piece.start))
+            .collect();
+        for (start, len) in pieces {
+            self.push(start, len, Kind::Blacklist)?;
+        }
+        Ok(())
+    }
+
+    /// What assembly may be one with a function: what is near it, up to where a compiled function
+    /// begins, which has its padding before it.
+    pub fn neighbours(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
+        let at = self
+            .all
+            .partition_point(|other| other.start < function.start);
+        let (start, end) = (function.start, function.end);
+        let before = self.all[..at].iter().rev();
+        let before = before.take_while(move |other| start - other.end < NEAR);
+        let behind = self.all[at..].iter().skip(1);
+        let behind = behind.take_while(move |other| other.start - end < NEAR);
+        let compiled =
+            |function: &&Function<'_>| function.names.iter().any(|name| name.starts_with("__pfx_"));
+        let before = before.take_while(move |other| !compiled(other));
+        before.chain(behind.take_while(move |other| !compiled(other)))
+    }
+
+    /// The other pieces of a function: the compiler moves unlikely code to `NAME.cold`.
+    pub fn pieces(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
+        let names = function.names.iter();
+        let others = names.map(|name| match name.strip_suffix(".cold") {
+            Some(stem) => stem.to_string(),
+            None => format!("{name}.cold"),
+        });
+        let others: Vec<String> = others.collect();
+        others
+            .into_iter()
+            .flat_map(|other| self.by_name.get(&other).into_iter().flatten())
+            .filter_map(|at| self.functions.get(*at))
+    }
+}
+
+fn functions<'a>(kernel: &'a Kernel, text: &Section) -> Vec<Function<'a>> {
+    let mut functions = kernel.functions(text);
+    functions.retain(|function| !function.names.iter().all(|name| name.starts_with("__pfx_")));
+    functions
+}
+
+fn entries(start: u64, bytes: &[u8], size: usize) -> Vec<(u64, &[u8])> {
+    let addresses = (start..).step_by(size);
+    addresses.zip(bytes.chunks_exact(size)).collect()
+}
+
+/// The place that the word at `offset` of an entry is relative to.
+fn relative(entry: u64, bytes: &[u8], offset: usize) -> u64 {
+    let word = bytes
+        .get(offset..offset + 4)
+        .and_then(|word| word.try_into().ok());
+    let distance = i32::from_le_bytes(word.unwrap_or_default());
+    entry
+        .wrapping_add(offset as u64)
+        .wrapping_add(i64::from(distance) as u64)
+}
+
+fn absolute(bytes: &[u8]) -> u64 {
+    let word = bytes.get(..8).and_then(|word| word.try_into().ok());
+    u64::from_le_bytes(word.unwrap_or_default())
+}
