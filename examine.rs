@@ -11,6 +11,7 @@ use crate::eligibility::{collect_cross_branches, Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
 use crate::insn_decode::{decode, Insn, MAX_INSN_LEN};
+use crate::int3_path;
 use crate::locks::TextLocks;
 use crate::optimizer::{Lane, Optimizer};
 use crate::refusal::{NotOptimizable, Refusal};
@@ -29,20 +30,8 @@ const LONGEST: usize = 1 << 20;
 /// The shortest jump region.
 const JUMP: usize = 5;
 
-/// Kernel functions that run between an int3 and our handler, or on the way back, and that the
-/// kernel's own blacklist leaves out: native kprobes come before them, we come behind.
-const INT3_PATH: [&CStr; 10] = [
-    c"__rcu_read_lock",
-    c"__rcu_read_unlock",
-    c"rcu_read_unlock_special",
-    c"hw_breakpoint_exceptions_notify",
-    c"__x86_return_thunk",
-    c"srso_return_thunk",
-    c"srso_alias_return_thunk",
-    c"retbleed_return_thunk",
-    c"its_return_thunk",
-    c"call_depth_return_thunk",
-];
+// detour_entry.S finds the trap by the return address of the detour's call.
+const _: () = assert!(crate::detour::RETURN == ffi::RK_DETOUR_TRAP as usize);
 
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
@@ -103,14 +92,8 @@ impl Examiner {
         if !unsafe { ffi::rk_reserved_kernel(&tables, sink) } {
             return Err(ENOMEM);
         }
+        int3_path::reserve(&mut index)?;
         drop(locks);
-        for name in INT3_PATH {
-            let Some(function) = symbols::function(symbols::lookup(name)) else {
-                continue;
-            };
-            let (start, end) = (function.start as u64, function.end() as u64);
-            index.push(start, end, Kind::Int3Path).map_err(|_| ENOMEM)?;
-        }
         index.seal();
         Ok(Self {
             index,

@@ -387,6 +387,27 @@ static bool rk_reserve_module(struct module *module, void *sink)
 				module->noinstr_text_size, RK_BLACKLIST);
 }
 
+/*
+ * The functions of an atomic notifier chain that a notifier of the highest
+ * priority, added now, would come behind.
+ */
+unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
+				 unsigned int max)
+{
+	struct atomic_notifier_head *head = (void *)chain;
+	struct notifier_block *block;
+	unsigned int count = 0;
+
+	rcu_read_lock();
+	for (block = rcu_dereference(head->head); block && count < max;
+	     block = rcu_dereference(block->next)) {
+		if (block->priority == INT_MAX)
+			calls[count++] = (unsigned long)block->notifier_call;
+	}
+	rcu_read_unlock();
+	return count;
+}
+
 static struct rk_range rk_module_range(struct module *module,
 				       enum mod_mem_type type)
 {

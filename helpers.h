@@ -120,6 +120,9 @@ void rk_optimizer_pass(void);
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 
+unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
+				 unsigned int max);
+
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove);
 void rk_ftrace_stop(void);
 /* In arch_x86.rs: a function whose entry is probed was called. */

@@ -22,6 +22,7 @@ mod examine;
 mod ffi;
 mod ftrace_lane;
 mod insn_decode;
+mod int3_path;
 mod int3_table;
 mod locks;
 mod named;

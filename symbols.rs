@@ -33,10 +33,11 @@ pub(crate) enum Data {
     ExtableStart,
     ExtableEnd,
     Blacklist,
+    DieChain,
 }
 
 /// Their names, in the order of [`Data`].
-const DATA: [&CStr; 13] = [
+const DATA: [&CStr; 14] = [
     c"text_mutex",
     c"kprobe_mutex",
     c"_stext",
@@ -50,6 +51,7 @@ const DATA: [&CStr; 13] = [
     c"__start___ex_table",
     c"__stop___ex_table",
     c"kprobe_blacklist",
+    c"die_chain",
 ];
 
 static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DATA.len()];

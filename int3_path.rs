@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What runs between an int3 and our handler, or on the way back.
+//!
+//! A probe there would be hit by its own int3, without end: before our handler can tell that it is
+//! in a handler already. Native kprobes are asked first (`exc_int3` calls them before the notifier
+//! chain), so their blacklist leaves out what is only in our way. The functions are worked out from
+//! the running kernel: the direct branches from where the exception entry calls us, followed
+//! through what can be executed there, and the notifiers that are in the chain before us.
+
+use crate::eligibility::collect_cross_branches;
+use crate::ffi;
+use crate::reserved::{Index, Kind};
+use crate::shell::Shell;
+use crate::symbols::{self, Function};
+use kernel::prelude::*;
+
+/// Where arch/x86/kernel/traps.c:exc_int3 goes until it is in our notifier.
+const ROOTS: [&CStr; 4] = [
+    c"irqentry_nmi_enter",
+    c"irqentry_nmi_exit",
+    c"smp_text_poke_int3_handler",
+    c"notify_die",
+];
+
+/// Branches there that are never taken in this context: the beginnings of the names of what they
+/// lead to. Reports of a broken kernel; what `in_nmi()` or disabled interrupts keep from being
+/// called (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
+/// kernel/irq_work.c:irq_work_queue_on); tracepoints, which are off, and whose probes are functions
+/// of others that the kernel itself protects from recursion.
+const NOT_TAKEN: [&[u8]; 13] = [
+    b"panic",
+    b"__ubsan",
+    b"__stack_chk_fail",
+    b"_printk",
+    b"wake_up_process",
+    b"_raw_spin",
+    b"rcu_preempt_deferred_qs_irqrestore",
+    b"__smp_call_single_queue",
+    b"tick_nohz",
+    b"__SCT__",
+    b"__traceiter",
+    b"__trace_set",
+    b"__fentry__",
+];
+
+/// Return thunks: which of them a return runs through depends on the processor.
+const THUNKS: [&CStr; 6] = [
+    c"__x86_return_thunk",
+    c"srso_return_thunk",
+    c"srso_alias_return_thunk",
+    c"retbleed_return_thunk",
+    c"its_return_thunk",
+    c"call_depth_return_thunk",
+];
+
+/// More functions than are there: the walk ends in any case.
+const MOST: usize = 96;
+
+/// Functions longer than this are not small steps of an exception.
+const LONGEST: usize = 1 << 16;
+
+/// Puts all of it into `index`. The text locks are held.
+pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
+    let mut found: KVec<(usize, usize)> = KVec::new();
+    for names in [&ROOTS[..], &THUNKS] {
+        for name in names {
+            add(&mut found, symbols::lookup(name))?;
+        }
+    }
+    let mut at = 0usize;
+    while let Some((start, end)) = found.get(at).copied() {
+        at = at.wrapping_add(1);
+        follow(&mut found, start, end)?;
+    }
+    let mut notifiers = [0; 16];
+    // SAFETY: the address of the chain, and room for the number that is said.
+    let count = unsafe {
+        ffi::rk_notifiers_before(
+            symbols::address(symbols::Data::DieChain) as _,
+            notifiers.as_mut_ptr(),
+            16,
+        )
+    };
+    // They return at once for what is not theirs, so what they call is not followed.
+    for notifier in notifiers.iter().take(count as usize) {
+        add(&mut found, *notifier as usize)?;
+    }
+    for (start, end) in &found {
+        index
+            .push(*start as u64, *end as u64, Kind::Int3Path)
+            .map_err(|_| ENOMEM)?;
+    }
+    Ok(())
+}
+
+/// Adds the function at `addr`, if it is one that can be executed there.
+fn add(found: &mut KVec<(usize, usize)>, addr: usize) -> Result {
+    let Some(function) = symbols::function(addr).filter(is_taken) else {
+        return Ok(());
+    };
+    let place = (function.start, function.end());
+    if function.size <= LONGEST && found.len() < MOST && !found.contains(&place) {
+        found.push(place, GFP_KERNEL)?;
+    }
+    Ok(())
+}
+
+fn is_taken(function: &Function) -> bool {
+    let name = function.name().to_bytes();
+    !name.ends_with(b".cold") && !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn follow(found: &mut KVec<(usize, usize)>, start: usize, end: usize) -> Result {
+    let mut bytes: KVec<u8> = KVec::new();
+    bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
+    for (offset, byte) in bytes.iter_mut().enumerate() {
+        // SAFETY: the text of a function of the kernel; nobody writes it meanwhile.
+        *byte = unsafe { (start.wrapping_add(offset) as *const u8).read_volatile() };
+    }
+    let mut result = Ok(());
+    // A function whose end does not decode has been followed up to there.
+    collect_cross_branches(start as u64, &bytes, |branch| {
+        if result.is_ok() {
+            result = add(found, branch.to as usize);
+        }
+    });
+    result
+}
