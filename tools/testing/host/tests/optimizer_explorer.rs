@@ -3,6 +3,9 @@
 //! Explores the optimizer over a modelled machine: what must hold does in every state, and each
 //! defect that is built into a copy of it is found.
 
+// The model is compiled twice, over one and the other optimizer.
+#![allow(clippy::duplicate_mod)]
+
 #[path = "explorer/mutated.rs"]
 #[cfg(feature = "mutants")]
 mod mutated;
@@ -10,7 +13,7 @@ mod mutated;
 #[path = "explorer/real.rs"]
 mod real;
 
-use real::model::explore::{explore, Scope};
+use real::model::explore::{explore, wander, Scope};
 use real::model::scopes;
 
 fn processors() -> usize {
@@ -48,6 +51,22 @@ fn everything_holds_up_to_a_small_depth() {
         ..scopes::EVERYTHING
     };
     explored(&small, 1);
+}
+
+#[test]
+fn everything_holds_on_long_random_ways() {
+    let (ways, steps) = match cfg!(feature = "slow") {
+        true => (400, 5_000),
+        false => (40, 1_000),
+    };
+    for seed in 1..=ways {
+        let explored = wander(&scopes::EVERYTHING, seed, steps);
+        assert!(
+            explored.fault.is_none(),
+            "seed {seed}:\n{}",
+            explored.trace()
+        );
+    }
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 //! What must hold in every state, said without the optimizer's own decisions.
 
-use super::machine::Mem;
-use super::machine::{original, Handler, Place, Soon, World, BASE, MODULE_END};
 use super::optimizer::{Lane, Site, SiteId, State};
+use super::place::{original, Place, BASE, MODULE_END};
+use super::world::{Handler, Mem, Soon, World};
 use super::System;
 
 /// What is wrong with a system, if anything is.

@@ -4,7 +4,8 @@
 
 use super::array::with_memory_for;
 use super::checks;
-use super::machine::{Cpu, Place};
+use super::place::Place;
+use super::world::Cpu;
 use super::System;
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,6 +84,13 @@ pub enum Action {
 }
 
 impl Scope {
+    /// What can happen next.
+    fn actions(&self, system: &System, actions: &mut Vec<Action>) {
+        self.users(system, actions);
+        self.others(system, actions);
+        self.machine(system, actions);
+    }
+
     fn users(&self, system: &System, actions: &mut Vec<Action>) {
         for (place, count) in self.places.iter().copied() {
             for number in 0..count {
@@ -240,9 +248,7 @@ impl Model for Exploration {
     }
 
     fn actions(&self, system: &System, actions: &mut Vec<Action>) {
-        self.scope.users(system, actions);
-        self.scope.others(system, actions);
-        self.scope.machine(system, actions);
+        self.scope.actions(system, actions);
     }
 
     fn next_state(&self, system: &System, action: Action) -> Option<System> {
@@ -315,5 +321,39 @@ pub fn explore(scope: Scope, threads: usize) -> Explored {
             depth => depth,
         },
         fault,
+    }
+}
+
+/// Goes one way at random, as far as it is told, where all ways together are too many.
+pub fn wander(scope: &Scope, seed: u64, steps: usize) -> Explored {
+    let mut random = seed;
+    let mut system = System::new();
+    let mut trace = Vec::new();
+    let mut actions = Vec::new();
+    for step in 0..steps {
+        scope.actions(&system, &mut actions);
+        // xorshift64
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let action = actions[random as usize % actions.len()];
+        actions.clear();
+        let Some(next) = scope.act(&system, action) else {
+            continue;
+        };
+        system = next;
+        trace.push(action);
+        if let Some(fault) = checks::fault(&system) {
+            return Explored {
+                states: step,
+                depth: step,
+                fault: Some((fault, trace)),
+            };
+        }
+    }
+    Explored {
+        states: steps,
+        depth: steps,
+        fault: None,
     }
 }

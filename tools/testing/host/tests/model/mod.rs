@@ -12,15 +12,19 @@ pub mod array;
 pub mod checks;
 pub mod explore;
 pub mod machine;
+pub mod place;
 pub mod scopes;
+pub mod world;
 
 use super::optimizer;
 
-use machine::{original, Cpu, Handler, Machine, Mem, Place, World, BASE, MODULE_END};
+use machine::Machine;
 use optimizer::{Grace, NewSite, Optimizer, Pass, ProbeId, SiteId, State};
+use place::{original, Place, BASE, MODULE_END};
 use rkprobes_host::slab::NoMemory;
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use world::{Cpu, Handler, Mem, Memory, World};
 
 /// A probe as its user knows it.
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +311,7 @@ impl System {
     }
 
     /// The memory of a site.
-    pub fn memory_of(&self, mem: Mem) -> Option<machine::Memory> {
+    pub fn memory_of(&self, mem: Mem) -> Option<Memory> {
         self.world.memory[usize::from(mem.0)]
     }
 }

@@ -3,7 +3,7 @@
 //! The parts of everything that are explored.
 
 use super::explore::{Scope, NOTHING};
-use super::machine::Place;
+use super::place::Place;
 
 /// Two sites that overlap, with tasks that are preempted inside.
 pub const OVERLAP: Scope = Scope {
