@@ -12,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
 use crate::sort::sort_by_key;
 use crate::stats;
+use core::ops::Range;
 use core::ptr::{addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::prelude::*;
@@ -258,6 +259,18 @@ impl Engine {
                 probe.payload.set_flag(ffi::RKPROBE_FLAG_GONE, true);
             }
         }
+        drop(core);
+        while let Some(orphan) = self.handled_in(start..end) {
+            pr_err!("a probe was left behind with its handler: removed\n");
+            self.unregister(core::iter::once(orphan));
+        }
+    }
+
+    /// A probe that has a handler in `text`. When that is freed its owner has forgotten the probe.
+    fn handled_in(&self, text: Range<usize>) -> Option<ProbePtr> {
+        let core = self.core.lock();
+        let mut probes = core.optimizer.probes().map(|(_, probe)| probe.payload);
+        probes.find(|probe| probe.handled_in(&text))
     }
 
     /// Takes every byte out of the text and frees all sites; there are no probes any more. Waits

@@ -13,6 +13,7 @@ use crate::slab::Arrays;
 use crate::slots::Slots;
 use crate::stats;
 use crate::text_poke::TextPokeBatch;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
 
@@ -90,6 +91,14 @@ pub(crate) struct ProbePtr(pub(crate) *mut ffi::rkprobe);
 unsafe impl Send for ProbePtr {}
 
 impl ProbePtr {
+    /// Whether one of its handlers is in `text`. The engine's lock is held.
+    pub(crate) fn handled_in(self, text: &Range<usize>) -> bool {
+        // SAFETY: the probe is registered, so it is alive; its handlers do not change.
+        let (pre, post) = unsafe { ((*self.0).pre_handler, (*self.0).post_handler) };
+        pre.is_some_and(|pre| text.contains(&(pre as usize)))
+            || post.is_some_and(|post| text.contains(&(post as usize)))
+    }
+
     /// Sets or clears a flag. The engine's lock is held; handlers read the flags at the same time.
     pub(crate) fn set_flag(self, flag: u32, on: bool) {
         // SAFETY: the probe is registered, so it is alive; one volatile store.
