@@ -166,40 +166,79 @@ impl Iterator for Probes {
     }
 }
 
+/// The way to a probe's handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Lane {
+    /// A breakpoint.
+    Int3 = 1,
+    /// A jump, through its detour.
+    Jump = 2,
+    /// The function tracer, at a function's entry.
+    Ftrace = 3,
+}
+
+/// The [`Lane`] of the handlers that this CPU runs, 0 if it runs none. Interrupts are off.
+#[inline(always)]
+fn busy() -> u32 {
+    let busy: u32;
+    // SAFETY: reads a per-CPU variable of this module.
+    unsafe {
+        asm!(
+            "movl %gs:{flag}(%rip), {busy:e}",
+            flag = sym ffi::rk_busy,
+            busy = out(reg) busy,
+            options(att_syntax, nostack, preserves_flags, readonly),
+        );
+    }
+    busy
+}
+
+/// Says that this CPU runs handlers, or with 0 that it does not. Interrupts are off.
+#[inline(always)]
+fn set_busy(busy: u32) {
+    // SAFETY: sets a per-CPU variable of this module.
+    unsafe {
+        asm!(
+            "movl {busy:e}, %gs:{flag}(%rip)",
+            flag = sym ffi::rk_busy,
+            busy = in(reg) busy,
+            options(att_syntax, nostack, preserves_flags),
+        );
+    }
+}
+
+/// The lane of the handler that asks.
+pub(crate) fn lane() -> Lane {
+    const INT3: u32 = Lane::Int3 as u32;
+    const JUMP: u32 = Lane::Jump as u32;
+    match busy() {
+        INT3 => Lane::Int3,
+        JUMP => Lane::Jump,
+        _ => Lane::Ftrace,
+    }
+}
+
 /// This CPU runs handlers until this is dropped.
 struct Busy(());
 
 impl Busy {
     /// Enters the handlers, unless this CPU is in some already. Interrupts are off; an NMI that
-    /// comes between leaves the flag as it found it.
+    /// comes between leaves the variable as it found it.
     #[inline(always)]
-    fn enter() -> Option<Self> {
-        let busy: u32;
-        // SAFETY: reads and sets a per-CPU variable of this module; interrupts are off.
-        unsafe {
-            asm!(
-                "movl %gs:{flag}(%rip), {busy:e}",
-                "movl $1, %gs:{flag}(%rip)",
-                flag = sym ffi::rk_busy,
-                busy = out(reg) busy,
-                options(att_syntax, nostack, preserves_flags),
-            );
+    fn enter(lane: Lane) -> Option<Self> {
+        if busy() != 0 {
+            return None;
         }
-        (busy == 0).then_some(Self(()))
+        set_busy(lane as u32);
+        Some(Self(()))
     }
 }
 
 impl Drop for Busy {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: as in `enter`.
-        unsafe {
-            asm!(
-                "movl $0, %gs:{flag}(%rip)",
-                flag = sym ffi::rk_busy,
-                options(att_syntax, nostack, preserves_flags),
-            );
-        }
+        set_busy(0);
     }
 }
 
@@ -216,11 +255,11 @@ fn missed(trap: &Trap) {
 
 /// Calls the pre_handlers; `true` if one of them has changed the instruction pointer.
 #[inline(always)]
-fn pre_handlers(trap: &Trap, regs: *mut pt_regs) -> bool {
+fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
     if !trap.live.load(Ordering::Acquire) {
         return false;
     }
-    let Some(_busy) = Busy::enter() else {
+    let Some(_busy) = Busy::enter(lane) else {
         missed(trap);
         return false;
     };
@@ -240,11 +279,11 @@ fn pre_handlers(trap: &Trap, regs: *mut pt_regs) -> bool {
 }
 
 /// Calls the post_handlers.
-fn post_handlers(trap: &Trap, regs: *mut pt_regs) {
+fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
     if !trap.live.load(Ordering::Acquire) {
         return;
     }
-    let Some(_busy) = Busy::enter() else {
+    let Some(_busy) = Busy::enter(lane) else {
         return;
     };
     for probe in trap.probes() {
@@ -269,7 +308,7 @@ unsafe extern "C" fn rk_detour_hit(trap: *const Trap, regs: *mut pt_regs) {
     // As behind an int3.
     // SAFETY: `regs` is what detour_entry.S has built.
     unsafe { (*regs).ip = trap.addr.wrapping_add(1) as _ };
-    pre_handlers(trap, regs);
+    pre_handlers(trap, regs, Lane::Jump);
 }
 
 /// The handlers of a function's entry, called by helpers.c with interrupts off.
@@ -286,9 +325,9 @@ unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs)
     }
     // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
     let trap = unsafe { &*trap };
-    if !pre_handlers(trap, regs) {
+    if !pre_handlers(trap, regs, Lane::Ftrace) {
         SavedRegs(regs).set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
-        post_handlers(trap, regs);
+        post_handlers(trap, regs, Lane::Ftrace);
     }
 }
 
@@ -372,7 +411,7 @@ impl Regs for SavedRegs {
 
 /// Runs the handlers of an int3 and makes its instruction happen.
 fn hit(trap: &Trap, regs: *mut pt_regs) {
-    if pre_handlers(trap, regs) {
+    if pre_handlers(trap, regs, Lane::Int3) {
         return;
     }
     let mut saved = SavedRegs(regs);
@@ -389,7 +428,7 @@ fn hit(trap: &Trap, regs: *mut pt_regs) {
         .map_or(0, |step| step.load(Ordering::Acquire));
     if let Some(emulation) = trap.emulation {
         emulation.apply(&mut saved, trap.addr as u64, trap.len);
-        post_handlers(trap, regs);
+        post_handlers(trap, regs, Lane::Int3);
     } else if step != 0 {
         // Interrupts stay off until the int3 behind the copy, whose address says whether they
         // were on: so nothing needs to be kept for the CPU.
@@ -411,7 +450,7 @@ fn stepped(trap: &Trap, at: usize, regs: *mut pt_regs) {
         saved.set_flags(saved.flags() | FLAGS_IF);
     }
     saved.set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
-    post_handlers(trap, regs);
+    post_handlers(trap, regs, Lane::Int3);
 }
 
 /// The die notifier: takes the int3s that are in the table, and no others.

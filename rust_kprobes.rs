@@ -28,6 +28,7 @@ mod locks;
 mod named;
 mod notifiers;
 mod optimizer;
+mod probe;
 mod probe_commands;
 mod probe_files;
 mod refusal;
@@ -42,6 +43,8 @@ mod stats;
 mod symbols;
 mod target;
 mod text_poke;
+
+pub use probe::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};
 
 module! {
     type: RkProbes,
@@ -60,7 +63,7 @@ module! {
 /// The module. Fields are dropped in this order: first nobody can hit or call us, then what was hit
 /// is freed.
 #[pin_data(PinnedDrop)]
-struct RkProbes {
+pub struct RkProbes {
     /// With the probes that were made there. `None` from the beginning of the end.
     debugfs: Option<Pin<KBox<debugfs::Debugfs>>>,
     engine: Pin<KBox<engine::Engine>>,

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Asserts what the Rust API promises, from a module that is not built together with rkprobes.
+//!
+//! The report is in the kernel's log; loading fails when an assertion does.
+
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::rcu::synchronize_rcu;
+use rust_kprobes::{flush, Handler, Hit, Lane, Probe, Registration, Registrations, Target};
+
+module! {
+    type: Tests,
+    name: "rktest_rust",
+    authors: ["The rkprobes developers"],
+    description: "Tests of the Rust API of rkprobes",
+    license: "GPL",
+    params: {
+        forget: bool {
+            default: false,
+            description: "Only forget a registration",
+        },
+    },
+}
+
+// x + 1; MOV and ADD are where the instructions begin.
+core::arch::global_asm!(
+    ".pushsection .text",
+    ".type rktest_rust_target, @function",
+    "rktest_rust_target:",
+    "endbr64",
+    "movq %rdi, %rax",
+    "addq $1, %rax",
+    "nop",
+    "nop",
+    "jmp __x86_return_thunk",
+    ".size rktest_rust_target, . - rktest_rust_target",
+    ".popsection",
+    options(att_syntax),
+);
+
+extern "C" {
+    fn rktest_rust_target(x: usize) -> usize;
+}
+
+const TARGET: Target<'static> = Target::symbol(c"rktest_rust_target");
+const MOV: usize = 4;
+const ADD: usize = 7;
+const CALLS: usize = 100;
+
+/// Calls the probed function; says whether it still adds one.
+fn call() -> bool {
+    // SAFETY: it only computes.
+    (0..CALLS).all(|x| unsafe { rktest_rust_target(x) } == x + 1)
+}
+
+fn check(what: &str, is: bool) -> Result {
+    if is {
+        pr_info!("ok {}\n", what);
+        return Ok(());
+    }
+    pr_err!("not ok {}\n", what);
+    Err(EINVAL)
+}
+
+/// Handlers whose state was dropped.
+static DROPPED: Atomic<usize> = Atomic::new(0);
+
+/// Looks at each hit.
+#[derive(Default)]
+struct Watcher {
+    int3: Counter,
+    jump: Counter,
+    ftrace: Counter,
+    arguments: Counter,
+}
+
+struct Counter(Atomic<usize>);
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(Atomic::new(0))
+    }
+}
+
+impl Counter {
+    fn add(&self, value: usize) {
+        self.0.add(value, Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+#[vtable]
+impl Handler for Watcher {
+    fn pre(&self, hit: &mut Hit<'_>) {
+        match hit.lane() {
+            Lane::Int3 => self.int3.add(1),
+            Lane::Jump => self.jump.add(1),
+            Lane::Ftrace => self.ftrace.add(1),
+        }
+        self.arguments.add(hit.regs().argument(0).unwrap_or(0));
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        DROPPED.add(1, Relaxed);
+    }
+}
+
+fn watch(target: Target<'_>) -> Result<Pin<KBox<Registration<Watcher>>>> {
+    KBox::pin_init(Registration::new(target, Watcher::default()), GFP_KERNEL)
+}
+
+fn life() -> Result {
+    let watched = watch(TARGET)?;
+    let (probe, seen) = (watched.probe(), watched.handler());
+    let target = rktest_rust_target as usize;
+    check(
+        "a probe is behind the ENDBR",
+        probe.address() == target + MOV,
+    )?;
+    check("the function computes as ever", call())?;
+    flush()?;
+    check("and when it is a jump", call())?;
+    let calls = 2 * CALLS;
+    check("every call is a hit", probe.hits() == calls)?;
+    check(
+        "in one lane each",
+        seen.int3.get() + seen.jump.get() == calls,
+    )?;
+    check("behind a flush it is a jump", seen.jump.get() >= CALLS)?;
+    let arguments = CALLS * (CALLS - 1);
+    check("the arguments are seen", seen.arguments.get() == arguments)?;
+    probe.disable()?;
+    check("a disabled probe", call() && probe.hits() == calls)?;
+    probe.enable()?;
+    check("an enabled one", call() && probe.hits() == calls + CALLS)?;
+    check("none is missed", probe.missed() == 0)?;
+    let dropped = DROPPED.load(Relaxed);
+    drop(watched);
+    check(
+        "the state is dropped once",
+        DROPPED.load(Relaxed) == dropped + 1,
+    )
+}
+
+fn ftrace() -> Result {
+    let watched = watch(Target::symbol(c"synchronize_rcu"))?;
+    synchronize_rcu();
+    let hits = watched.probe().hits();
+    check("a function's entry is hit", hits > 0)?;
+    check("by the tracer", watched.handler().ftrace.get() >= hits)
+}
+
+/// Doubles the argument, and sees what comes behind the instruction.
+#[derive(Default)]
+struct Changer {
+    int3: Counter,
+    behind: Counter,
+}
+
+#[vtable]
+impl Handler for Changer {
+    fn pre(&self, hit: &mut Hit<'_>) {
+        let doubled = hit.regs().di() * 2;
+        // SAFETY: the target takes any number.
+        unsafe { hit.regs_mut() }.di = doubled;
+    }
+
+    fn post(&self, hit: &mut Hit<'_>) {
+        if hit.lane() == Lane::Int3 {
+            self.int3.add(1);
+        }
+        self.behind.add(hit.regs().ax());
+    }
+}
+
+fn changes() -> Result {
+    let new = Registration::new(TARGET.offset(MOV), Changer::default());
+    let changed = KBox::pin_init(new, GFP_KERNEL)?;
+    flush()?;
+    // SAFETY: it only computes.
+    let result = unsafe { rktest_rust_target(20) };
+    let seen = changed.handler();
+    check("a register is changed", result == 41)?;
+    check("post runs behind the instruction", seen.behind.get() == 40)?;
+    check("and keeps it an int3", seen.int3.get() == 1)
+}
+
+/// Counts by target.
+#[derive(Default)]
+struct Indexes([Counter; 2]);
+
+#[vtable]
+impl Handler for Indexes {
+    fn pre(&self, hit: &mut Hit<'_>) {
+        if let Some(counter) = self.0.get(hit.index()) {
+            counter.add(hit.address());
+        }
+    }
+}
+
+fn batch() -> Result {
+    let targets = [TARGET.offset(ADD), TARGET.offset(MOV)];
+    let new = Registrations::new(&targets, Indexes::default());
+    let batch = KBox::pin_init(new, GFP_KERNEL)?;
+    check("a batch computes as ever", call())?;
+    let counted = |(probe, counter): (&Probe, &Counter)| {
+        probe.hits() == CALLS && counter.get() == CALLS.wrapping_mul(probe.address())
+    };
+    let indexes = &batch.handler().0;
+    check(
+        "each has its index",
+        batch.probes().iter().zip(indexes).all(counted),
+    )?;
+    drop(batch);
+    check("and without a handler they count", {
+        let batch = KBox::pin_init(Registrations::new(&targets, ()), GFP_KERNEL)?;
+        call() && batch.probes().iter().all(|probe| probe.hits() == CALLS)
+    })
+}
+
+fn refused(target: Target<'_>) -> Option<Error> {
+    watch(target).err()
+}
+
+fn refused_batch(targets: &[Target<'_>]) -> Option<Error> {
+    KBox::pin_init(Registrations::new(targets, ()), GFP_KERNEL).err()
+}
+
+fn errors() -> Result {
+    let unknown = Target::symbol(c"no_such_function_here");
+    check("an unknown symbol", refused(unknown) == Some(ENOENT))?;
+    let inside = TARGET.offset(MOV + 1);
+    check(
+        "inside an instruction",
+        refused(inside) == Some(Error::from_errno(-84)),
+    )?;
+    check(
+        "outside the function",
+        refused(TARGET.offset(4096)) == Some(EINVAL),
+    )?;
+    check("no text", refused(Target::address(4096)) == Some(EINVAL))?;
+    check(
+        "one of a batch",
+        refused_batch(&[TARGET, unknown]) == Some(ENOENT),
+    )?;
+    check("an empty batch", refused_batch(&[]) == Some(EINVAL))
+}
+
+struct Tests;
+
+impl kernel::Module for Tests {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        if module_parameters::forget.value() {
+            core::mem::forget(watch(Target::symbol(c"vfs_read"))?);
+            return Ok(Self);
+        }
+        life()?;
+        ftrace()?;
+        changes()?;
+        batch()?;
+        errors()?;
+        Ok(Self)
+    }
+}
