@@ -16,6 +16,13 @@ run: lab ## see it work: an unmodified Debian kernel in a VM, a probe from break
 test: ## all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these, in the VM
 	@tools/lab/test $(T)
 
+bench: lab ## measure against native kprobes on the same kernel: figures, JSON and a chart
+	@tools/lab/kmake bench-module
+	@tools/bench/bench
+
+bench-module: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/bench KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
+
 check: ## formatting, lints and the tests that need no kernel: seconds
 	@tools/lab/check
 
@@ -48,4 +55,4 @@ lab:
 	@tools/lab/setup
 	@tools/lab/kmake -s
 
-.PHONY: modules run test check check-full shell doctor install clean distclean help lab
+.PHONY: modules run test bench bench-module check check-full shell doctor install clean distclean help lab

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The same measurement for rkprobes and for native kprobes, in one boot and on
+ * the same sites. With one CPU and QEMU's -icount a nanosecond is one
+ * instruction, so the clock counts instructions there.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <linux/kprobes.h>
+#include <linux/ktime.h>
+#include <rkprobes.h>
+
+#define MAX_SITES	10000
+
+enum side { OURS, MAINLINE, SIDES };
+
+/* Sites that were chosen; each side probes them in turn. */
+extern unsigned long *sites;
+extern unsigned int site_count;
+
+/* The probes of one site, for both sides. */
+extern struct rkprobe *ours;
+extern struct kprobe *mainline;
+
+/*
+ * What is done to the first @count sites: one call that says how many were
+ * attached. Those that a side refuses are passed over.
+ */
+unsigned int attach(enum side side, unsigned int count);
+void detach(enum side side, unsigned int count);
+
+/* How many of the first @count sites begin with @byte. */
+unsigned int sites_with(unsigned int count, u8 byte);
+/* Polls until no site's text has changed for @quiet_ms. */
+void wait_until_quiet(unsigned int count, unsigned int quiet_ms);
+
+/* In bench_main.c: a line "NAME VALUE" of the answer. */
+void say(enum side side, const char *name, u64 value);
+
+/* All-CPU rounds of do_sync_core() since the module was loaded. */
+u64 sync_rounds(void);
+
+int bench_bulk(enum side side, unsigned int count);
+int bench_latency(enum side side, unsigned int count);
+int bench_single(enum side side, unsigned int count);
+int bench_hits(enum side side, unsigned int calls);
+int bench_others(enum side side, unsigned int count);
+int bench_stall(enum side side, unsigned int count);
+
+#endif /* BENCH_H */

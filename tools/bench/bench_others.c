@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What others feel of an optimizer's pass. */
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/jump_label.h>
+#include <linux/kthread.h>
+#include "bench.h"
+
+static DEFINE_STATIC_KEY_FALSE(key);
+
+/* Somebody uses it, else its flips would poke nothing. */
+static noinline unsigned int key_user(unsigned int x)
+{
+	return static_branch_unlikely(&key) ? x * 3 : x;
+}
+
+static int nothing(struct kprobe *p, struct pt_regs *regs)
+{
+	return 0;
+}
+
+static void flip(void)
+{
+	if (static_key_enabled(&key))
+		static_branch_disable(&key);
+	else
+		static_branch_enable(&key);
+}
+
+static void register_one(void)
+{
+	struct kprobe p = {
+		.symbol_name = "vfs_statfs",
+		.pre_handler = nothing,
+		.flags = KPROBE_FLAG_DISABLED,
+	};
+
+	if (!register_kprobe(&p))
+		unregister_kprobe(&p);
+}
+
+static void replug(void)
+{
+	unsigned int cpu = num_online_cpus() - 1;
+
+	if (cpu && !remove_cpu(cpu))
+		add_cpu(cpu);
+}
+
+/* The longest time that @act takes in the second after @count probes came. */
+static int longest(enum side side, unsigned int count, const char *name,
+		   void (*act)(void))
+{
+	u64 end, start, worst = 0;
+
+	if (!attach(side, count))
+		return -EIO;
+	end = ktime_get_ns() + NSEC_PER_SEC;
+	while (ktime_get_ns() < end) {
+		start = ktime_get_ns();
+		act();
+		worst = max(worst, ktime_get_ns() - start);
+		usleep_range(500, 1000);
+	}
+	detach(side, count);
+	if (side == OURS)
+		flush_rkprobes();
+	wait_until_quiet(count, 600);
+	say(side, name, worst);
+	return 0;
+}
+
+int bench_others(enum side side, unsigned int count)
+{
+	int ret;
+
+	count = min(count, site_count);
+	ret = longest(side, count, "static_key", flip);
+	if (!ret)
+		ret = longest(side, count, "native_register", register_one);
+	if (!ret)
+		ret = longest(side, count, "hotplug", replug);
+	return ret ?: key_user(0);
+}
+
+static u64 longest_gap;
+
+static int spin(void *unused)
+{
+	u64 now, last = ktime_get_ns();
+
+	while (!kthread_should_stop()) {
+		now = ktime_get_ns();
+		longest_gap = max(longest_gap, now - last);
+		last = now;
+	}
+	return 0;
+}
+
+/* The longest gap that a reader which spins on the last CPU sees. */
+int bench_stall(enum side side, unsigned int count)
+{
+	struct task_struct *task;
+
+	count = min(count, site_count);
+	if (!attach(side, count))
+		return -EIO;
+	longest_gap = 0;
+	task = kthread_create(spin, NULL, "rkbench");
+	if (!IS_ERR(task)) {
+		kthread_bind(task, num_online_cpus() - 1);
+		wake_up_process(task);
+		msleep(1500);
+		kthread_stop(task);
+		say(side, "stall", longest_gap);
+	}
+	detach(side, count);
+	if (side == OURS)
+		flush_rkprobes();
+	wait_until_quiet(count, 600);
+	return PTR_ERR_OR_ZERO(task);
+}
