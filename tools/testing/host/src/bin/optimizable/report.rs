@@ -195,7 +195,8 @@ The image is not yet patched for the machine that it runs on; the module decodes
 
 ``optimizable --sites 1`` chooses a thousand addresses. Of these, kprobe events of the running kernel take
 857 (the rest is in functions that are not traced), and mainline's rules as counted here say
-of each of them what the kernel's own optimizer then does.
+of each of them what the kernel's own optimizer then does. The module takes 999 of the thousand, the
+other is on its breakpoint path, and makes jumps of exactly those that are counted here.
 ";
 
 /// The chosen sites, one a line: address, by whose rules optimizable, place.
