@@ -18,6 +18,8 @@ pub struct Scope {
     pub name: &'static str,
     /// Where probes come and go, and how many at each place.
     pub places: &'static [(Place, usize)],
+    /// The first probes of all places also come and go in one batch.
+    pub batches: bool,
     /// Probes with a post_handler.
     pub post_handlers: &'static [(Place, usize)],
     /// Probes can be disabled, enabled, and registered disabled.
@@ -48,6 +50,7 @@ pub struct Scope {
 pub const NOTHING: Scope = Scope {
     name: "",
     places: &[],
+    batches: false,
     post_handlers: &[],
     disabling: false,
     optimization: false,
@@ -68,6 +71,8 @@ pub enum Action {
     Register(Place, usize),
     RegisterDisabled(Place, usize),
     Unregister(Place, usize),
+    RegisterBatch,
+    UnregisterBatch,
     Enable(Place, usize),
     Disable(Place, usize),
     AllowOptimization(bool),
@@ -115,7 +120,26 @@ impl Scope {
         }
     }
 
+    /// The places whose first probe is there, or is not and could be.
+    fn batch(&self, system: &System, registered: bool) -> Vec<Place> {
+        let can = |place: &Place| {
+            system.users[*place as usize][0].is_some() == registered
+                && (registered || !place.in_module() || system.world.present)
+        };
+        self.places
+            .iter()
+            .map(|(place, _)| *place)
+            .filter(can)
+            .collect()
+    }
+
     fn others(&self, system: &System, actions: &mut Vec<Action>) {
+        if self.batches && self.batch(system, false).len() > 1 {
+            actions.push(Action::RegisterBatch);
+        }
+        if self.batches && self.batch(system, true).len() > 1 {
+            actions.push(Action::UnregisterBatch);
+        }
         if self.optimization {
             actions.push(Action::AllowOptimization(!system.optimizer.optimization()));
         }
@@ -176,6 +200,8 @@ impl Scope {
                 self.register(&mut next, place, number, false)?;
             }
             Action::Unregister(place, number) => next.unregister(place, number),
+            Action::RegisterBatch => next.register_batch(&self.batch(system, false)).ok()?,
+            Action::UnregisterBatch => next.unregister_batch(&self.batch(system, true)),
             Action::Enable(place, number) => next.set_enabled(place, number, true),
             Action::Disable(place, number) => next.set_enabled(place, number, false),
             Action::AllowOptimization(allowed) => next.set_optimization(allowed),

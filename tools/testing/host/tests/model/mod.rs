@@ -119,6 +119,36 @@ impl System {
         post_handler: bool,
     ) -> Result<(), NoMemory> {
         self.optimizer.reserve(1, 1)?;
+        self.add(place, number, enabled, post_handler)?;
+        self.commit();
+        Ok(())
+    }
+
+    /// Registers the first probes of several places in one batch.
+    pub fn register_batch(&mut self, places: &[Place]) -> Result<(), NoMemory> {
+        self.optimizer.reserve(places.len(), places.len())?;
+        for place in places {
+            self.add(*place, 0, true, false)?;
+        }
+        self.commit();
+        Ok(())
+    }
+
+    /// Unregisters the first probes of several places in one batch.
+    pub fn unregister_batch(&mut self, places: &[Place]) {
+        for place in places {
+            self.remove(*place, 0);
+        }
+        self.commit();
+    }
+
+    fn add(
+        &mut self,
+        place: Place,
+        number: usize,
+        enabled: bool,
+        post_handler: bool,
+    ) -> Result<(), NoMemory> {
         let site = match self.site_at(place) {
             Some(site) => site,
             None => self.new_site(place)?,
@@ -137,7 +167,6 @@ impl System {
             enabled,
             post_handler,
         });
-        self.commit();
         Ok(())
     }
 
@@ -176,10 +205,14 @@ impl System {
 
     /// Unregisters a probe.
     pub fn unregister(&mut self, place: Place, number: usize) {
+        self.remove(place, number);
+        self.commit();
+    }
+
+    fn remove(&mut self, place: Place, number: usize) {
         if let Some(user) = self.users[place as usize][number].take() {
             self.optimizer.remove_probe(user.probe);
             self.world.handlers[place as usize][number] = None;
-            self.commit();
         }
     }
 

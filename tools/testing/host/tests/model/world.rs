@@ -209,7 +209,7 @@ impl World {
 
     /// A native kprobe arms at `at`, where it can: on an instruction of the compiler's or our jump.
     pub fn native_arms(&mut self, at: usize) -> bool {
-        let free = [original(at), JMP].contains(&self.text[at]);
+        let free = [original(at), JMP, ATTACHED].contains(&self.text[at]);
         if free && self.present && self.native.is_none() {
             let saved = std::mem::replace(&mut self.text[at], NATIVE);
             self.native = Some(Native { at, saved });

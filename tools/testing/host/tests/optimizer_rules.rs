@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rules of a site's life, one by one, read back from the modelled text.
+
+use rkprobes_host::optimizer;
+
+mod model;
+
+use model::array::with_memory_for;
+use model::checks;
+use model::place::Place::{Entry, Inner, Middle, Outer, Single};
+use model::place::{original, Place};
+use model::world::{Cpu, Soon};
+use model::System;
+use optimizer::{Foreign, State, Why};
+
+const INT3: u8 = 0xcc;
+const JMP: u8 = 0xe9;
+
+impl System {
+    fn with(places: &[Place]) -> Self {
+        let mut system = Self::new();
+        for place in places {
+            system.add_probe(*place);
+        }
+        system
+    }
+
+    /// Nothing that must hold is broken, now or when everything comes to its end.
+    fn holds(&self) {
+        assert_eq!(checks::fault(self), None);
+    }
+
+    fn add_probe(&mut self, place: Place) {
+        assert!(self.register(place, 0, true, false).is_ok());
+    }
+
+    fn add_second(&mut self, place: Place, enabled: bool, post_handler: bool) {
+        assert!(self.register(place, 1, enabled, post_handler).is_ok());
+    }
+
+    fn pass(&mut self) {
+        self.begin_pass();
+        assert!(self.quiesced());
+        self.end_pass();
+    }
+
+    fn byte(&self, place: Place) -> u8 {
+        self.world.text[place.offset()]
+    }
+
+    fn is_clean(&self, place: Place) -> bool {
+        let at = place.offset();
+        (at..at + place.region().max(1)).all(|at| self.world.text[at] == original(at))
+    }
+
+    fn why(&self, place: Place) -> Option<Why> {
+        Some(self.optimizer.why(self.site_at(place)?))
+    }
+
+    fn foreign(&self, place: Place) -> Option<Foreign> {
+        self.optimizer.site(self.site_at(place)?)?.foreign()
+    }
+
+    fn is_live(&self, place: Place) -> bool {
+        let site = self.site_at(place).and_then(|id| self.optimizer.site(id));
+        let memory = site.and_then(|site| self.memory_of(site.payload));
+        memory.is_some_and(|memory| memory.live)
+    }
+}
+
+#[test]
+fn rule_1_unoptimize_dequeues_what_waits_and_queues_what_is_a_jump() {
+    let mut system = System::with(&[Outer]);
+    assert_eq!(
+        system.state(Outer),
+        Some(State::Optimizing { waited: None })
+    );
+    system.set_optimization(false);
+    assert_eq!(system.state(Outer), Some(State::Armed));
+    assert!(!system.optimizer.pending());
+    system.set_optimization(true);
+    system.pass();
+    assert_eq!(system.byte(Outer), JMP);
+    system.set_optimization(false);
+    assert_eq!(system.state(Outer), Some(State::Unoptimizing));
+    assert_eq!(system.byte(Outer), JMP);
+    system.begin_pass();
+    assert_eq!(system.byte(Outer), INT3);
+    system.end_pass();
+    system.holds();
+}
+
+#[test]
+fn rule_2_optimize_dequeues_what_is_a_jump_still() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    system.set_enabled(Outer, 0, false);
+    assert_eq!(system.state(Outer), Some(State::Unoptimizing));
+    let text = system.world.text;
+    system.set_enabled(Outer, 0, true);
+    assert_eq!(system.state(Outer), Some(State::Optimized));
+    assert!(!system.optimizer.pending());
+    assert_eq!(system.world.text, text);
+    system.holds();
+}
+
+#[test]
+fn rule_3_force_takes_out_what_is_queued_and_disarms_what_is_unwanted() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    system.unregister(Outer, 0);
+    assert_eq!(system.state(Outer), Some(State::Unoptimizing));
+    system.add_probe(Inner);
+    assert_eq!(system.state(Outer), Some(State::Freeing { waited: None }));
+    assert_eq!(system.byte(Outer), original(Outer.offset()));
+    assert_eq!(system.byte(Inner), INT3);
+    system.holds();
+}
+
+#[test]
+fn rule_4_a_pass_unoptimizes_waits_optimizes_and_frees() {
+    let mut system = System::with(&[Outer, Single]);
+    system.pass();
+    system.unregister(Outer, 0);
+    system.add_probe(Entry);
+    system.begin_pass();
+    assert!(system.is_clean(Outer));
+    assert_eq!(
+        system.state(Outer),
+        Some(State::Freeing { waited: Some(2) })
+    );
+    system.add_probe(Inner);
+    system.end_pass();
+    assert_eq!(system.state(Outer), None);
+    // It came after the grace period began.
+    assert_eq!(
+        system.state(Inner),
+        Some(State::Optimizing { waited: None })
+    );
+    system.pass();
+    assert_eq!(system.state(Inner), Some(State::Optimized));
+    system.holds();
+}
+
+#[test]
+fn rule_4_a_region_of_one_instruction_waits_for_nobody() {
+    let mut system = System::with(&[Single]);
+    system.begin_pass();
+    assert_eq!(system.byte(Single), JMP);
+    system.end_pass();
+    system.holds();
+}
+
+#[test]
+fn rule_4_a_jump_waits_for_the_task_inside_its_region() {
+    let mut system = System::new();
+    system.world.cpus[0].0 = Cpu::At(Outer.offset());
+    system.world.step(0);
+    assert_eq!(system.world.cpus[0].0, Cpu::At(2));
+    system.add_probe(Outer);
+    system.begin_pass();
+    assert!(!system.quiesced());
+    while system.world.cpus[0].0 != Cpu::Outside {
+        assert_eq!(system.byte(Outer), INT3);
+        system.world.step(0);
+    }
+    assert!(system.quiesced());
+    system.end_pass();
+    assert_eq!(system.byte(Outer), JMP);
+    system.holds();
+}
+
+#[test]
+fn rule_5_whatever_is_queued_kicks_the_delayed_work() {
+    let mut system = System::new();
+    assert_eq!(system.world.kick, None);
+    system.add_probe(Outer);
+    assert_eq!(system.world.kick, Some(Soon::Normal));
+    system.pass();
+    assert_eq!(system.world.kick, None);
+    system.unregister(Outer, 0);
+    assert_eq!(system.world.kick, Some(Soon::Normal));
+    system.holds();
+}
+
+#[test]
+fn rule_6_a_flush_waits_for_a_pass_that_began_after_it() {
+    let mut system = System::with(&[Outer]);
+    system.begin_pass();
+    system.flush();
+    system.end_pass();
+    assert!(system.flush.is_some());
+    system.begin_pass();
+    assert!(system.flush.is_some());
+    system.end_pass();
+    assert!(system.flush.is_none());
+    system.holds();
+}
+
+#[test]
+fn rule_6_a_flush_returns_when_there_is_nothing_to_do() {
+    let mut system = System::new();
+    for _ in 0..2 {
+        system.flush();
+        system.pass();
+        assert!(system.flush.is_none());
+    }
+    system.holds();
+}
+
+#[test]
+fn rule_7_a_probe_inside_a_region_takes_the_jump_out_first() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    system.add_probe(Inner);
+    assert_eq!(system.byte(Outer), INT3);
+    assert_eq!(system.byte(Inner), INT3);
+    assert_eq!(system.why(Outer), Some(Why::Blocked));
+    system.pass();
+    assert_eq!(system.byte(Inner), JMP);
+    system.unregister(Inner, 0);
+    system.pass();
+    assert_eq!(system.byte(Outer), JMP);
+    system.holds();
+}
+
+#[test]
+fn rule_7_a_disabled_probe_inside_a_region_is_in_nobodys_way() {
+    let mut system = System::with(&[Outer, Middle]);
+    system.set_enabled(Middle, 0, false);
+    system.pass();
+    assert_eq!(system.byte(Outer), JMP);
+    system.set_enabled(Middle, 0, true);
+    assert_eq!((system.byte(Outer), system.byte(Middle)), (INT3, INT3));
+    system.holds();
+}
+
+#[test]
+fn rule_7_hits_reach_the_probe_inside_the_region() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    system.add_probe(Inner);
+    system.world.cpus[0].0 = Cpu::At(Outer.offset());
+    let mut seen = Vec::new();
+    while system.world.cpus[0].0 != Cpu::Outside {
+        system.world.step(0);
+        if let Cpu::Trap(mem) = system.world.cpus[0].0 {
+            seen.extend(system.memory_of(mem).map(|memory| memory.place));
+        }
+    }
+    assert_eq!(seen, [Outer, Inner]);
+    system.holds();
+}
+
+#[test]
+fn rule_8_a_post_handler_keeps_its_site_at_int3() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    system.add_second(Outer, true, true);
+    assert_eq!(system.byte(Outer), INT3);
+    assert_eq!(system.why(Outer), Some(Why::PostHandler));
+    system.pass();
+    assert_eq!(system.byte(Outer), INT3);
+    system.unregister(Outer, 1);
+    system.pass();
+    assert_eq!(system.byte(Outer), JMP);
+    system.holds();
+}
+
+#[test]
+fn rule_9_a_new_probe_revives_a_dying_site() {
+    let mut system = System::with(&[Outer]);
+    system.unregister(Outer, 0);
+    let dying = system.site_at(Outer);
+    system.begin_pass();
+    assert_eq!(
+        system.state(Outer),
+        Some(State::Freeing { waited: Some(1) })
+    );
+    system.add_probe(Outer);
+    system.end_pass();
+    assert_eq!(system.site_at(Outer), dying);
+    assert_eq!(
+        system.state(Outer),
+        Some(State::Optimizing { waited: None })
+    );
+    system.holds();
+}
+
+#[test]
+fn rule_9_a_new_but_disabled_probe_revives_it_too() {
+    let mut system = System::with(&[Outer]);
+    system.unregister(Outer, 0);
+    system.add_second(Outer, false, false);
+    system.pass();
+    assert_eq!(system.state(Outer), Some(State::Disarmed));
+    system.holds();
+}
+
+#[test]
+fn rule_10_the_last_probe_disarms_an_int3_at_once_and_leaves_a_jump_to_the_pass() {
+    let mut system = System::with(&[Outer, Inner]);
+    system.pass();
+    assert_eq!((system.byte(Outer), system.byte(Inner)), (INT3, JMP));
+    system.unregister(Outer, 0);
+    assert_eq!(system.byte(Outer), original(Outer.offset()));
+    system.unregister(Inner, 0);
+    assert_eq!(system.byte(Inner), JMP);
+    system.begin_pass();
+    assert!(system.is_clean(Inner));
+    system.end_pass();
+    assert_eq!(system.optimizer.sites().count(), 0);
+    system.holds();
+}
+
+#[test]
+fn rule_10_a_site_lives_as_long_as_one_probe_does() {
+    let mut system = System::with(&[Outer]);
+    system.add_second(Outer, true, false);
+    system.pass();
+    system.unregister(Outer, 0);
+    assert_eq!(system.state(Outer), Some(State::Optimized));
+    assert!(system.is_live(Outer));
+    system.holds();
+}
+
+#[test]
+fn rule_11_a_disabled_site_whose_jump_is_in_place_is_silent() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    assert!(system.is_live(Outer));
+    system.set_enabled(Outer, 0, false);
+    assert_eq!(system.byte(Outer), JMP);
+    assert!(!system.is_live(Outer));
+    system.holds();
+}
+
+#[test]
+fn rule_12_without_optimization_one_pass_takes_every_jump_out() {
+    let mut system = System::with(&[Inner, Single]);
+    system.pass();
+    system.set_optimization(false);
+    assert_eq!((system.byte(Inner), system.byte(Single)), (JMP, JMP));
+    system.pass();
+    assert_eq!((system.byte(Inner), system.byte(Single)), (INT3, INT3));
+    assert_eq!(system.why(Inner), Some(Why::OptimizationOff));
+    system.holds();
+}
+
+#[test]
+fn rule_12_disarming_all_optimizes_nobody() {
+    let mut system = System::with(&[Outer, Inner, Entry]);
+    system.pass();
+    system.set_all_armed(false);
+    assert!(!system.is_live(Inner));
+    system.pass();
+    assert!([Outer, Inner, Entry].map(|place| system.is_clean(place)) == [true; 3]);
+    assert_eq!(system.state(Outer), Some(State::Disarmed));
+    system.set_all_armed(true);
+    system.pass();
+    assert_eq!((system.byte(Outer), system.byte(Inner)), (INT3, JMP));
+    system.holds();
+}
+
+#[test]
+fn rule_13_text_that_was_freed_is_not_touched() {
+    let mut system = System::with(&[Inner, Single]);
+    system.begin_pass();
+    system.module_goes();
+    let gone = system.world.text;
+    system.end_pass();
+    system.unregister(Inner, 0);
+    system.pass();
+    assert_eq!(system.world.text, gone);
+    assert_eq!(system.optimizer.sites().count(), 1);
+    system.world.set_present(true);
+    system.add_probe(Inner);
+    system.pass();
+    assert_eq!(system.byte(Inner), JMP);
+    system.holds();
+}
+
+#[test]
+fn a_foreign_byte_is_left_named_and_tried_again_while_others_go_on() {
+    let mut system = System::with(&[Inner, Single]);
+    system.pass();
+    assert!(system.world.native_arms(Single.offset()));
+    system.set_optimization(false);
+    system.pass();
+    assert_eq!(system.byte(Inner), INT3);
+    assert_eq!(system.why(Single), Some(Why::Foreign(Foreign::Bytes)));
+    assert_eq!(system.optimizer.foreign(), 1);
+    assert_eq!(system.world.kick, Some(Soon::Retry));
+    assert!(system.world.native_leaves());
+    system.pass();
+    assert_eq!(system.byte(Single), INT3);
+    assert_eq!((system.foreign(Single), system.world.kick), (None, None));
+    system.holds();
+}
+
+#[test]
+fn a_probe_under_a_jump_that_cannot_go_is_refused() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    assert!(system.world.native_arms(Outer.offset()));
+    system.add_probe(Inner);
+    assert_eq!(system.foreign(Inner), Some(Foreign::Jump));
+    assert_eq!(system.foreign(Outer), Some(Foreign::Bytes));
+    assert!(system.world.native_leaves());
+    system.pass();
+    assert_eq!((system.byte(Outer), system.byte(Inner)), (INT3, JMP));
+    system.holds();
+}
+
+#[test]
+fn without_memory_a_registration_changes_nothing() {
+    for left in 0.. {
+        let mut system = System::with(&[Outer]);
+        let before = system.fingerprint();
+        let made = with_memory_for(left, || system.register(Inner, 0, true, false));
+        if made.is_ok() {
+            assert!(left > 2);
+            return;
+        }
+        assert_eq!(system.fingerprint(), before);
+        system.holds();
+    }
+}
