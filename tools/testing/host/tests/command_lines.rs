@@ -2,7 +2,6 @@
 
 //! Command lines, targets, switches and generated names.
 
-#[allow(dead_code)]
 #[path = "common/random.rs"]
 mod random;
 

@@ -6,7 +6,6 @@
 #[allow(dead_code)]
 mod code;
 #[path = "common/random.rs"]
-#[allow(dead_code)]
 mod random;
 
 use code::{function, index, START};

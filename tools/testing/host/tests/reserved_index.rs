@@ -5,7 +5,6 @@
 #[path = "model/array.rs"]
 #[allow(dead_code)]
 mod array;
-#[allow(dead_code)]
 #[path = "common/random.rs"]
 mod random;
 
