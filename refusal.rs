@@ -234,8 +234,6 @@ pub enum NotOptimizable {
     Undecodable,
     /// The detour does not fit its memory.
     TooLong,
-    /// No executable memory for the detour.
-    NoMemory,
 }
 
 impl NotOptimizable {
@@ -266,7 +264,6 @@ impl NotOptimizable {
             NotOptimizable::Copy(reason) => reason.text(),
             NotOptimizable::Undecodable => "function does not decode",
             NotOptimizable::TooLong => "detour too long",
-            NotOptimizable::NoMemory => "no memory for the detour",
         }
     }
 }

@@ -282,11 +282,6 @@ impl<A: Arrays> Index<A> {
         Ok(())
     }
 
-    /// Adds a place that something jumps to.
-    pub fn push_target(&mut self, addr: u64, kind: Kind) -> Result<(), NoMemory> {
-        self.push(addr, addr.saturating_add(1), kind)
-    }
-
     /// Makes all that was pushed part of the index.
     pub fn seal(&mut self) {
         self.sites.seal_sites();
@@ -346,15 +341,5 @@ impl<A: Arrays> Index<A> {
             .iter()
             .copied()
             .filter_map(Packed::entry)
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.sites.sealed.saturating_add(self.areas.sealed)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
