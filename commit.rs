@@ -2,11 +2,11 @@
 
 //! Bringing sites to where they should be: the decision for each, and the pokes in batches.
 
-use crate::sort::sort_by_key;
 use super::backend::{Backend, Delay, Foreign, Lane, Poke, Text};
 use super::site::{Site, SiteId, State, Want, MAX_REGION};
 use super::Optimizer;
 use crate::slab::{Array, Arrays};
+use crate::sort::sort_by_key;
 use core::mem::take;
 
 /// What is wanted of a site, as far as its next step depends on it.
@@ -228,7 +228,9 @@ impl<B: Backend> Optimizer<B> {
             match self.add_to_batch(text, poke, id) {
                 Ok(()) => {
                     // Those that were added come to the front, still sorted.
-                    ids.as_mut_slice().swap(added, at);
+                    if let Some(entry) = ids.as_mut_slice().get_mut(added) {
+                        *entry = id;
+                    }
                     added = added.saturating_add(1);
                 }
                 Err(foreign) => self.refused(backend, poke, id, foreign),

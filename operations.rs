@@ -51,7 +51,7 @@ impl<B: Backend> Optimizer<B> {
             post_handlers: 0,
         })?);
         self.order.push((addr, id));
-        if let Some(tail) = self.order.as_mut_slice().get_mut(at..) {
+        if let Some(tail @ [_, ..]) = self.order.as_mut_slice().get_mut(at..) {
             tail.rotate_right(1);
         }
         self.mark(id);

@@ -251,7 +251,7 @@ impl<B: Backend> Optimizer<B> {
     }
 
     fn mark_all(&mut self) {
-        for index in (0u32..).take(self.sites.bound()) {
+        for index in (0..=u32::MAX).take(self.sites.bound()) {
             self.mark(SiteId(index));
         }
     }
@@ -285,7 +285,7 @@ impl<B: Backend> Optimizer<B> {
         let addr = site.addr;
         let order = self.order.as_mut_slice();
         let at = order.partition_point(|entry| entry.0 < addr);
-        if let Some(tail) = order.get_mut(at..) {
+        if let Some(tail @ [_, ..]) = order.get_mut(at..) {
             tail.rotate_left(1);
             self.order.pop();
         }

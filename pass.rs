@@ -10,7 +10,7 @@ use core::mem::take;
 
 /// A pass between its steps 1 and 2.
 #[must_use = "a pass that is begun must be waited for and ended"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Grace {
     pass: Pass,
     needed: bool,
@@ -152,7 +152,7 @@ impl<B: Backend> Optimizer<B> {
         if self.foreign == 0 {
             return;
         }
-        for id in (0u32..).map(SiteId).take(self.sites.bound()) {
+        for id in (0..=u32::MAX).map(SiteId).take(self.sites.bound()) {
             if self.site(id).is_some_and(|site| site.foreign.is_some()) {
                 self.mark(id);
             }

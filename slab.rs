@@ -107,7 +107,7 @@ impl<T, A: Arrays> Slab<T, A> {
 
     /// The elements with their indices.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0u32..)
+        (0..=u32::MAX)
             .zip(self.entries.as_slice())
             .filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
     }

@@ -47,12 +47,6 @@ pub struct Flush {
     calm: bool,
 }
 
-/// A pass that began.
-#[derive(Clone, Copy, Debug)]
-pub struct Running {
-    grace: Grace,
-}
-
 /// Everything there is.
 #[derive(Clone)]
 pub struct System {
@@ -63,7 +57,7 @@ pub struct System {
     /// The probes that are registered, by place and number.
     pub users: [[Option<User>; 2]; Place::ALL.len()],
     /// The pass between its begin and its end.
-    pub pass: Option<Running>,
+    pub pass: Option<Grace>,
     /// Who waits.
     pub flush: Option<Flush>,
 }
@@ -283,7 +277,7 @@ impl System {
                 *held = *cpu != Cpu::Outside;
             }
         }
-        self.pass = Some(Running { grace });
+        self.pass = Some(grace);
         self.wake();
     }
 
@@ -294,11 +288,11 @@ impl System {
 
     /// The end of step 2, and the steps behind it.
     pub fn end_pass(&mut self) {
-        let Some(running) = self.pass.take() else {
+        let Some(grace) = self.pass.take() else {
             return;
         };
         self.locked(|optimizer, machine| {
-            let quiesced = running.grace.wait(machine);
+            let quiesced = grace.wait(machine);
             optimizer.end_pass(machine, quiesced);
         });
         self.wake();
@@ -379,7 +373,7 @@ impl Hash for System {
         }
         self.optimizer.all_armed().hash(hasher);
         self.optimizer.optimization().hash(hasher);
-        self.pass.map(|running| running.grace.needed()).hash(hasher);
+        self.pass.as_ref().map(Grace::needed).hash(hasher);
         self.flush
             .map(|flush| (flush.begun, flush.calm))
             .hash(hasher);

@@ -65,7 +65,7 @@ pub const NATIVES: Scope = Scope {
     ..NOTHING
 };
 
-/// A region of one instruction, which waits for nobody; an ftrace entry; waiters.
+/// A region of one instruction, which waits for nobody; an ftrace entry; no memory.
 pub const OTHERS: Scope = Scope {
     name: "others",
     places: &[(Place::Single, 2), (Place::Entry, 1)],
@@ -75,7 +75,6 @@ pub const OTHERS: Scope = Scope {
     optimization: true,
     arming: true,
     natives: &[10, 15],
-    flush: true,
     cpus: 1,
     entries: &[Place::Single],
     ..NOTHING
