@@ -194,6 +194,7 @@ impl Scope {
     /// What the action makes of the system; `None` if it makes nothing.
     pub fn act(&self, system: &System, action: Action) -> Option<System> {
         let mut next = system.clone();
+        next.steps += 1;
         match action {
             Action::Register(place, number) => self.register(&mut next, place, number, true)?,
             Action::RegisterDisabled(place, number) => {
@@ -274,7 +275,9 @@ impl Model for Exploration {
     }
 
     fn actions(&self, system: &System, actions: &mut Vec<Action>) {
-        self.scope.actions(system, actions);
+        if self.scope.depth == 0 || system.steps < self.scope.depth {
+            self.scope.actions(system, actions);
+        }
     }
 
     fn next_state(&self, system: &System, action: Action) -> Option<System> {
@@ -326,15 +329,12 @@ pub fn explore(scope: Scope, threads: usize) -> Explored {
         scope,
         checked: checked.clone(),
     };
-    let mut builder = exploration
+    let checker = exploration
         .checker()
         .threads(threads)
-        .finish_when(HasDiscoveries::Any);
-    if scope.depth > 0 {
-        // The checker counts states, the first one too, and does not look at those of the last step.
-        builder = builder.target_max_depth(scope.depth + 2);
-    }
-    let checker = builder.spawn_bfs().join();
+        .finish_when(HasDiscoveries::Any)
+        .spawn_bfs()
+        .join();
     scope.switch_on();
     let fault = checker.discovery("right").map(|path| {
         let fault = checks::fault(path.last_state()).unwrap_or("unknown");
@@ -342,10 +342,7 @@ pub fn explore(scope: Scope, threads: usize) -> Explored {
     });
     Explored {
         states: checked.load(Ordering::Relaxed),
-        depth: match scope.depth {
-            0 => checker.max_depth() - 1,
-            depth => depth,
-        },
+        depth: checker.max_depth() - 1,
         fault,
     }
 }

@@ -60,6 +60,8 @@ pub struct System {
     pub pass: Option<Grace>,
     /// Who waits.
     pub flush: Option<Flush>,
+    /// How many actions led here; no part of what the system is.
+    pub steps: usize,
 }
 
 impl System {
@@ -71,6 +73,7 @@ impl System {
             users: Default::default(),
             pass: None,
             flush: None,
+            steps: 0,
         }
     }
 
