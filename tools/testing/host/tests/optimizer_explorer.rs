@@ -78,12 +78,13 @@ fn every_defect_is_found() {
 #[test]
 #[cfg(all(feature = "slow", feature = "mutants"))]
 fn everything_holds_up_to_a_depth() {
-    let (states, depth) = explored(&scopes::EVERYTHING, 1);
+    let (everything, _) = explored(&scopes::EVERYTHING, 1);
+    let (states, depth) = explored(&scopes::THREE_SITES, 1);
     let found = mutated::COUNT - mutated::missed().len();
     println!(
         "explorer states={states} sites={} depth={depth} mutants={} found={found}",
-        scopes::EVERYTHING.places.len(),
+        scopes::THREE_SITES.places.len(),
         mutated::COUNT
     );
-    assert!(states >= 1_000_000);
+    assert!(everything > 1_000_000 && states > 1_000_000);
 }

@@ -96,6 +96,16 @@ pub const TO_THE_END: &[Scope] = &[
     OVERLAP, PAIR, AGGREGATE, NEIGHBOURS, MODULE, NATIVES, OTHERS,
 ];
 
+/// All that happens at three places, two of which overlap, up to a number of actions.
+pub const THREE_SITES: Scope = Scope {
+    name: "three sites",
+    places: &[(Place::Outer, 2), (Place::Inner, 2), (Place::Single, 2)],
+    natives: &[0],
+    cpus: 1,
+    depth: 7,
+    ..EVERYTHING
+};
+
 /// All that happens, at all places, up to a number of actions.
 pub const EVERYTHING: Scope = Scope {
     name: "everything",
