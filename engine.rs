@@ -6,7 +6,7 @@
 
 use crate::examine::{Examiner, Plan};
 use crate::ffi;
-use crate::int3_table;
+use crate::int3_table::{self, TRAPS_OF_A_SITE};
 use crate::optimizer::{Foreign, Grace, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::refusal::Refusal;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
@@ -461,11 +461,11 @@ fn add_one(
     }
     let site = match optimizer.find(addr) {
         Some(site) => Ok(site),
-        // One address for the int3, two for the copies of post_handlers.
-        None if MEMORY.lock().table.reserve(3).is_err() => Err(Refusal::NoMemory),
+        None if MEMORY.lock().table.reserve(TRAPS_OF_A_SITE).is_err() => Err(Refusal::NoMemory),
         None => session
             .plan(optimizer, addr)
-            .and_then(|plan| add_site(optimizer, addr, plan)),
+            .and_then(|plan| add_site(optimizer, addr, plan))
+            .inspect_err(|_| MEMORY.lock().table.release(TRAPS_OF_A_SITE)),
     };
     let ready = site.and_then(|id| {
         let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;

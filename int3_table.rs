@@ -14,6 +14,10 @@ use kernel::prelude::*;
 /// An address that was taken out: look-ups go on behind it.
 const REMOVED: usize = 1;
 
+/// The addresses that a site may have in the table: its int3's, and those behind the two copies for
+/// post_handlers.
+pub(crate) const TRAPS_OF_A_SITE: usize = 3;
+
 /// Buckets of a table that nothing is in yet; a power of two.
 const SMALLEST: usize = 256;
 
@@ -39,6 +43,8 @@ pub(crate) struct Table {
     current: Option<KBox<Buckets>>,
     /// Tables that readers may still be in.
     retired: KVec<KBox<Buckets>>,
+    /// Addresses that there must be room for, in the table or not.
+    promised: usize,
 }
 
 fn first_bucket(addr: usize, mask: usize) -> usize {
@@ -119,20 +125,33 @@ impl Table {
         Self {
             current: None,
             retired: KVec::new(),
+            promised: 0,
         }
     }
 
-    /// Makes room for `more` further addresses, so that adding them cannot fail.
+    /// Makes room for `more` further addresses, so that adding them cannot fail, now or later and
+    /// however often, until the room is given back.
     pub(crate) fn reserve(&mut self, more: usize) -> Result {
-        let (used, live, size) = match &self.current {
-            Some(buckets) => (buckets.used, buckets.live, buckets.all.len()),
-            None => (0, 0, 0),
+        let promised = self.promised.saturating_add(more);
+        let (removed, size) = match &self.current {
+            Some(buckets) => (buckets.used.saturating_sub(buckets.live), buckets.all.len()),
+            None => (0, 0),
         };
         // At most half of the buckets in use: searches stay short.
-        if used.saturating_add(more).saturating_mul(2) <= size {
-            return Ok(());
+        if promised.saturating_add(removed).saturating_mul(2) > size {
+            self.grow(promised)?;
         }
-        let wanted = live.saturating_add(more).saturating_mul(4).max(SMALLEST);
+        self.promised = promised;
+        Ok(())
+    }
+
+    /// Gives room back.
+    pub(crate) fn release(&mut self, addresses: usize) {
+        self.promised = self.promised.saturating_sub(addresses);
+    }
+
+    fn grow(&mut self, promised: usize) -> Result {
+        let wanted = promised.saturating_mul(4).max(SMALLEST);
         let mut next = Buckets::new(wanted.checked_next_power_of_two().ok_or(ENOMEM)?)?;
         self.retired.reserve(1, GFP_KERNEL)?;
         if let Some(old) = self.current.take() {

@@ -6,7 +6,7 @@ use crate::arch_x86::Trap;
 use crate::arrays::Growable;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
-use crate::int3_table::{Retired, Table};
+use crate::int3_table::{Retired, Table, TRAPS_OF_A_SITE};
 use crate::optimizer::{self, Backend, Delay, Foreign, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
@@ -163,6 +163,7 @@ impl Backend for Shell {
                     .remove(at.wrapping_add(usize::from(site.trap.len)));
             }
         }
+        memory.table.release(TRAPS_OF_A_SITE);
         for slot in [site.slot, site.steps.load(Ordering::Relaxed)] {
             if slot != 0 {
                 memory.slots.give(slot);
