@@ -27,6 +27,8 @@ use kernel::str::CString;
 
 /// The longest function that is decoded.
 const LONGEST: usize = 1 << 20;
+/// How far from a function others in assembly may be that jump into it.
+const NEAR: usize = 1024;
 /// The shortest jump region.
 const JUMP: usize = 5;
 
@@ -92,6 +94,10 @@ impl Examiner {
         if !unsafe { ffi::rk_reserved_kernel(&tables, sink) } {
             return Err(ENOMEM);
         }
+        let (start, end) = symbols::static_call_text();
+        index
+            .push(start as u64, end as u64, Kind::StaticCall)
+            .map_err(|_| ENOMEM)?;
         int3_path::reserve(&mut index)?;
         drop(locks);
         index.seal();
@@ -212,7 +218,6 @@ impl Session<'_> {
             return Ok(());
         }
         let mut memory = MEMORY.lock();
-        memory.table.reserve(2).map_err(|_| Refusal::NoMemory)?;
         let slot = site
             .steps_slot(&mut memory.slots)
             .map_err(|_| Refusal::NoMemory)?;
@@ -302,23 +307,63 @@ impl Session<'_> {
             // More than are told: nothing in this function may be a jump.
             self.examiner.function.add_unknown();
         }
-        let mut bytes: KVVec<u8> = KVVec::new();
         for piece in candidates.addrs().filter_map(symbols::function) {
-            if piece.size > LONGEST {
-                self.examiner.function.add_unknown();
-                continue;
+            self.add_piece(optimizer, &piece)?;
+        }
+        self.add_neighbours(optimizer, function)
+    }
+
+    /// Adds the branches that come from around the function: assembly jumps across labels that are
+    /// symbols. The compiler puts `__pfx_NAME` in front of what it makes, so there it ends.
+    fn add_neighbours(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        function: &symbols::Function,
+    ) -> Result<(), Refusal> {
+        let assembly = |found: &symbols::Function| {
+            !is_preamble(found.name()) && check_text(found.start) == check_text(function.start)
+        };
+        let mut start = function.start;
+        while let Some(before) = symbols::function(start.wrapping_sub(1)).filter(assembly) {
+            if before.start >= start || function.start.saturating_sub(before.end()) >= NEAR {
+                break;
             }
-            bytes.clear();
-            bytes
-                .resize(piece.size, 0, GFP_KERNEL)
-                .map_err(|_| Refusal::NoMemory)?;
-            read_original(optimizer, piece.start, &mut bytes);
-            let function = &mut self.examiner.function;
-            if !collect_cross_branches(piece.start as u64, &bytes, |branch| {
-                function.add_target(branch.to)
-            }) {
-                self.examiner.function.add_unknown();
+            self.add_piece(optimizer, &before)?;
+            start = before.start;
+        }
+        let mut end = function.end();
+        while let Some(behind) = symbols::function(end).filter(assembly) {
+            if behind.end() <= end || behind.start.saturating_sub(function.end()) >= NEAR {
+                break;
             }
+            self.add_piece(optimizer, &behind)?;
+            end = behind.end();
+        }
+        Ok(())
+    }
+
+    /// Adds the branches that leave `piece`.
+    fn add_piece(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        piece: &symbols::Function,
+    ) -> Result<(), Refusal> {
+        if piece.size > LONGEST || check_text(piece.end().wrapping_sub(1)).is_err() {
+            self.examiner.function.add_unknown();
+            return Ok(());
+        }
+        let mut bytes: KVVec<u8> = KVVec::new();
+        bytes
+            .resize(piece.size, 0, GFP_KERNEL)
+            .map_err(|_| Refusal::NoMemory)?;
+        read_original(optimizer, piece.start, &mut bytes);
+        let function = &mut self.examiner.function;
+        // Where it does not decode, what it has up to there is known, and the rest is not.
+        let whole = collect_cross_branches(piece.start as u64, &bytes, |branch| {
+            function.add_target(branch.to)
+        });
+        if !whole {
+            self.examiner.function.add_unknown();
         }
         Ok(())
     }

@@ -44,14 +44,19 @@ const NOT_TAKEN: [&[u8]; 13] = [
     b"__fentry__",
 ];
 
-/// Return thunks: which of them a return runs through depends on the processor.
-const THUNKS: [&CStr; 6] = [
+/// Thunks behind those of indirect branches, which are all in one area: which of them a return runs
+/// through depends on the processor.
+const THUNKS: [&CStr; 10] = [
     c"__x86_return_thunk",
     c"srso_return_thunk",
     c"srso_alias_return_thunk",
     c"retbleed_return_thunk",
     c"its_return_thunk",
     c"call_depth_return_thunk",
+    c"srso_alias_untrain_ret",
+    c"srso_alias_safe_ret",
+    c"its_static_thunk",
+    c"warn_thunk_thunk",
 ];
 
 /// More functions than are there: the walk ends in any case.
@@ -67,6 +72,11 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
         for name in names {
             add(&mut found, symbols::lookup(name))?;
         }
+    }
+    let thunks = symbols::lookup(c"__x86_indirect_thunk_array");
+    let (behind, _) = symbols::static_call_text();
+    if thunks != 0 {
+        found.push((thunks, behind), GFP_KERNEL)?;
     }
     let mut at = 0usize;
     while let Some((start, end)) = found.get(at).copied() {

@@ -34,10 +34,12 @@ pub(crate) enum Data {
     ExtableEnd,
     Blacklist,
     DieChain,
+    StaticCallStart,
+    StaticCallEnd,
 }
 
 /// Their names, in the order of [`Data`].
-const DATA: [&CStr; 14] = [
+const DATA: [&CStr; 16] = [
     c"text_mutex",
     c"kprobe_mutex",
     c"_stext",
@@ -52,6 +54,8 @@ const DATA: [&CStr; 14] = [
     c"__stop___ex_table",
     c"kprobe_blacklist",
     c"die_chain",
+    c"__static_call_text_start",
+    c"__static_call_text_end",
 ];
 
 static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DATA.len()];
@@ -242,6 +246,11 @@ pub(crate) fn resolve(module: Option<&CStr>, name: &CStr) -> Result<usize, Refus
         (0, _) | (_, None) => Err(Refusal::UnknownSymbol),
         _ => Err(Refusal::AmbiguousSymbol),
     }
+}
+
+/// Where the trampolines of static calls are, which the kernel patches.
+pub(crate) fn static_call_text() -> (usize, usize) {
+    (address(Data::StaticCallStart), address(Data::StaticCallEnd))
 }
 
 /// Whether `addr` is in the kernel's own text.
