@@ -45,7 +45,7 @@ mod pass;
 mod site;
 
 pub use backend::{Backend, Delay, Foreign, Lane, Poke, Text};
-pub use pass::{Grace, Quiesced};
+pub use pass::{Grace, Quiesced, VECTOR};
 pub use site::{NewSite, Pass, Probe, ProbeId, Site, SiteId, State, Why, MAX_REGION};
 
 use crate::slab::{Array, Slab};

@@ -8,6 +8,10 @@ use super::Optimizer;
 use crate::slab::Array;
 use core::mem::take;
 
+/// How many sites are poked with the same sync rounds: the entries of the kernel's vector
+/// (arch/x86/kernel/alternative.c:TEXT_POKE_ARRAY_MAX).
+pub const VECTOR: usize = 256;
+
 /// A pass between its steps 1 and 2.
 #[must_use = "a pass that is begun must be waited for and ended"]
 #[derive(Clone)]
@@ -54,12 +58,23 @@ impl<B: Backend> Optimizer<B> {
             self.decide(*id, Poke::Unoptimize);
         }
         self.unoptimizing_list = unoptimizing;
-        self.plan_optimize(|site, _| site.single);
+        if !self.is_bulk() {
+            self.plan_optimize(|site, _| site.single);
+        }
         self.commit(backend);
         Grace {
             pass: self.begun,
             needed: self.note_waiting(),
         }
+    }
+
+    /// Whether so many sites are queued that they do not fit one vector of the kernel's batches.
+    /// Then those that could be jumps at once wait with the others: two batches would need more
+    /// sync rounds of all CPUs than one.
+    fn is_bulk(&self) -> bool {
+        let optimizing = self.optimizing_list.as_slice();
+        let waits = |id: &SiteId| self.site(*id).is_some_and(|site| !site.single);
+        optimizing.len() > VECTOR && optimizing.iter().any(waits)
     }
 
     /// Writes this pass's number at all that the grace period is for, and says if that is anyone.

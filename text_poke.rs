@@ -13,11 +13,9 @@
 use crate::arch_x86::{Trap, INT3};
 use crate::ffi;
 use crate::locks::TextLocks;
-use crate::optimizer::{Foreign, Poke};
+use crate::optimizer::{Foreign, Poke, VECTOR};
 use crate::stats;
 
-/// Entries of the kernel's vector: a page of 16-byte entries.
-const VECTOR: usize = 256;
 /// Bytes of a jump.
 const JUMP: usize = 5;
 
