@@ -462,13 +462,13 @@ static DECLARE_DELAYED_WORK(rk_work, rk_work_fn);
 /*
  * Starts the optimizer after @ticks jiffies, unless it is already pending;
  * with @sooner also if it is, which then waits for no longer than @ticks.
+ * Says whether it was not pending.
  */
-void rk_kick_optimizer(unsigned int ticks, bool sooner)
+bool rk_kick_optimizer(unsigned int ticks, bool sooner)
 {
 	if (sooner)
-		mod_delayed_work(rk_queue, &rk_work, ticks);
-	else
-		queue_delayed_work(rk_queue, &rk_work, ticks);
+		return !mod_delayed_work(rk_queue, &rk_work, ticks);
+	return queue_delayed_work(rk_queue, &rk_work, ticks);
 }
 
 int rk_start_optimizer(void)

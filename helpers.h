@@ -111,7 +111,7 @@ struct rk_range rk_module_init_text(struct module *module);
 /* The lane by which this CPU runs handlers, 0 if it runs none. */
 DECLARE_PER_CPU(u32, rk_busy);
 
-void rk_kick_optimizer(unsigned int ticks, bool sooner);
+bool rk_kick_optimizer(unsigned int ticks, bool sooner);
 int rk_start_optimizer(void);
 void rk_stop_optimizer(void);
 /* In engine.rs: one pass. */

@@ -173,13 +173,15 @@ impl Backend for Shell {
 
     fn kick(&self, delay: Delay) {
         match delay {
-            Delay::Normal => kick(
-                OPTIMIZE_DELAY.load(Ordering::Relaxed),
-                LAZY.swap(false, Ordering::Relaxed),
-            ),
+            Delay::Normal => {
+                let sooner = LAZY.swap(false, Ordering::Relaxed);
+                kick(OPTIMIZE_DELAY.load(Ordering::Relaxed), sooner);
+            }
             Delay::Retry => {
-                LAZY.store(true, Ordering::Relaxed);
-                kick(RETRY_DELAY, false);
+                // What is pending already may be due sooner, and must not be put off.
+                if kick(RETRY_DELAY, false) {
+                    LAZY.store(true, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -194,9 +196,10 @@ impl Backend for Shell {
     }
 }
 
-fn kick(ticks: u32, sooner: bool) {
+/// Says whether the work was not pending.
+fn kick(ticks: u32, sooner: bool) -> bool {
     // SAFETY: the work queue exists from before the first probe until after the last.
-    unsafe { ffi::rk_kick_optimizer(ticks, sooner) };
+    unsafe { ffi::rk_kick_optimizer(ticks, sooner) }
 }
 
 /// Starts a pass now.
