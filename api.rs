@@ -57,7 +57,7 @@ fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
 ///
 /// `probe` is NULL or a probe that stays where it is until it is unregistered.
 #[no_mangle]
-pub unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
+pub(crate) unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
     match engine() {
         Some(engine) => register(engine, &[probe]),
         None => ENODEV.to_errno(),
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
 ///
 /// `probes` has `num` pointers as in [`register_rkprobe`].
 #[no_mangle]
-pub unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num: c_int) -> c_int {
     // SAFETY: by the contract.
     let probes = unsafe { array(probes, num) };
     match engine() {
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num: c_int
 ///
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
-pub unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
+pub(crate) unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
     unregister(&[probe]);
 }
 
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
 ///
 /// `probes` has `num` pointers as in [`unregister_rkprobe`].
 #[no_mangle]
-pub unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, num: c_int) {
+pub(crate) unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, num: c_int) {
     // SAFETY: by the contract.
     unregister(unsafe { array(probes, num) });
 }
@@ -122,7 +122,7 @@ fn set_enabled(probe: *mut rkprobe, enabled: bool) -> c_int {
 ///
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
-pub unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
+pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
     set_enabled(probe, true)
 }
 
@@ -132,13 +132,13 @@ pub unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
 ///
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
-pub unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
+pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
     set_enabled(probe, false)
 }
 
 /// Waits for the optimizer; see `include/rkprobes.h`.
 #[no_mangle]
-pub extern "C" fn flush_rkprobes() -> c_int {
+pub(crate) extern "C" fn flush_rkprobes() -> c_int {
     match engine().map(Engine::flush) {
         Some(Err(error)) => error.to_errno(),
         Some(Ok(())) => 0,
@@ -152,7 +152,7 @@ pub extern "C" fn flush_rkprobes() -> c_int {
 ///
 /// `probe` is NULL or a probe as in [`register_rkprobe`], not unregistered at the same time.
 #[no_mangle]
-pub unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
+pub(crate) unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
     // SAFETY: by the contract; the helper takes NULL.
     unsafe {
         probe

@@ -307,7 +307,7 @@ unsafe extern "C" fn rk_detour_hit(trap: *const Trap, regs: *mut pt_regs) {
     let trap = unsafe { &*trap };
     // As behind an int3.
     // SAFETY: `regs` is what detour_entry.S has built.
-    unsafe { (*regs).ip = trap.addr.wrapping_add(1) as _ };
+    unsafe { (*regs).ip = trap.addr.wrapping_add(1) };
     pre_handlers(trap, regs, Lane::Jump);
 }
 
@@ -319,7 +319,7 @@ unsafe extern "C" fn rk_detour_hit(trap: *const Trap, regs: *mut pt_regs) {
 #[no_mangle]
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs) {
-    let trap = int3_table::find(ip as usize);
+    let trap = int3_table::find(ip);
     if trap.is_null() {
         return;
     }
@@ -370,7 +370,7 @@ impl Regs for SavedRegs {
 
     fn set_ip(&mut self, ip: u64) {
         // SAFETY: as in `ip`.
-        unsafe { (*self.0).ip = ip as _ };
+        unsafe { (*self.0).ip = ip as usize };
     }
 
     fn flags(&self) -> u64 {
@@ -380,7 +380,7 @@ impl Regs for SavedRegs {
 
     fn set_flags(&mut self, flags: u64) {
         // SAFETY: as in `ip`.
-        unsafe { (*self.0).flags = flags as _ };
+        unsafe { (*self.0).flags = flags as usize };
     }
 
     fn gpr(&self, number: u8) -> u64 {
@@ -465,19 +465,19 @@ pub(crate) unsafe extern "C" fn int3_notify(
     args: *mut kernel::ffi::c_void,
 ) -> kernel::ffi::c_int {
     if event != ffi::die_val_DIE_INT3 as kernel::ffi::c_ulong {
-        return ffi::NOTIFY_DONE as _;
+        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     }
     // SAFETY: for DIE_INT3 `args` is a `die_args` whose registers are the exception's.
     let regs = unsafe { (*args.cast::<ffi::die_args>()).regs };
     // SAFETY: as above.
-    let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip as usize) };
+    let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip) };
     if cs & 3 != 0 {
-        return ffi::NOTIFY_DONE as _;
+        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     }
     let at = ip.wrapping_sub(1);
     let trap = int3_table::find(at);
     if trap.is_null() {
-        return ffi::NOTIFY_DONE as _;
+        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     }
     // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
     let trap = unsafe { &*trap };
@@ -486,5 +486,5 @@ pub(crate) unsafe extern "C" fn int3_notify(
     } else {
         stepped(trap, at, regs);
     }
-    ffi::NOTIFY_STOP as _
+    ffi::NOTIFY_STOP as kernel::ffi::c_int
 }

@@ -16,6 +16,7 @@ use core::ops::Range;
 use core::ptr::{addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::prelude::*;
+use kernel::str::CStrExt;
 use kernel::sync::{new_condvar, new_mutex, CondVar, Mutex};
 
 /// What the engine's lock protects.
@@ -335,11 +336,11 @@ fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
     let base = match symbol.is_null() {
         true => addr,
         // SAFETY: the user's string.
-        false => crate::target::symbol(unsafe { CStr::from_ptr(symbol.cast()) })?,
+        false => crate::target::symbol(unsafe { CStr::from_char_ptr(symbol) })?,
     };
     let addr = crate::target::in_function(base, offset)?;
     // SAFETY: as above.
-    unsafe { (*probe.0).addr = addr as _ };
+    unsafe { (*probe.0).addr = addr as *mut kernel::ffi::c_void };
     Ok(())
 }
 
@@ -485,7 +486,7 @@ fn add_one(
     let enabled = flags & ffi::RKPROBE_FLAG_DISABLED == 0;
     // SAFETY: as above; nobody sees the probe yet.
     unsafe {
-        (*probe).addr = addr as _;
+        (*probe).addr = addr as *mut kernel::ffi::c_void;
         (*probe).hits = hits;
         (*probe).nmissed = 0;
         (*probe).flags = flags & ffi::RKPROBE_FLAG_DISABLED;

@@ -137,7 +137,7 @@ impl Examiner {
         let mut init = ffi::rk_range { start: 0, end: 0 };
         let sink = core::ptr::from_mut(&mut self.index).cast();
         // SAFETY: out-parameters, and the index.
-        let result = unsafe { ffi::rk_reserved_module(addr as _, sink, &mut core, &mut init) };
+        let result = unsafe { ffi::rk_reserved_module(addr, sink, &mut core, &mut init) };
         if result < 0 {
             self.index.discard();
             return Err(match Error::from_errno(result) {
@@ -148,9 +148,7 @@ impl Examiner {
         self.index.seal();
         for text in [core, init] {
             // There is room, it was reserved above.
-            let _ = self
-                .modules
-                .push_within_capacity(text.start as usize..text.end as usize);
+            let _ = self.modules.push_within_capacity(text.start..text.end);
         }
         Ok(())
     }
@@ -252,8 +250,8 @@ impl Session<'_> {
             false => self.decode(optimizer, addr)?,
         };
         // SAFETY: looks an address range up.
-        let traced = unsafe { ffi::rk_ftrace_location_range(start as _, end.wrapping_sub(1) as _) };
-        Ok((traced != 0).then_some(traced as usize))
+        let traced = unsafe { ffi::rk_ftrace_location_range(start, end.wrapping_sub(1)) };
+        Ok((traced != 0).then_some(traced))
     }
 
     fn decode(
@@ -484,7 +482,7 @@ fn check_text(addr: usize) -> Result<bool, Refusal> {
         return Ok(false);
     }
     // SAFETY: looks an address up.
-    match unsafe { ffi::rk_module_text(addr as _) } {
+    match unsafe { ffi::rk_module_text(addr) } {
         ffi::rk_text_RK_TEXT_MODULE | ffi::rk_text_RK_TEXT_MODULE_INIT => Ok(true),
         ffi::rk_text_RK_TEXT_MODULE_GOING => Err(Refusal::ModuleGoing),
         ffi::rk_text_RK_TEXT_OURS => Err(Refusal::Reserved(Kind::OwnText)),
@@ -494,7 +492,7 @@ fn check_text(addr: usize) -> Result<bool, Refusal> {
 
 fn kprobe_at(addr: usize) -> bool {
     // SAFETY: the session holds `kprobe_mutex`.
-    unsafe { ffi::rk_kprobe_at(addr as _) }
+    unsafe { ffi::rk_kprobe_at(addr) }
 }
 
 /// `__cfi_NAME` and `__pfx_NAME` are in front of functions.
@@ -527,8 +525,7 @@ fn read_original(optimizer: &Optimizer<Shell>, start: usize, bytes: &mut [u8]) {
         let mut len = 0;
         if byte == 0xcc || byte == 0xe9 {
             // SAFETY: out-parameter of 5 bytes; the session holds the locks.
-            len =
-                unsafe { ffi::rk_kprobe_original(start.wrapping_add(at) as _, saved.as_mut_ptr()) };
+            len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(at), saved.as_mut_ptr()) };
         }
         put_back(bytes, at, saved.get(..len).unwrap_or(&[]));
         at = at.wrapping_add(len.max(1));

@@ -10,6 +10,7 @@
     non_snake_case,
     non_upper_case_globals,
     unsafe_op_in_unsafe_fn,
+    improper_ctypes,
     unreachable_pub,
     dead_code
 )]

@@ -30,7 +30,7 @@ impl FtraceLane {
 
     /// Attaches or detaches all.
     pub(crate) fn finish(&mut self, poke: Poke) -> Result<(), Foreign> {
-        let count = self.ips.len() as _;
+        let count = self.ips.len() as kernel::ffi::c_uint;
         // SAFETY: the array has that many addresses; the engine's lock is held.
         let result =
             unsafe { ffi::rk_ftrace_filter(self.ips.as_mut_ptr(), count, poke == Poke::Disarm) };

@@ -87,14 +87,14 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
     // SAFETY: the address of the chain, and room for the number that is said.
     let count = unsafe {
         ffi::rk_notifiers_before(
-            symbols::address(symbols::Data::DieChain) as _,
+            symbols::address(symbols::Data::DieChain),
             notifiers.as_mut_ptr(),
             16,
         )
     };
     // They return at once for what is not theirs, so what they call is not followed.
     for notifier in notifiers.iter().take(count as usize) {
-        add(&mut found, *notifier as usize)?;
+        add(&mut found, *notifier)?;
     }
     for (start, end) in &found {
         index

@@ -73,7 +73,7 @@ impl Named {
             }
             Target::Address(0) => return Err(Refusal::NotText),
             Target::Address(addr) => {
-                probe.addr = *addr as usize as _;
+                probe.addr = *addr as usize as *mut kernel::ffi::c_void;
                 0
             }
         };

@@ -77,7 +77,7 @@ unsafe extern "C" fn module_notify(
     module: *mut c_void,
 ) -> kernel::ffi::c_int {
     let Some(engine) = engine() else {
-        return ffi::NOTIFY_DONE as _;
+        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     };
     let module = module.cast();
     // SAFETY: the chain hands in a module that is not freed yet.
@@ -88,13 +88,13 @@ unsafe extern "C" fn module_notify(
         )
     };
     if state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
-        engine.text_gone(core.start as usize, core.end as usize);
+        engine.text_gone(core.start, core.end);
     }
     // After its init function has ended, a module's init text is freed.
     if state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong
         || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong
     {
-        engine.text_gone(init.start as usize, init.end as usize);
+        engine.text_gone(init.start, init.end);
     }
-    ffi::NOTIFY_OK as _
+    ffi::NOTIFY_OK as kernel::ffi::c_int
 }

@@ -79,7 +79,7 @@ impl Drop for Slots {
         for chunk in &self.chunks {
             // SAFETY: the chunk is from `rk_execmem_alloc`, and all its slots were given back, or
             // were never reachable.
-            unsafe { ffi::rk_execmem_free(*chunk as _) };
+            unsafe { ffi::rk_execmem_free(*chunk as *mut kernel::ffi::c_void) };
         }
     }
 }
@@ -90,12 +90,12 @@ pub(crate) fn write(_lock: &TextMutex, slot: usize, image: &Image) {
     // SAFETY: the slot is ours, no CPU executes it yet, and `text_mutex` is held.
     unsafe {
         ffi::rk_perf_text_poke(
-            slot as _,
+            slot,
             old.as_ptr().cast(),
             SLOT,
             image.bytes.as_ptr().cast(),
             SLOT,
         );
-        ffi::rk_text_poke(slot as _, image.bytes.as_ptr().cast(), SLOT);
+        ffi::rk_text_poke(slot, image.bytes.as_ptr().cast(), SLOT);
     }
 }

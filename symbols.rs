@@ -10,7 +10,7 @@ use crate::ffi;
 use crate::refusal::Refusal;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::prelude::*;
-use kernel::str::CStr;
+use kernel::str::{CStr, CStrExt};
 
 /// The longest symbol name of the kernel, with its NUL.
 pub(crate) const NAME_LEN: usize = 512;
@@ -76,10 +76,10 @@ pub(crate) fn init() -> Result {
             continue;
         }
         // SAFETY: the numbers below RK_SYMBOLS have static names.
-        let name = unsafe { CStr::from_ptr(ffi::rk_symbol_name(number).cast()) };
+        let name = unsafe { CStr::from_char_ptr(ffi::rk_symbol_name(number)) };
         let addr = required(name)?;
         // SAFETY: as above.
-        unsafe { ffi::rk_symbol_set(number, addr as _) };
+        unsafe { ffi::rk_symbol_set(number, addr) };
     }
     for (name, place) in DATA.iter().zip(&ADDRESSES) {
         place.store(required(name)?, Ordering::Relaxed);
@@ -102,7 +102,7 @@ fn required(name: &CStr) -> Result<usize> {
 /// The address of a kernel symbol, or "module:symbol"; 0 if there is none.
 pub(crate) fn lookup(name: &CStr) -> usize {
     // SAFETY: `name` is a string; the static call is set first of all.
-    unsafe { ffi::rk_kallsyms_lookup_name(name.as_ptr().cast()) as usize }
+    unsafe { ffi::rk_kallsyms_lookup_name(name.as_char_ptr()) }
 }
 
 /// The address of a variable of the kernel.
@@ -120,15 +120,15 @@ pub(crate) fn address(data: Data) -> usize {
 /// The tables of reserved text.
 pub(crate) fn tables() -> ffi::rk_tables {
     ffi::rk_tables {
-        jump_start: address(Data::JumpStart) as _,
-        jump_end: address(Data::JumpEnd) as _,
-        call_start: address(Data::CallStart) as _,
-        call_end: address(Data::CallEnd) as _,
-        bug_start: address(Data::BugStart) as _,
-        bug_end: address(Data::BugEnd) as _,
-        extable_start: address(Data::ExtableStart) as _,
-        extable_end: address(Data::ExtableEnd) as _,
-        blacklist: address(Data::Blacklist) as _,
+        jump_start: address(Data::JumpStart),
+        jump_end: address(Data::JumpEnd),
+        call_start: address(Data::CallStart),
+        call_end: address(Data::CallEnd),
+        bug_start: address(Data::BugStart),
+        bug_end: address(Data::BugEnd),
+        extable_start: address(Data::ExtableStart),
+        extable_end: address(Data::ExtableEnd),
+        blacklist: address(Data::Blacklist),
     }
 }
 
@@ -174,7 +174,7 @@ pub(crate) fn function(addr: usize) -> Option<Function> {
     // SAFETY: all are out-parameters; the name's buffer has the length that kallsyms wants.
     let name = unsafe {
         ffi::rk_kallsyms_lookup(
-            addr as _,
+            addr,
             &mut size,
             &mut offset,
             &mut module,
@@ -186,14 +186,14 @@ pub(crate) fn function(addr: usize) -> Option<Function> {
     }
     if !module.is_null() {
         // SAFETY: the module is alive while RCU is read-locked.
-        let name = unsafe { CStr::from_ptr(module.cast()) }.to_bytes();
+        let name = unsafe { CStr::from_char_ptr(module) }.to_bytes();
         for (to, from) in found.module.iter_mut().take(63).zip(name) {
             *to = *from;
         }
     }
     drop(rcu);
-    found.start = addr.checked_sub(offset as usize)?;
-    found.size = size as usize;
+    found.start = addr.checked_sub(offset)?;
+    found.size = size;
     Some(found)
 }
 
@@ -207,24 +207,21 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// The first of them.
     pub(crate) fn addrs(&self) -> impl Iterator<Item = usize> + '_ {
-        self.addrs
-            .iter()
-            .take(self.found)
-            .map(|addr| *addr as usize)
+        self.addrs.iter().take(self.found).copied()
     }
 }
 
 /// Looks for a function in a module, or (`None`) in the kernel and all modules.
 pub(crate) fn candidates(module: Option<&CStr>, name: &CStr) -> Candidates {
     let mut addrs = [0; CANDIDATES];
-    let module = module.map_or(core::ptr::null(), |name| name.as_ptr().cast());
+    let module = module.map_or(core::ptr::null(), |name| name.as_char_ptr());
     // SAFETY: strings, and room for the number of addresses that is said.
     let found = unsafe {
         ffi::rk_kallsyms_matches(
             module,
-            name.as_ptr().cast(),
+            name.as_char_ptr(),
             addrs.as_mut_ptr(),
-            CANDIDATES as _,
+            CANDIDATES as kernel::ffi::c_uint,
         )
     };
     Candidates {

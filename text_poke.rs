@@ -21,7 +21,7 @@ const JUMP: usize = 5;
 
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
-    locks: TextLocks,
+    _locks: TextLocks,
     added: usize,
 }
 
@@ -46,21 +46,16 @@ fn text_is(addr: usize, bytes: &[u8]) -> bool {
 
 fn kprobe_in(start: usize, end: usize) -> bool {
     // SAFETY: the caller holds `kprobe_mutex`.
-    (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr as _) })
+    (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr) })
 }
 
 impl TextPokeBatch {
     /// Takes the text locks.
     pub(crate) fn lock() -> Self {
         Self {
-            locks: TextLocks::lock(),
+            _locks: TextLocks::lock(),
             added: 0,
         }
-    }
-
-    /// The locks that are held.
-    pub(crate) fn locks(&self) -> &TextLocks {
-        &self.locks
     }
 
     /// Compares the text with what should be there, and adds `trap` to the batch.
@@ -108,14 +103,8 @@ impl TextPokeBatch {
         let new = [byte];
         // SAFETY: the text locks are held, and the byte was compared with what is ours.
         unsafe {
-            ffi::rk_perf_text_poke(
-                trap.addr as _,
-                old.as_ptr().cast(),
-                1,
-                new.as_ptr().cast(),
-                1,
-            );
-            ffi::rk_text_poke(trap.addr as _, new.as_ptr().cast(), 1);
+            ffi::rk_perf_text_poke(trap.addr, old.as_ptr().cast(), 1, new.as_ptr().cast(), 1);
+            ffi::rk_text_poke(trap.addr, new.as_ptr().cast(), 1);
         }
         Ok(())
     }
@@ -135,7 +124,7 @@ impl TextPokeBatch {
         // inside the region (the pass has waited).
         unsafe {
             ffi::rk_batch_add(
-                trap.addr as _,
+                trap.addr,
                 trap.jump.as_ptr().cast(),
                 JUMP,
                 core::ptr::null(),
@@ -158,7 +147,7 @@ impl TextPokeBatch {
         // which is given to be emulated; a bare int3 there would hit a BUG_ON.
         unsafe {
             ffi::rk_batch_add(
-                trap.addr as _,
+                trap.addr,
                 bytes.as_ptr().cast(),
                 JUMP,
                 trap.jump.as_ptr().cast(),
