@@ -2,6 +2,7 @@
 # Entry points for people. What is built is said in Kbuild, which the kernel's build system reads.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
+HOST := tools/testing/host/Cargo.toml
 TEST_MODULES := tools/testing/selftests/rkprobes/test_modules
 release = $(shell cat $(KDIR)/include/config/kernel.release)
 
@@ -26,9 +27,14 @@ bench-module: modules
 check: ## formatting, lints and the tests that need no kernel: seconds
 	@tools/lab/check
 
-check-full: check ## check, and the kernel's lints over the module: warnings are errors
+check-full: check ## check, the kernel's lints over the module, and the slow tests: the explorer, the decoder's oracles
 	@tools/lab/setup
 	@tools/lab/kmake CLIPPY=1 W=e
+	cargo test --manifest-path $(HOST) --features slow -- --nocapture --test-threads 1
+
+optimizable: ## how many instructions of the distribution's kernel can be jumps, by our rules and by those of native kprobes
+	@tools/lab/setup
+	cargo run --quiet --manifest-path $(HOST) --features slow --bin optimizable -- Documentation
 
 shell: lab ## a shell in the VM with the module loaded
 	@tools/lab/vm shell
@@ -49,10 +55,10 @@ distclean: clean ## clean, and remove the lab with all that was downloaded
 	@tools/lab/setup --remove
 
 help: ## this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 lab:
 	@tools/lab/setup
 	@tools/lab/kmake -s
 
-.PHONY: modules run test bench bench-module check check-full shell doctor install clean distclean help lab
+.PHONY: modules run test bench bench-module check check-full optimizable shell doctor install clean distclean help lab
