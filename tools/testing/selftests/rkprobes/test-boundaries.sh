@@ -35,9 +35,10 @@ awk '{ for (offset = 0; offset < $2; offset++) print "p:" $1 "_" offset " rktest
 	>"$work/lines"
 said=$(write_probes <"$work/lines")
 same "errno of the offsets inside instructions" "$said" "Invalid or incomplete multibyte or wide character"
-grep -v 'inside an instruction' "$debugfs/errors" >"$work/others" && fail "other errors: $(head -n 3 "$work/others")"
+# The kernel fills the rest of a return with int3s.
+grep -Ev ': inside an instruction|: breakpoint instruction$' "$debugfs/errors" >"$work/others" && fail "other errors: $(head -n 3 "$work/others")"
 find "$debugfs/probe" -mindepth 1 -maxdepth 1 | sed 's/.*\///' | sort >"$work/accepted"
-awk '{ for (i = 3; i <= NF; i++) print $1 "_" $i } $1 == "endbr" { print "endbr_0" }' "$work/list" | sort >"$work/expected"
+awk '{ for (i = 3; i <= NF; i++) print $1 "_" $i }' "$work/list" | sort >"$work/expected"
 if ! cmp -s "$work/expected" "$work/accepted"; then
 	diff "$work/expected" "$work/accepted"
 	fail "accepted offsets"
@@ -67,7 +68,7 @@ for turn in 0 1 2 3 4; do
 	sed 's/^p:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes || fail "removing in turn $turn"
 done
 pass "$jumps jumps"
-grep -v '^endbr_0 ' "$work/int3_hits" | sort >"$work/expected"
+sort "$work/int3_hits" >"$work/expected"
 sort "$work/jump_hits" >"$work/now"
 if ! cmp -s "$work/expected" "$work/now"; then
 	diff "$work/expected" "$work/now"

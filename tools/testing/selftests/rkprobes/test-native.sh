@@ -7,6 +7,7 @@ load_mod rktest_functions
 load_mod rktest_native
 load_mod rkprobes
 plain=$(ask rktest_functions call alu 10)
+text=$(ask rktest_functions text alu)
 exists='File exists'
 
 # works WHAT: results are as without probes.
@@ -74,4 +75,4 @@ fi
 works "with all removed"
 flush
 works "after a pass"
-same "foreign text" "$(stat_of foreign_text)" 0
+same "the text in the end" "$(ask rktest_functions text alu)" "$text"

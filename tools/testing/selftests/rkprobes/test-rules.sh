@@ -16,6 +16,15 @@ looks() {
 	check "$3 $4" "$3" "$1"
 }
 
+# The first bytes alone: behind them there may be the int3 of another.
+starts_int3() {
+	[ "$(bytes "$1" current | cut -c1-2)" = cc ]
+}
+
+starts_original() {
+	[ "$(bytes "$1" current | cut -c1-2)" = "$(bytes "$1" original | cut -c1-2)" ]
+}
+
 off() {
 	echo 0 >"$debugfs/probe/$1/enable"
 }
@@ -70,15 +79,15 @@ off a
 looks a unoptimizing jump "before it is forced"
 mark
 check "add in its region" add b "$at+2"
-looks a disabled original "when forced"
+looks a disabled starts_original "when forced"
 same "state of the one that forced it" "$(of b state)" armed
 no_pass "for that"
 on a
-looks a armed int3 "with another in its region"
+looks a armed starts_int3 "with another in its region"
 
 # Rule 7: the neighbour is optimized again when what blocked it goes, and goes when it comes.
 flush
-looks a armed int3 "after a pass with another in its region"
+looks a armed starts_int3 "after a pass with another in its region"
 refuse "it has a reason" [ "$(of a reason)" = - ]
 same "hits of both" "$(ask rktest_functions call alu 5 >/dev/null; of b hits)" 5
 check "remove the blocker" remove b
@@ -86,13 +95,13 @@ flush
 looks a optimized jump "after the blocker is gone"
 mark
 check "add the blocker again" add b "$at+2"
-looks a armed int3 "when the blocker came"
+looks a armed starts_int3 "when the blocker came"
 no_pass "for that"
 off b
 flush
 looks a optimized jump "with the blocker disabled"
 on b
-looks a armed int3 "with the blocker enabled"
+looks a armed starts_int3 "with the blocker enabled"
 check "remove it" remove b
 flush
 

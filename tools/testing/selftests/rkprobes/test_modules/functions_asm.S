@@ -524,13 +524,13 @@ FUNCTION indirect
 	I(jmp	*%rcx)
 	int3
 1:
-	ENDBR
+	I(ENDBR)
 	I(leaq	0x200(%rax), %rax)
 	I(leaq	2f(%rip), %r11)
 	I(JMP_NOSPEC r11)
 	int3
 2:
-	ENDBR
+	I(ENDBR)
 	I(leaq	0x400(%rax), %rax)
 	I(RET)
 FUNCTION_END indirect
@@ -744,7 +744,7 @@ FUNCTION_END misc
 
 /* An ENDBR is not overwritten: the probe at +0 stands behind it. */
 FUNCTION endbr
-	ENDBR
+	I(ENDBR)
 	I(leaq	(%rbx,%rcx), %rax)
 	I(RET)
 FUNCTION_END endbr
