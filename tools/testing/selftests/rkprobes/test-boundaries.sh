@@ -64,7 +64,7 @@ for turn in 0 1 2 3 4; do
 	same_results "in turn $turn: $optimized jumps of $(wc -l <"$work/lines") probes"
 	hits_of_all >>"$work/jump_hits"
 	# Not an assertion, but what one wants to know when the number of jumps changes.
-	grep -v ':-$' "$debugfs"/probe/*/reason /dev/null | sed 's/.*probe\///'
+	grep -vx -e - "$debugfs"/probe/*/reason /dev/null | sed 's/.*probe\///'
 	sed 's/^p:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes || fail "removing in turn $turn"
 done
 pass "$jumps jumps"
