@@ -6,11 +6,13 @@ use crate::arch_x86::MISSED;
 use crate::command::parse_switch;
 use crate::debugfs_file::{data, Dir, File};
 use crate::engine::engine;
+use crate::explain::Explained;
 use crate::ffi;
 use crate::named::Registry;
 use crate::optimizer::{Optimizer, State};
 use crate::probe_commands::{self, Said};
 use crate::report::Flags;
+use crate::reserved::{Entry, Kind};
 use crate::shell::{Shell, MEMORY};
 use crate::sort::sort_by_key;
 use crate::stats;
@@ -23,6 +25,9 @@ use kernel::sync::{new_mutex, Mutex};
 /// About how long a line of `list` is.
 const LIST_LINE: usize = 96;
 
+/// About how long `blacklist` is.
+const BLACKLIST: usize = 256 << 10;
+
 /// All that the files are about. No file is open when this is dropped: an open one keeps the module.
 #[pin_data]
 pub(crate) struct Debugfs {
@@ -32,6 +37,9 @@ pub(crate) struct Debugfs {
     /// What became of the last write to `probes`.
     #[pin]
     said: Mutex<Said>,
+    /// What the last write to `explain` was about.
+    #[pin]
+    explained: Mutex<Explained>,
     root: Option<Dir>,
 }
 
@@ -47,6 +55,7 @@ impl Debugfs {
             pin_init!(Self {
                 named <- new_mutex!(Registry::new(probe)),
                 said <- new_mutex!(Said::nothing()),
+                explained <- new_mutex!(Explained::nothing()),
                 root,
             }),
             GFP_KERNEL,
@@ -68,7 +77,9 @@ impl Debugfs {
             root.file::<Enabled>(this)?;
             root.file::<Optimization>(this)?;
             root.file::<Flush>(this)?;
-            root.file::<Stats>(this)
+            root.file::<Explain>(this)?;
+            root.file::<Stats>(this)?;
+            root.file::<Blacklist>(this)
         }
     }
 }
@@ -248,6 +259,67 @@ impl File for Flush {
     }
 }
 
+struct Explain;
+
+impl File for Explain {
+    type Data = Debugfs;
+    const NAME: &'static CStr = c"explain";
+    const MODE: u16 = 0o600;
+
+    fn show(this: &Debugfs, out: &SeqFile) -> Result {
+        this.explained.lock().show(out);
+        Ok(())
+    }
+
+    fn write(this: &Debugfs, text: KVVec<u8>) -> Result {
+        let explained = Explained::of(text);
+        let result = explained.result();
+        let last = core::mem::replace(&mut *this.explained.lock(), explained);
+        drop(last);
+        result
+    }
+}
+
+struct Blacklist;
+
+impl Blacklist {
+    /// The functions of an area.
+    fn show_area(area: &Entry, out: &SeqFile) {
+        let (mut at, end) = (area.start as usize, area.end as usize);
+        if area.kind == Kind::OwnText {
+            let reason = area.kind.text();
+            seq_print!(out, "{at:#018x}-{end:#018x} [rkprobes] {reason}\n");
+            return;
+        }
+        while at < end {
+            let function = symbols::function(at);
+            let name = function.as_ref().map_or(c"-", |function| function.name());
+            let next = function.as_ref().map_or(end, |function| function.end());
+            let next = next.clamp(at.saturating_add(1), end);
+            let reason = area.kind.text();
+            seq_print!(out, "{at:#018x}-{next:#018x} {name} {reason}\n");
+            at = next;
+        }
+    }
+}
+
+impl File for Blacklist {
+    type Data = Debugfs;
+    const NAME: &'static CStr = c"blacklist";
+    const MODE: u16 = 0o400;
+
+    fn size_hint(_this: &Debugfs) -> usize {
+        BLACKLIST
+    }
+
+    fn show(_this: &Debugfs, out: &SeqFile) -> Result {
+        for area in &engine().ok_or(ENODEV)?.areas()? {
+            Self::show_area(area, out);
+        }
+        Ok(())
+    }
+}
+
 /// What the optimizer has, counted.
 #[derive(Default)]
 struct Counted {
@@ -299,7 +371,8 @@ impl File for Stats {
     const MODE: u16 = 0o400;
 
     fn show(_this: &Debugfs, out: &SeqFile) -> Result {
-        let counted = engine().ok_or(ENODEV)?.look(Counted::of);
+        let engine = engine().ok_or(ENODEV)?;
+        let counted = engine.look(Counted::of);
         let (slots, slot_memory) = {
             let memory = MEMORY.lock();
             (memory.slots.used(), memory.slots.mapped())
@@ -319,6 +392,7 @@ impl File for Stats {
             ("hits", counted.hits),
             ("missed", stats::get(&MISSED)),
             ("foreign_text", stats::get(&stats::FOREIGN_TEXT)),
+            ("reserved", engine.reserved() as u64),
             ("slots", slots as u64),
             ("slot_memory", slot_memory as u64),
         ] {

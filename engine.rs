@@ -4,11 +4,12 @@
 //!
 //! No grace period is waited for under that lock.
 
-use crate::examine::{Examiner, Plan};
+use crate::examine::{Examiner, Explanation, Plan};
 use crate::ffi;
 use crate::int3_table::{self, TRAPS_OF_A_SITE};
 use crate::optimizer::{Foreign, Grace, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::refusal::Refusal;
+use crate::reserved::Entry;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
 use crate::sort::sort_by_key;
 use crate::stats;
@@ -105,6 +106,33 @@ impl Engine {
     /// Runs `look` on the optimizer's state.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Optimizer<Shell>) -> R) -> R {
         look(&self.core.lock().optimizer)
+    }
+
+    /// The areas of text that no probe may be in, by address.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn areas(&self) -> Result<KVVec<Entry>> {
+        let core = self.core.lock();
+        let mut areas = KVVec::new();
+        for area in core.examiner.index().areas() {
+            areas.push(area, GFP_KERNEL)?;
+        }
+        Ok(areas)
+    }
+
+    /// How many entries the index of reserved text has.
+    pub(crate) fn reserved(&self) -> usize {
+        self.core.lock().examiner.index().count()
+    }
+
+    /// What a probe at `addr` would be. Changes nothing.
+    pub(crate) fn explain(&self, addr: usize) -> Explanation {
+        let core = &mut *self.core.lock();
+        let mut session = core.examiner.begin();
+        let addr = session.entry(addr);
+        session.explain(&core.optimizer, addr)
     }
 
     /// Registers a batch: every probe gets its own result, and those that are refused change

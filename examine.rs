@@ -35,6 +35,12 @@ const JUMP: usize = 5;
 // detour_entry.S finds the trap by the return address of the detour's call.
 const _: () = assert!(crate::detour::RETURN == ffi::RK_DETOUR_TRAP as usize);
 
+/// Sections of noinstr and entry text, where the kernel has them.
+const NOINSTR: [(&CStr, &CStr); 2] = [
+    (c"__noinstr_text_start", c"__noinstr_text_end"),
+    (c"__entry_text_start", c"__entry_text_end"),
+];
+
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
     index: Index<Shell>,
@@ -49,6 +55,16 @@ pub(crate) struct Plan {
     pub(crate) region: u8,
     pub(crate) single: bool,
     pub(crate) memory: SiteMemory,
+}
+
+/// What a probe at an address would be, or why there can be none.
+pub(crate) struct Explanation {
+    pub(crate) addr: usize,
+    pub(crate) probe: Result<Lane, Refusal>,
+    /// Of a probe in the text lane.
+    pub(crate) region: Result<Region, NotOptimizable>,
+    /// Address, length and bytes of the instructions that a jump would cover.
+    pub(crate) insns: KVec<(usize, u8, [u8; MAX_INSN_LEN])>,
 }
 
 /// An examination of several addresses, with the text locks held.
@@ -100,12 +116,18 @@ impl Examiner {
             .map_err(|_| ENOMEM)?;
         int3_path::reserve(&mut index)?;
         drop(locks);
+        reserve_sections(&mut index)?;
         index.seal();
         Ok(Self {
             index,
             function: Function::default(),
             modules: KVec::new(),
         })
+    }
+
+    /// What no probe may be in.
+    pub(crate) fn index(&self) -> &Index<Shell> {
+        &self.index
     }
 
     /// Takes the text locks for examining.
@@ -203,6 +225,53 @@ impl Session<'_> {
         }
         trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
         self.place(trap, &insn, region)
+    }
+
+    /// What [`Session::plan`] would find out, but nothing is made or taken.
+    pub(crate) fn explain(&mut self, optimizer: &Optimizer<Shell>, addr: usize) -> Explanation {
+        let mut explanation = Explanation {
+            addr,
+            probe: Ok(Lane::Text),
+            region: Err(NotOptimizable::Undecodable),
+            insns: KVec::new(),
+        };
+        explanation.probe = self.explain_into(optimizer, &mut explanation);
+        explanation
+    }
+
+    fn explain_into(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        explanation: &mut Explanation,
+    ) -> Result<Lane, Refusal> {
+        let addr = explanation.addr;
+        if check_text(addr)? {
+            self.examiner.learn_module(addr)?;
+        }
+        let traced = self.load(optimizer, addr)?;
+        let function = &self.examiner.function;
+        let end = addr.wrapping_add(JUMP) as u64;
+        for insn in function.instructions() {
+            if insn.end() > addr as u64 && insn.addr < end {
+                let mut bytes = [0; MAX_INSN_LEN];
+                for (to, from) in bytes.iter_mut().zip(function.bytes_from(insn.addr)) {
+                    *to = *from;
+                }
+                explanation
+                    .insns
+                    .push((insn.addr as usize, insn.len, bytes), GFP_KERNEL)
+                    .map_err(|_| Refusal::NoMemory)?;
+            }
+        }
+        function.probe(addr as u64, &self.examiner.index)?;
+        if traced == Some(addr) {
+            return Ok(Lane::Ftrace);
+        }
+        if kprobe_at(addr) {
+            return Err(Refusal::KprobeHere);
+        }
+        explanation.region = self.region(addr, traced);
+        Ok(Lane::Text)
     }
 
     /// Copies for the post_handlers of a site; nothing if it has them or needs none.
@@ -442,6 +511,27 @@ impl Session<'_> {
             memory,
         })
     }
+}
+
+/// Text in sections of its own: ours, and what must not be instrumented. The kernel's blacklist has
+/// that as well, but does not say why.
+fn reserve_sections(index: &mut Index<Shell>) -> Result {
+    // SAFETY: our own module.
+    let own = unsafe {
+        ffi::rk_module_core_text(kernel::module::this_module::<crate::LocalModule>().as_ptr())
+    };
+    let mut reserve = |start: usize, end: usize, kind| {
+        let pushed = index.push(start as u64, end as u64, kind);
+        pushed.map_err(|_| ENOMEM)
+    };
+    reserve(own.start as usize, own.end as usize, Kind::OwnText)?;
+    for (start, end) in NOINSTR {
+        let (start, end) = (symbols::lookup(start), symbols::lookup(end));
+        if start != 0 && end != 0 {
+            reserve(start, end, Kind::Noinstr)?;
+        }
+    }
+    Ok(())
 }
 
 fn trap_box(trap: &mut Trap) -> Result<KBox<Trap>, Refusal> {

@@ -62,8 +62,10 @@ impl Said {
             let number = failed.line.saturating_add(1);
             let reason = failed.refusal.text();
             seq_print!(out, "{}: {}: {}", number, Printable(line), reason);
-            if failed.refusal == Refusal::AmbiguousSymbol {
-                show_candidates(line, out);
+            if let (Refusal::AmbiguousSymbol, Ok(Some(Command::Add { target, .. }))) =
+                (failed.refusal, parse_line(line))
+            {
+                show_candidates(&target, out);
             }
             seq_print!(out, "\n");
         }
@@ -78,7 +80,7 @@ fn line_at(text: &[u8], start: usize) -> &[u8] {
 }
 
 /// Bytes of a user, with what is no ASCII character written in hexadecimal.
-struct Printable<'a>(&'a [u8]);
+pub(crate) struct Printable<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,12 +95,8 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// The addresses that an ambiguous symbol has.
-fn show_candidates(line: &[u8], out: &SeqFile) {
-    let Ok(Some(Command::Add {
-        target: Target::Symbol { module, symbol, .. },
-        ..
-    })) = parse_line(line)
-    else {
+pub(crate) fn show_candidates(target: &Target<'_>, out: &SeqFile) {
+    let Target::Symbol { module, symbol, .. } = target else {
         return;
     };
     let Ok(symbol) = c_string(symbol.as_bytes()) else {

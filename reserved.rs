@@ -334,6 +334,11 @@ impl<A: Arrays> Index<A> {
             .filter(move |entry| entry.kind.is_target() && entry.start > start)
     }
 
+    /// How many entries there are.
+    pub fn count(&self) -> usize {
+        self.sites.sealed.saturating_add(self.areas.sealed)
+    }
+
     /// The areas, by address.
     pub fn areas(&self) -> impl Iterator<Item = Entry> + '_ {
         self.areas

@@ -28,6 +28,7 @@ mod debugfs;
 mod debugfs_file;
 mod engine;
 mod examine;
+mod explain;
 mod ffi;
 mod ftrace_lane;
 mod int3_path;

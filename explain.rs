@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a probe at some target would be: the text of `explain`.
+
+use crate::command::{parse_target, Target};
+use crate::engine::engine;
+use crate::examine::Explanation;
+use crate::optimizer::Lane;
+use crate::probe_commands::{show_candidates, Printable};
+use crate::refusal::Refusal;
+use crate::{symbols, target};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
+
+/// A target, and what was found out about it.
+pub(crate) struct Explained {
+    /// As it was written.
+    target: KVVec<u8>,
+    /// Of an address, or why the target is none.
+    found: Result<Explanation, Refusal>,
+}
+
+impl Explained {
+    /// Of no target.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            target: KVVec::new(),
+            found: Err(Refusal::BadTarget),
+        }
+    }
+
+    /// Of the target that `text` says.
+    pub(crate) fn of(text: KVVec<u8>) -> Self {
+        let addr = parse_target(&text).and_then(|target| address(&target));
+        let engine = engine().ok_or(Refusal::NotText);
+        let found = addr.and_then(|addr| Ok(engine?.explain(addr)));
+        Self {
+            target: text,
+            found,
+        }
+    }
+
+    /// The errno of a target that is none. Of one where there can be no probe, that is the answer.
+    pub(crate) fn result(&self) -> Result {
+        match &self.found {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err((*refusal).into()),
+        }
+    }
+
+    /// Shows it; nothing if nobody has asked.
+    pub(crate) fn show(&self, out: &SeqFile) {
+        let target = self.target.trim_ascii();
+        if target.is_empty() {
+            return;
+        }
+        seq_print!(out, "target {}\n", Printable(target));
+        match &self.found {
+            Ok(explanation) => explanation.show(out),
+            Err(refusal) => {
+                seq_print!(out, "probe no: {}", refusal.text());
+                if let (Refusal::AmbiguousSymbol, Ok(target)) = (refusal, parse_target(target)) {
+                    show_candidates(&target, out);
+                }
+                seq_print!(out, "\n");
+            }
+        }
+    }
+}
+
+/// The address of a target.
+fn address(target: &Target<'_>) -> Result<usize, Refusal> {
+    let (base, offset) = match target {
+        Target::Address(addr) => (*addr, 0),
+        Target::Symbol {
+            module,
+            symbol,
+            offset,
+        } => {
+            let module = match module {
+                Some(module) => Some(target::c_string(module.as_bytes())?),
+                None => None,
+            };
+            let symbol = target::c_string(symbol.as_bytes())?;
+            (
+                symbols::resolve(module.as_deref(), &symbol)? as u64,
+                *offset,
+            )
+        }
+    };
+    let base = usize::try_from(base).map_err(|_| Refusal::NotText)?;
+    let offset = usize::try_from(offset).map_err(|_| Refusal::OutsideFunction)?;
+    target::in_function(base, offset)
+}
+
+impl Explanation {
+    fn show(&self, out: &SeqFile) {
+        seq_print!(out, "address {:#018x}\n", self.addr);
+        let function = symbols::function(self.addr);
+        let start = function
+            .as_ref()
+            .map_or(self.addr, |function| function.start);
+        if let Some(function) = &function {
+            let offset = self.addr.wrapping_sub(start);
+            seq_print!(out, "symbol {}+{:#x}", function.name(), offset);
+            if let Some(module) = function.module() {
+                seq_print!(out, " [{}]", module);
+            }
+            seq_print!(out, "\n");
+        }
+        for (addr, len, bytes) in &self.insns {
+            seq_print!(out, "insn +{:#x} {}", addr.wrapping_sub(start), len);
+            for byte in bytes.iter().take(usize::from(*len)) {
+                seq_print!(out, " {:02x}", byte);
+            }
+            seq_print!(out, "\n");
+        }
+        match self.probe {
+            Err(refusal) => seq_print!(out, "probe no: {}\n", refusal.text()),
+            Ok(Lane::Ftrace) => seq_print!(out, "probe yes\nlane ftrace\n"),
+            Ok(Lane::Text) => {
+                seq_print!(out, "probe yes\nlane text\n");
+                self.show_region(out);
+            }
+        }
+    }
+
+    fn show_region(&self, out: &SeqFile) {
+        match self.region {
+            Ok(region) => seq_print!(out, "region {}\noptimizable yes\n", region.len),
+            Err(reason) => seq_print!(out, "optimizable no: {}\n", reason.text()),
+        }
+    }
+}
