@@ -7,6 +7,10 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/rkprobes
 # shellcheck disable=SC2034 # used by the scripts that read this file
 lab=$top/tools/lab root=$cache/root tree=$cache/root/build/linux vmlinuz=$cache/boot/vmlinuz
 
+# What the kernel's console has when something went wrong.
+# shellcheck disable=SC2034 # used by the scripts that read this file
+trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|Call Trace|rcu: .*stall|blocked for more than|KASAN|UBSAN|soft lockup|hard LOCKUP'
+
 say() { printf '%s\n' "$*" >&2; }
 die() {
 	say "${0##*/}: $*"
