@@ -170,7 +170,9 @@ impl Engine {
         core.optimizer.commit(&Shell);
         drop(core);
         kernel::sync::rcu::synchronize_rcu();
-        for probe in probes {
+        // What says that it is registered is a copy: its counter belongs to the one that is.
+        // SAFETY: the caller's probes are alive for the call.
+        for probe in probes.filter(|probe| unsafe { (*probe.0).registered } == 0) {
             release(probe);
         }
     }
