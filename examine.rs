@@ -10,7 +10,7 @@ use crate::detour::{jump, Image};
 use crate::eligibility::{collect_cross_branches, Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
-use crate::insn_decode::{decode, Insn, MAX_INSN_LEN};
+use crate::insn_decode::{decode, Insn};
 use crate::int3_path;
 use crate::locks::TextLocks;
 use crate::optimizer::{Lane, Optimizer};
@@ -31,6 +31,8 @@ const LONGEST: usize = 1 << 20;
 const NEAR: usize = 1024;
 /// The shortest jump region.
 const JUMP: usize = 5;
+/// Bytes of an ENDBR.
+const ENDBR: usize = 4;
 
 // detour_entry.S finds the trap by the return address of the detour's call.
 const _: () = assert!(crate::detour::RETURN == ffi::RK_DETOUR_TRAP as usize);
@@ -180,10 +182,12 @@ impl Session<'_> {
     /// The address where a probe on `addr` goes: an ENDBR is never overwritten, so one on it goes
     /// behind it.
     pub(crate) fn entry(&self, addr: usize) -> usize {
-        if check_text(addr).is_err() {
+        // What is behind the end of a module's text may not be mapped.
+        let last = addr.saturating_add(ENDBR - 1);
+        if check_text(addr).is_err() || check_text(last).is_err() {
             return addr;
         }
-        let bytes = live::<MAX_INSN_LEN>(addr);
+        let bytes = live::<ENDBR>(addr);
         match decode(&bytes, addr as u64) {
             Ok(insn) if insn.is_endbr() => insn.end() as usize,
             _ => addr,
