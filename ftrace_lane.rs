@@ -7,7 +7,7 @@
 
 use crate::ffi;
 use crate::optimizer::{Foreign, Poke};
-use crate::shell::SiteMemory;
+use crate::shell::{SiteMemory, MEMORY};
 use crate::stats;
 use kernel::prelude::*;
 
@@ -34,8 +34,16 @@ impl FtraceLane {
         // SAFETY: the array has that many addresses; the engine's lock is held.
         let result =
             unsafe { ffi::rk_ftrace_filter(self.ips.as_mut_ptr(), count, poke == Poke::Disarm) };
-        self.ips.clear();
         stats::add(&stats::BATCHES, 1);
+        if result < 0 && poke == Poke::Arm {
+            // The sites stay disarmed, and nothing else takes their addresses out before their
+            // traps are freed.
+            let mut memory = MEMORY.lock();
+            for ip in &self.ips {
+                memory.table.remove(*ip);
+            }
+        }
+        self.ips.clear();
         if result < 0 {
             return Err(Foreign::Ftrace);
         }
