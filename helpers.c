@@ -221,7 +221,8 @@ size_t rk_kprobe_original(unsigned long addr, u8 *bytes)
 
 	preempt_disable();
 	kp = static_call(rk_sc_get_kprobe)((void *)addr);
-	if (kp) {
+	/* One that uses ftrace has replaced nothing. */
+	if (kp && !kprobe_ftrace(kp)) {
 		bytes[0] = kp->opcode;
 		len = 1;
 		if (*(u8 *)addr == JMP32_INSN_OPCODE &&
