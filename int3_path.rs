@@ -26,14 +26,15 @@ const ROOTS: [&CStr; 4] = [
 /// Branches there that are never taken in this context: the beginnings of the names of what they
 /// lead to. Reports of a broken kernel; what `in_nmi()` or disabled interrupts keep from being
 /// called (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
-/// kernel/irq_work.c:irq_work_queue_on); tracepoints, which are off, and whose probes are functions
-/// of others that the kernel itself protects from recursion.
-const NOT_TAKEN: [&[u8]; 13] = [
+/// kernel/irq_work.c:irq_work_queue_on); the scheduler, for preemption is off; tracepoints, which are
+/// off, and whose probes are functions of others that the kernel itself protects from recursion.
+const NOT_TAKEN: [&[u8]; 14] = [
     b"panic",
     b"__ubsan",
     b"__stack_chk_fail",
     b"_printk",
     b"wake_up_process",
+    b"preempt_schedule",
     b"_raw_spin",
     b"rcu_preempt_deferred_qs_irqrestore",
     b"__smp_call_single_queue",
@@ -59,8 +60,8 @@ const THUNKS: [&CStr; 10] = [
     c"warn_thunk_thunk",
 ];
 
-/// More functions than are there: the walk ends in any case.
-const MOST: usize = 96;
+/// More functions than are there: the walk ends in any case, and what is nearest is found first.
+const MOST: usize = 512;
 
 /// Functions longer than this are not small steps of an exception.
 const LONGEST: usize = 1 << 16;
@@ -78,11 +79,6 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
     if thunks != 0 {
         found.push((thunks, behind), GFP_KERNEL)?;
     }
-    let mut at = 0usize;
-    while let Some((start, end)) = found.get(at).copied() {
-        at = at.wrapping_add(1);
-        follow(&mut found, start, end)?;
-    }
     let mut notifiers = [0; 16];
     // SAFETY: the address of the chain, and room for the number that is said.
     let count = unsafe {
@@ -92,9 +88,17 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
             16,
         )
     };
-    // They return at once for what is not theirs, so what they call is not followed.
     for notifier in notifiers.iter().take(count as usize) {
         add(&mut found, *notifier)?;
+    }
+    let mut at = 0usize;
+    while let Some((start, end)) = found.get(at).copied() {
+        at = at.wrapping_add(1);
+        // They return at once for what is not theirs.
+        if notifiers.contains(&(start as _)) {
+            continue;
+        }
+        follow(&mut found, start, end)?;
     }
     for (start, end) in &found {
         index
