@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From what was measured to lines, JSON and a chart."""
+
+import json
+import sys
+
+# Name, key in the measurement's output, measurement, divisor, unit.
+ROWS = [
+    ("attach_batch", "count", "bulk 500", "attach", 1, "instructions/probe"),
+    ("attach_1000", "count", "bulk 1000", "attach", 1, "instructions/probe"),
+    ("attach_10000", "count", "bulk 10000", "attach", 1, "instructions/probe"),
+    ("attach_single", "count", "single", "single_median", 1, "instructions"),
+    ("detach_batch", "count", "bulk 500", "detach", 1, "instructions/probe"),
+    ("hit_int3", "count", "hits", "hit_int3", 100, "instructions/call"),
+    ("hit_jump", "count", "hits", "hit_jump", 100, "instructions/call"),
+    ("hit_count", "count", "hits", "hit_count", 100, "instructions/call"),
+    ("bare_call", "count", "hits", "bare", 100, "instructions/call"),
+    ("sync_arm", "time", "bulk 500", "arm_rounds", 1, "rounds"),
+    ("sync_optimize", "time", "bulk 500", "optimize_rounds", 1, "rounds"),
+    ("sync_detach", "time", "bulk 500", "detach_rounds", 1, "rounds"),
+    ("jumps", "time", "bulk 500", "jumps", 1, "of 500"),
+    ("time_to_jump_median", "time", "latency", "latency_median", 1e6, "ms"),
+    ("time_to_jump_p99", "time", "latency", "latency_p99", 1e6, "ms"),
+    ("time_to_jump_first", "time", "latency", "latency_first", 1e6, "ms"),
+    ("stall", "time", "stall", "stall", 1e6, "ms"),
+    ("static_key", "time", "others", "static_key", 1e6, "ms"),
+    ("native_register", "time", "others", "native_register", 1e6, "ms"),
+    ("hotplug", "time", "others", "hotplug", 1e6, "ms"),
+    ("memory", "time", "bulk 500", "memory", 1, "bytes/probe"),
+]
+
+
+def read(path):
+    """{(measurement, side, key): value}; mainline's bulk stands for every bulk that it lacks."""
+    values, what = {}, ""
+    with open(path, encoding="ascii") as lines:
+        for line in lines:
+            words = line.split()
+            if line.startswith("# "):
+                side = words[2]
+                what = f"{words[1]} {words[3]}" if words[1] == "bulk" else words[1]
+                if words[1] == "bulk" and side == "mainline":
+                    what = "bulk"
+            elif len(words) == 3 and words[0] in ("ours", "mainline"):
+                values[what, words[0], words[1]] = int(words[2])
+    return values
+
+
+def compare(first, second):
+    """Counts of instructions must not depend on the run."""
+    for key, value in first.items():
+        again = second.get(key)
+        if key[2] == "memory" or key[2].endswith("first") or key[2].endswith("p99"):
+            continue
+        if again is None or abs(again - value) > max(value, again) / 100 + 1:
+            print(f"# not equal in two runs: {' '.join(key)}: {value}, {again}")
+
+
+def rows(runs):
+    for name, run, what, key, divisor, unit in ROWS:
+        ours = runs[run].get((what, "ours", key))
+        theirs = runs[run].get((what, "mainline", key), runs[run].get((what.split()[0], "mainline", key)))
+        if ours is None:
+            continue
+        yield {
+            "name": name,
+            "ours": ours / divisor,
+            "mainline": None if theirs is None else theirs / divisor,
+            "ratio": theirs / ours if theirs is not None and ours else None,
+            "unit": unit,
+        }
+
+
+def text(value):
+    return "-" if value is None else f"{value:.4g}" if value < 1000 else f"{value:.0f}"
+
+
+def draw(table, path):
+    """How many times less ours takes."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "rkprobes"})
+    from matplotlib import pyplot
+
+    shown = [row for row in table if row["ratio"] and row["name"] not in ("jumps", "bare_call")]
+    shown.reverse()
+    figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(shown) + 1))
+    bars = axes.barh([row["name"] for row in shown], [row["ratio"] for row in shown], color="#2b6ca3")
+    labels = [f"{text(row['ours'])} for {text(row['mainline'])} {row['unit']}" for row in shown]
+    axes.bar_label(bars, labels, padding=4, fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlim(right=max(row["ratio"] for row in shown) * 60)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xlabel("native kprobes / rkprobes, same kernel, same boot")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main():
+    first, second, time = map(read, sys.argv[1:4])
+    folder = sys.argv[4]
+    compare(first, second)
+    table = list(rows({"count": first, "time": time}))
+    load = first.get(("", "ours", "load"))
+    if load is not None:
+        table.append({"name": "load", "ours": load, "mainline": None, "ratio": None, "unit": "instructions"})
+    for row in table:
+        values = " ".join(f"{key}={text(row[key])}" for key in ("ours", "mainline", "ratio"))
+        print(f"bench {row['name']} {values} unit={row['unit'].replace(' ', '_')}")
+    with open(f"{folder}/performance.json", "w", encoding="ascii") as out:
+        json.dump(table, out, indent=1)
+        out.write("\n")
+    draw(table, f"{folder}/performance.svg")
+
+
+if __name__ == "__main__":
+    main()
