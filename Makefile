@@ -17,6 +17,9 @@ run: lab ## see it work: an unmodified Debian kernel in a VM, a probe from break
 test: ## all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these, in the VM
 	@tools/lab/test $(T)
 
+test-ibt: lab ## the module's life on an emulated CPU that enforces indirect branch tracking: some minutes
+	@tools/lab/ibt
+
 bench: lab ## measure against native kprobes on the same kernel: figures, JSON and a chart
 	@tools/lab/kmake bench-module
 	@tools/bench/bench
@@ -61,4 +64,4 @@ lab:
 	@tools/lab/setup
 	@tools/lab/kmake -s
 
-.PHONY: modules run test bench bench-module check check-full optimizable shell doctor install clean distclean help lab
+.PHONY: modules run test test-ibt bench bench-module check check-full optimizable shell doctor install clean distclean help lab
