@@ -10,7 +10,7 @@ use crate::detour::{jump, Image};
 use crate::eligibility::{collect_cross_branches, Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
-use crate::insn_decode::{decode, Insn};
+use crate::insn_decode::{decode, Insn, MAX_INSN_LEN};
 use crate::int3_path;
 use crate::locks::TextLocks;
 use crate::optimizer::{Lane, Optimizer};
