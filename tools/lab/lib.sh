@@ -17,18 +17,19 @@ die() {
 	exit 1
 }
 
-# The project is seen as /src and the kernel tree as /build/linux. The mount and PID namespaces are private: no mount
+# The project is seen as /src, the kernel tree as /build/linux and the cache as /lab. The mount and PID namespaces are private: no mount
 # and no process outlives the command. objtool reads /proc.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare --mount --propagation private --pid --fork --kill-child -- sh -euc '
-		root=$1 project=$2
-		shift 2
-		mkdir -p "$root/src" "$root/build"
+		root=$1 project=$2 cache=$3
+		shift 3
+		mkdir -p "$root/src" "$root/build" "$root/lab"
 		mount -t proc proc "$root/proc"
 		mount --rbind /dev "$root/dev"
 		mount --bind "$project" "$root/src"
+		mount --bind "$cache" "$root/lab"
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
-	' in_root "$root" "$top" "$@"
+	' in_root "$root" "$top" "$cache" "$@"
 }
