@@ -95,7 +95,7 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
     while let Some((start, end)) = found.get(at).copied() {
         at = at.wrapping_add(1);
         // They return at once for what is not theirs.
-        if notifiers.contains(&(start as _)) {
+        if notifiers.contains(&start) {
             continue;
         }
         follow(&mut found, start, end)?;
