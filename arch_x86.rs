@@ -17,6 +17,7 @@ use core::arch::asm;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use kernel::bindings::{notifier_block, pt_regs};
+use kernel::ffi::c_int;
 
 /// The breakpoint instruction.
 pub(crate) const INT3: u8 = 0xcc;
@@ -34,7 +35,10 @@ pub(crate) static MISSED: AtomicU64 = AtomicU64::new(0);
 ///
 /// A trap stays allocated, and its out-of-line memory executable, for an RCU-tasks and an RCU grace
 /// period after the last of its bytes left the text and the int3 table.
+#[repr(C)]
 pub(crate) struct Trap {
+    /// What detour_entry.S calls: the one probe, or `rk_any_probe`.
+    direct: AtomicPtr<ffi::rkprobe>,
     /// The probed address.
     pub(crate) addr: usize,
     /// The site's bytes in the text before it was armed: the region, or the first instruction, but
@@ -68,6 +72,7 @@ impl Trap {
     /// A trap without probes.
     pub(crate) fn new(addr: usize, len: u8, emulation: Option<Emulation>) -> Self {
         Self {
+            direct: AtomicPtr::new(any_probe()),
             addr,
             original: [0; ORIGINAL],
             original_len: 0,
@@ -94,6 +99,21 @@ impl Trap {
     /// Lets handlers run.
     pub(crate) fn set_live(&self, live: bool) {
         self.live.store(live, Ordering::Release);
+        self.direct.store(self.choose_direct(), Ordering::Release);
+    }
+
+    /// The one probe of the site, if it is to run.
+    fn choose_direct(&self) -> *mut ffi::rkprobe {
+        let first = self.first.load(Ordering::Acquire);
+        if first.is_null() || !self.live.load(Ordering::Acquire) {
+            return any_probe();
+        }
+        // SAFETY: probes on the list live until after they are unlinked; the engine's lock is held.
+        let probe = unsafe { &*first };
+        match probe.next.is_null() && probe.flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
+            true => first,
+            false => any_probe(),
+        }
     }
 
     /// Chooses where int3 hits go on.
@@ -116,6 +136,7 @@ impl Trap {
             last = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
         }
         last.store(probe, Ordering::Release);
+        self.direct.store(any_probe(), Ordering::Release);
     }
 
     /// Takes a probe off. The engine's lock is held; handlers may still see it until a grace
@@ -131,6 +152,7 @@ impl Trap {
             let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*at).next)) };
             if at == probe {
                 last.store(next.load(Ordering::Acquire), Ordering::Release);
+                self.direct.store(any_probe(), Ordering::Release);
                 return;
             }
             last = next;
@@ -140,6 +162,10 @@ impl Trap {
     fn probes(&self) -> Probes {
         Probes(self.first.load(Ordering::Acquire))
     }
+}
+
+fn any_probe() -> *mut ffi::rkprobe {
+    addr_of_mut!(ffi::rk_any_probe)
 }
 
 /// The enabled probes of a trap, as a handler sees them.
@@ -165,6 +191,11 @@ impl Iterator for Probes {
         }
     }
 }
+
+/// detour_entry.S has this lane's number.
+const _: () = assert!(Lane::Jump as u32 == ffi::RK_LANE_JUMP);
+/// And takes the probe from a trap's beginning.
+const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
 
 /// The way to a probe's handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,6 +294,12 @@ fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
         missed(trap);
         return false;
     };
+    call_pre_handlers(trap, regs)
+}
+
+/// The same, for a CPU that is known not to be in a handler.
+#[inline(always)]
+fn call_pre_handlers(trap: &Trap, regs: *mut pt_regs) -> bool {
     for probe in trap.probes() {
         // SAFETY: as in `Probes`; `hits` and `pre_handler` do not change while it is registered.
         let (hits, handler) = unsafe { ((*probe).hits, (*probe).pre_handler) };
@@ -295,20 +332,40 @@ fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
     }
 }
 
-/// The handlers of a jump, called by detour_entry.S with interrupts off.
+/// The handlers of a jump's site that detour_entry.S does not call itself; the pre_handler of
+/// `rk_any_probe`, with the lane noted and interrupts off.
+///
+/// # Safety
+///
+/// Called by `rk_detour_entry` only, with the registers that it has built.
+#[no_mangle]
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn rk_detour_hit(_any: *mut ffi::rkprobe, regs: *mut pt_regs) -> c_int {
+    // SAFETY: where `orig_ax` is stands the return address of the detour's call, in front of which
+    // the detour has its trap; it is freed with it, and not before tasks have left it.
+    let trap = unsafe {
+        let back = (*regs).orig_ax;
+        &**(back.wrapping_sub(ffi::RK_DETOUR_TRAP as usize) as *const *const Trap)
+    };
+    if trap.live.load(Ordering::Acquire) {
+        call_pre_handlers(trap, regs);
+    }
+    0
+}
+
+/// A jump was hit inside a handler.
 ///
 /// # Safety
 ///
 /// Called by `rk_detour_entry` only, with the trap of the detour that called it.
 #[no_mangle]
 #[link_section = ".kprobes.text"]
-unsafe extern "C" fn rk_detour_hit(trap: *const Trap, regs: *mut pt_regs) {
-    // SAFETY: a detour is freed with its trap, and not before tasks have left it.
-    let trap = unsafe { &*trap };
-    // As behind an int3.
-    // SAFETY: `regs` is what detour_entry.S has built.
-    unsafe { (*regs).ip = trap.addr.wrapping_add(1) };
-    pre_handlers(trap, regs, Lane::Jump);
+unsafe extern "C" fn rk_detour_missed(trap: *const kernel::ffi::c_void) {
+    // SAFETY: as in `rk_detour_hit`.
+    let trap = unsafe { &*trap.cast::<Trap>() };
+    if trap.live.load(Ordering::Acquire) {
+        missed(trap);
+    }
 }
 
 /// The handlers of a function's entry, called by helpers.c with interrupts off.
@@ -463,21 +520,21 @@ pub(crate) unsafe extern "C" fn int3_notify(
     _block: *mut notifier_block,
     event: kernel::ffi::c_ulong,
     args: *mut kernel::ffi::c_void,
-) -> kernel::ffi::c_int {
+) -> c_int {
     if event != ffi::die_val_DIE_INT3 as kernel::ffi::c_ulong {
-        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
+        return ffi::NOTIFY_DONE as c_int;
     }
     // SAFETY: for DIE_INT3 `args` is a `die_args` whose registers are the exception's.
     let regs = unsafe { (*args.cast::<ffi::die_args>()).regs };
     // SAFETY: as above.
     let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip) };
     if cs & 3 != 0 {
-        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
+        return ffi::NOTIFY_DONE as c_int;
     }
     let at = ip.wrapping_sub(1);
     let trap = int3_table::find(at);
     if trap.is_null() {
-        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
+        return ffi::NOTIFY_DONE as c_int;
     }
     // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
     let trap = unsafe { &*trap };
@@ -486,5 +543,5 @@ pub(crate) unsafe extern "C" fn int3_notify(
     } else {
         stepped(trap, at, regs);
     }
-    ffi::NOTIFY_STOP as kernel::ffi::c_int
+    ffi::NOTIFY_STOP as c_int
 }

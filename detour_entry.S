@@ -19,6 +19,9 @@
  * sees the same context, one CPU is in one handler at most (but for NMIs), and
  * synchronize_rcu() waits for it. The flags were saved before; the detour
  * restores them.
+ *
+ * Nearly every site has one probe: that is called (or only counted) from here,
+ * several through rk_any_probe.
  */
 	.section .kprobes.text, "ax"
 SYM_CODE_START(rk_detour_entry)
@@ -46,9 +49,22 @@ SYM_CODE_START(rk_detour_entry)
 	addq	$8, 19*8(%rsp)
 	UNWIND_HINT_REGS
 	movq	15*8(%rsp), %rax
-	movq	-RK_DETOUR_TRAP(%rax), %rdi
+	movq	-RK_DETOUR_TRAP(%rax), %rax
+	cmpl	$0, %gs:rk_busy(%rip)
+	jne	.Lmissed
+	movl	$RK_LANE_JUMP, %gs:rk_busy(%rip)
+	/* What a trap begins with: its one probe, or rk_any_probe. */
+	movq	(%rax), %rdi
+	movq	RK_PROBE_HITS(%rdi), %rax
+	incq	%gs:(%rax)
+	movq	RK_PROBE_PRE(%rdi), %rax
+	testq	%rax, %rax
+	jz	.Lcounted
 	movq	%rsp, %rsi
-	call	rk_detour_hit
+	CALL_NOSPEC rax
+.Lcounted:
+	movl	$0, %gs:rk_busy(%rip)
+.Lrestore:
 	popq	%r15
 	popq	%r14
 	popq	%r13
@@ -66,4 +82,9 @@ SYM_CODE_START(rk_detour_entry)
 	popq	%rdi
 	UNWIND_HINT_FUNC
 	RET
+.Lmissed:
+	UNWIND_HINT_REGS
+	movq	%rax, %rdi
+	call	rk_detour_missed
+	jmp	.Lrestore
 SYM_CODE_END(rk_detour_entry)

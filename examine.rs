@@ -373,7 +373,7 @@ impl Session<'_> {
         };
         // Functions of one name each have their piece; whose it is does not matter, a branch of a
         // stranger does not land here.
-        let candidates = symbols::candidates(function.module(), &other);
+        let candidates = symbols::pieces(function.module(), &other);
         if candidates.found > candidates.addrs().count() {
             // More than are told: nothing in this function may be a jump.
             self.examiner.function.add_unknown();
@@ -609,18 +609,20 @@ fn base_of(name: &CStr) -> Result<Option<usize>, Refusal> {
 
 /// Reads text as it would be without probes, ours or native ones.
 fn read_original(optimizer: &Optimizer<Shell>, start: usize, bytes: &mut [u8]) {
-    for (offset, byte) in bytes.iter_mut().enumerate() {
-        // SAFETY: the text of a function, which is mapped; nobody writes it meanwhile.
-        *byte = unsafe { (start.wrapping_add(offset) as *const u8).read_volatile() };
+    // SAFETY: the text of a function, which is mapped; the session's locks keep others from writing
+    // it meanwhile.
+    unsafe {
+        core::ptr::copy_nonoverlapping(start as *const u8, bytes.as_mut_ptr(), bytes.len());
     }
     let mut at = 0usize;
-    while let Some(byte) = bytes.get(at).copied() {
+    while let Some(ahead) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| matches!(byte, 0xcc | 0xe9)))
+    {
+        at = at.wrapping_add(ahead);
         let mut saved = [0u8; JUMP];
-        let mut len = 0;
-        if byte == 0xcc || byte == 0xe9 {
-            // SAFETY: out-parameter of 5 bytes; the session holds the locks.
-            len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(at), saved.as_mut_ptr()) };
-        }
+        // SAFETY: out-parameter of 5 bytes; the session holds the locks.
+        let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(at), saved.as_mut_ptr()) };
         put_back(bytes, at, saved.get(..len).unwrap_or(&[]));
         at = at.wrapping_add(len.max(1));
     }

@@ -21,6 +21,15 @@
 
 DEFINE_PER_CPU(u32, rk_busy);
 
+static DEFINE_PER_CPU(unsigned long, rk_any_hits);
+struct rkprobe rk_any_probe = {
+	.pre_handler = rk_detour_hit,
+	.hits = &rk_any_hits,
+};
+
+static_assert(offsetof(struct rkprobe, pre_handler) == RK_PROBE_PRE);
+static_assert(offsetof(struct rkprobe, hits) == RK_PROBE_HITS);
+
 DEFINE_STATIC_CALL_NULL(rk_sc_text_poke, text_poke);
 DEFINE_STATIC_CALL_NULL(rk_sc_text_poke_sync, smp_text_poke_sync_each_cpu);
 DEFINE_STATIC_CALL_NULL(rk_sc_batch_add, smp_text_poke_batch_add);
@@ -178,10 +187,10 @@ static int rk_match_in_module(void *data, const char *name, unsigned long addr)
 
 /*
  * How many symbols have the name, in the module or (NULL) in the kernel, and
- * if there are none in the kernel in all modules; the first @max addresses go
- * to @addrs.
+ * if there are none in the kernel and @everywhere is set in all modules (which
+ * are searched name by name); the first @max addresses go to @addrs.
  */
-int rk_kallsyms_matches(const char *module, const char *name,
+int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max)
 {
 	struct rk_matches matches = {
@@ -191,7 +200,7 @@ int rk_kallsyms_matches(const char *module, const char *name,
 	if (!module)
 		static_call(rk_sc_kallsyms_on_each_match)(rk_match, name,
 							  &matches);
-	if (!matches.found)
+	if (!matches.found && (module || everywhere))
 		static_call(rk_sc_module_kallsyms_on_each)(module,
 							   rk_match_in_module,
 							   &matches);

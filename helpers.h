@@ -56,7 +56,7 @@ unsigned long rk_kallsyms_lookup_name(const char *name);
 const char *rk_kallsyms_lookup(unsigned long addr, unsigned long *size,
 			       unsigned long *offset, char **modname,
 			       char *namebuf);
-int rk_kallsyms_matches(const char *module, const char *name,
+int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max);
 
 bool rk_kprobe_at(unsigned long addr);
@@ -130,5 +130,10 @@ void rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
 
 /* In detour_entry.S: what every detour calls. */
 void rk_detour_entry(void);
+/* In arch_x86.rs: all handlers of a jump's site; and a hit inside a handler. */
+int rk_detour_hit(struct rkprobe *any, struct pt_regs *regs);
+void rk_detour_missed(const void *trap);
+/* Stands for the probes of a site that detour_entry.S leaves to Rust. */
+extern struct rkprobe rk_any_probe;
 
 #endif /* _RKPROBES_HELPERS_H */

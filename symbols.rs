@@ -213,6 +213,15 @@ impl Candidates {
 
 /// Looks for a function in a module, or (`None`) in the kernel and all modules.
 pub(crate) fn candidates(module: Option<&CStr>, name: &CStr) -> Candidates {
+    search(module, name, true)
+}
+
+/// Looks for a function in a module, or (`None`) in the kernel alone.
+pub(crate) fn pieces(module: Option<&CStr>, name: &CStr) -> Candidates {
+    search(module, name, false)
+}
+
+fn search(module: Option<&CStr>, name: &CStr, everywhere: bool) -> Candidates {
     let mut addrs = [0; CANDIDATES];
     let module = module.map_or(core::ptr::null(), |name| name.as_char_ptr());
     // SAFETY: strings, and room for the number of addresses that is said.
@@ -220,6 +229,7 @@ pub(crate) fn candidates(module: Option<&CStr>, name: &CStr) -> Candidates {
         ffi::rk_kallsyms_matches(
             module,
             name.as_char_ptr(),
+            everywhere,
             addrs.as_mut_ptr(),
             CANDIDATES as kernel::ffi::c_uint,
         )
