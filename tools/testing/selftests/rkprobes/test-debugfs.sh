@@ -23,7 +23,7 @@ check "add by address" add two "0x$(awk '$3 == "rktest_mov" { print $1 }' /proc/
 check "add with an offset in hex" add three $at+0x7
 flush
 
-for file in probes enabled optimization probe/one/enable; do
+for file in probes enabled optimization explain probe/one/enable; do
 	same "mode of $file" "$(mode $file)" "600 0"
 done
 for file in errors list stats blacklist probe/one/hits probe/one/missed probe/one/state probe/one/reason probe/one/text; do
@@ -34,7 +34,7 @@ same "mode of flush" "$(mode flush)" "200 0"
 
 # probes: what is read makes the same probes.
 same "lines of probes" "$(wc -l <"$debugfs/probes")" 3
-matches "probes" probes '^p:[A-Za-z_][A-Za-z0-9_]* ([a-z_]+:)?[a-z_]+\+0x[0-9a-f]+$|^p:[a-z]+ 0x[0-9a-f]+$'
+matches "probes" probes '^p:[A-Za-z_][A-Za-z0-9_]* (([a-z_]+:)?[a-z_]+(\+0x[0-9a-f]+)?|0x[0-9a-f]+)$'
 saved=$(cat "$debugfs/probes")
 printf '%s\n' -:one -:two -:three >"$debugfs/probes"
 same "probes after removal" "$(cat "$debugfs/probes")" ""
@@ -89,9 +89,16 @@ check "original" grep -Eqx 'original [0-9a-f]{2}( [0-9a-f]{2}){4,}' "$debugfs/pr
 same "as many current bytes" "$(bytes two current | wc -w)" "$(bytes two original | wc -w)"
 check "detour" grep -Eqx 'detour 0x[0-9a-f]{16}' "$debugfs/probe/two/text"
 
+# explain: says what would happen, and does nothing.
+before=$(cat "$debugfs/probes" "$debugfs/list")
+check "explain takes a target" sh -c "echo $at+19 >$debugfs/explain"
+check "and says something" grep -q . "$debugfs/explain"
+refuse "explain refuses an unknown symbol" sh -c "echo no_such_function_here >$debugfs/explain"
+same "explain changes nothing" "$(cat "$debugfs/probes" "$debugfs/list")" "$before"
+
 # Reading in small pieces gives the same.
 same "list in pieces" "$(dd if="$debugfs/list" bs=7 2>/dev/null)" "$(cat "$debugfs/list")"
-same "blacklist in pieces" "$(dd if="$debugfs/blacklist" bs=513 2>/dev/null | cksum)" "$(cksum <"$debugfs/blacklist")"
+same "blacklist in pieces" "$(dd if="$debugfs/blacklist" bs=513 2>/dev/null | md5sum)" "$(md5sum <"$debugfs/blacklist")"
 
 # flush: a full pass has ended when it returns.
 passes=$(stat_of passes)

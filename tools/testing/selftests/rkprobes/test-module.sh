@@ -59,8 +59,9 @@ loaded="rktest_victim $loaded"
 same "the init function's result" "$(cat /sys/module/rktest_victim/parameters/init_result)" $((5 + 0x654321))
 same "its probe was hit" "$(of start hits)" 1
 same "and is gone" "$(of start state)" gone
-same "the other is not" "$(of two state)" optimized
+refuse "the other is not" state_is two gone
 same "results with the other" "$(ask rktest_victim call 10)" "$plain"
 flush
-same "still optimized" "$(of two state)" optimized
+refuse "nor after a pass" state_is two gone
+same "its hits go on" "$(of two hits)" 10
 unload_mod rktest_victim

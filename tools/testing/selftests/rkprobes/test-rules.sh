@@ -80,7 +80,7 @@ looks a unoptimizing jump "before it is forced"
 mark
 check "add in its region" add b "$at+2"
 looks a disabled starts_original "when forced"
-same "state of the one that forced it" "$(of b state)" armed
+same "the one that forced it may become a jump" "$(of b state)" optimizing
 no_pass "for that"
 on a
 looks a armed starts_int3 "with another in its region"

@@ -16,7 +16,7 @@
 #include <linux/extable.h>
 #include <linux/jump_label.h>
 #include <linux/static_call.h>
-#include <linux/uaccess.h>
+#include <asm/asm.h>
 #include "rktest.h"
 
 unsigned long rktest_victim_work(unsigned long x);
@@ -48,8 +48,10 @@ static noinline long rktest_victim_traced(long x)
 		x++;
 	if (WARN_ON_ONCE(x < 0))
 		return x;
-	if (get_kernel_nofault(x, &init_result))
-		return -EFAULT;
+	asm volatile("1:	movq	%1, %0\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b)
+		     : "=r" (x) : "m" (init_result));
 	return x + static_call(rktest_victim_call)();
 }
 
