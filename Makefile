@@ -20,6 +20,14 @@ test: ## all tests: on this machine, and in the VM with four CPUs and with one; 
 test-ibt: lab ## the module's life on an emulated CPU that enforces indirect branch tracking: some minutes
 	@tools/lab/ibt
 
+DURATION ?= 600
+torture: lab ## random operations on hot functions, and much else at once; DURATION=60 SEED=1 DISTURB="cpus lanes" for another run
+	@tools/lab/kmake -s torture-modules
+	@DISTURB="$(DISTURB)" tools/lab/torture $(DURATION) $(SEED)
+
+torture-modules: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/testing/selftests/rkprobes/torture KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
+
 bench: lab ## measure against native kprobes on the same kernel: figures, JSON and a chart
 	@tools/lab/kmake bench-module
 	@tools/bench/bench
@@ -64,4 +72,4 @@ lab:
 	@tools/lab/setup
 	@tools/lab/kmake -s
 
-.PHONY: modules run test test-ibt bench bench-module check check-full optimizable shell doctor install clean distclean help lab
+.PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full optimizable shell doctor install clean distclean help lab
