@@ -32,6 +32,7 @@ repeated() {
 }
 
 check "the good one that stays" add good rktest_functions:rktest_alu
+flush
 before=$(cat "$debugfs/probes" "$debugfs/list")
 at=rktest_functions:rktest_alu
 
@@ -100,6 +101,7 @@ check "remove it" remove two
 same "a good write leaves no errors" "$(cat "$debugfs/errors")" ""
 
 # The switches.
+flush
 for file in enabled optimization probe/good/enable; do
 	for value in 2 -1 yes x '' 10; do
 		refuse "$file: '$value'" sh -c "echo '$value' >$debugfs/$file"
