@@ -4,7 +4,8 @@
 //!
 //! No grace period is waited for under that lock.
 
-use crate::examine::{Examiner, Explanation, Plan};
+use crate::examine::{Examiner, Plan};
+use crate::explain::Explanation;
 use crate::ffi;
 use crate::int3_table::{self, TRAPS_OF_A_SITE};
 use crate::optimizer::{Foreign, Grace, NewSite, Optimizer, ProbeId, SiteId, State};
@@ -132,7 +133,7 @@ impl Engine {
         let core = &mut *self.core.lock();
         let mut session = core.examiner.begin();
         let addr = session.entry(addr);
-        session.explain(&core.optimizer, addr)
+        Explanation::of(&mut session, &core.optimizer, addr)
     }
 
     /// Registers a batch: every probe gets its own result, and those that are refused change

@@ -10,12 +10,13 @@ use crate::detour::{jump, Image};
 use crate::eligibility::{collect_cross_branches, Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
-use crate::insn_decode::{decode, Insn, MAX_INSN_LEN};
+use crate::insn_decode::{decode, Insn};
 use crate::int3_path;
 use crate::locks::TextLocks;
 use crate::optimizer::{Lane, Optimizer};
 use crate::refusal::{NotOptimizable, Refusal};
 use crate::reserved::{Index, Kind};
+use crate::sections;
 use crate::shell::{Shell, SiteMemory, MEMORY};
 use crate::slots;
 use crate::symbols;
@@ -37,12 +38,6 @@ const ENDBR: usize = 4;
 // detour_entry.S finds the trap by the return address of the detour's call.
 const _: () = assert!(crate::detour::RETURN == ffi::RK_DETOUR_TRAP as usize);
 
-/// Sections of noinstr and entry text, where the kernel has them.
-const NOINSTR: [(&CStr, &CStr); 2] = [
-    (c"__noinstr_text_start", c"__noinstr_text_end"),
-    (c"__entry_text_start", c"__entry_text_end"),
-];
-
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
     index: Index<Shell>,
@@ -59,14 +54,11 @@ pub(crate) struct Plan {
     pub(crate) memory: SiteMemory,
 }
 
-/// What a probe at an address would be, or why there can be none.
-pub(crate) struct Explanation {
-    pub(crate) addr: usize,
-    pub(crate) probe: Result<Lane, Refusal>,
-    /// Of a probe in the text lane.
-    pub(crate) region: Result<Region, NotOptimizable>,
-    /// Address, length and bytes of the instructions that a jump would cover.
-    pub(crate) insns: KVec<(usize, u8, [u8; MAX_INSN_LEN])>,
+/// What an address allows.
+pub(crate) struct Facts {
+    insn: Insn,
+    /// `None` where the function tracer does the poking.
+    pub(crate) region: Option<Result<Region, NotOptimizable>>,
 }
 
 /// An examination of several addresses, with the text locks held.
@@ -118,7 +110,7 @@ impl Examiner {
             .map_err(|_| ENOMEM)?;
         int3_path::reserve(&mut index)?;
         drop(locks);
-        reserve_sections(&mut index)?;
+        sections::reserve(&mut index)?;
         index.seal();
         Ok(Self {
             index,
@@ -204,21 +196,10 @@ impl Session<'_> {
         optimizer: &Optimizer<Shell>,
         addr: usize,
     ) -> Result<Plan, Refusal> {
-        if check_text(addr)? {
-            self.examiner.learn_module(addr)?;
-        }
-        let traced = self.load(optimizer, addr)?;
-        let insn = self
-            .examiner
-            .function
-            .probe(addr as u64, &self.examiner.index)?;
-        if traced == Some(addr) {
+        let Facts { insn, region } = self.facts(optimizer, addr)?;
+        let Some(region) = region else {
             return ftrace_plan(addr, &insn);
-        }
-        if kprobe_at(addr) {
-            return Err(Refusal::KprobeHere);
-        }
-        let region = self.region(addr, traced);
+        };
         let mut trap = Trap::new(addr, insn.len, Emulation::of(&insn));
         let bytes = self.examiner.function.bytes_from(addr as u64);
         let keep = region.map_or(JUMP.max(usize::from(insn.len)), |region| {
@@ -231,51 +212,38 @@ impl Session<'_> {
         self.place(trap, &insn, region)
     }
 
-    /// What [`Session::plan`] would find out, but nothing is made or taken.
-    pub(crate) fn explain(&mut self, optimizer: &Optimizer<Shell>, addr: usize) -> Explanation {
-        let mut explanation = Explanation {
-            addr,
-            probe: Ok(Lane::Text),
-            region: Err(NotOptimizable::Undecodable),
-            insns: KVec::new(),
-        };
-        explanation.probe = self.explain_into(optimizer, &mut explanation);
-        explanation
-    }
-
-    fn explain_into(
+    /// What is found out about a site at `addr`; nothing is made or taken.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no probe.
+    pub(crate) fn facts(
         &mut self,
         optimizer: &Optimizer<Shell>,
-        explanation: &mut Explanation,
-    ) -> Result<Lane, Refusal> {
-        let addr = explanation.addr;
+        addr: usize,
+    ) -> Result<Facts, Refusal> {
         if check_text(addr)? {
             self.examiner.learn_module(addr)?;
         }
         let traced = self.load(optimizer, addr)?;
-        let function = &self.examiner.function;
-        let end = addr.wrapping_add(JUMP) as u64;
-        for insn in function.instructions() {
-            if insn.end() > addr as u64 && insn.addr < end {
-                let mut bytes = [0; MAX_INSN_LEN];
-                for (to, from) in bytes.iter_mut().zip(function.bytes_from(insn.addr)) {
-                    *to = *from;
-                }
-                explanation
-                    .insns
-                    .push((insn.addr as usize, insn.len, bytes), GFP_KERNEL)
-                    .map_err(|_| Refusal::NoMemory)?;
-            }
-        }
-        function.probe(addr as u64, &self.examiner.index)?;
+        let insn = self
+            .examiner
+            .function
+            .probe(addr as u64, &self.examiner.index)?;
         if traced == Some(addr) {
-            return Ok(Lane::Ftrace);
+            let region = None;
+            return Ok(Facts { insn, region });
         }
         if kprobe_at(addr) {
             return Err(Refusal::KprobeHere);
         }
-        explanation.region = self.region(addr, traced);
-        Ok(Lane::Text)
+        let region = Some(self.region(addr, traced));
+        Ok(Facts { insn, region })
+    }
+
+    /// The function that was decoded last.
+    pub(crate) fn function(&self) -> &Function<Shell> {
+        &self.examiner.function
     }
 
     /// Copies for the post_handlers of a site; nothing if it has them or needs none.
@@ -515,27 +483,6 @@ impl Session<'_> {
             memory,
         })
     }
-}
-
-/// Text in sections of its own: ours, and what must not be instrumented. The kernel's blacklist has
-/// that as well, but does not say why.
-fn reserve_sections(index: &mut Index<Shell>) -> Result {
-    // SAFETY: our own module.
-    let own = unsafe {
-        ffi::rk_module_core_text(kernel::module::this_module::<crate::LocalModule>().as_ptr())
-    };
-    let mut reserve = |start: usize, end: usize, kind| {
-        let pushed = index.push(start as u64, end as u64, kind);
-        pushed.map_err(|_| ENOMEM)
-    };
-    reserve(own.start as usize, own.end as usize, Kind::OwnText)?;
-    for (start, end) in NOINSTR {
-        let (start, end) = (symbols::lookup(start), symbols::lookup(end));
-        if start != 0 && end != 0 {
-            reserve(start, end, Kind::Noinstr)?;
-        }
-    }
-    Ok(())
 }
 
 fn trap_box(trap: &mut Trap) -> Result<KBox<Trap>, Refusal> {

@@ -3,11 +3,15 @@
 //! What a probe at some target would be: the text of `explain`.
 
 use crate::command::{parse_target, Target};
+use crate::eligibility::Region;
 use crate::engine::engine;
-use crate::examine::Explanation;
-use crate::optimizer::Lane;
+use crate::examine::{Facts, Session};
+use crate::insn_decode::MAX_INSN_LEN;
+use crate::optimizer::Optimizer;
 use crate::probe_commands::{show_candidates, Printable};
-use crate::refusal::Refusal;
+use crate::refusal::{NotOptimizable, Refusal};
+use crate::relocate::JMP_REL32_LEN;
+use crate::shell::Shell;
 use crate::{symbols, target};
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -94,7 +98,48 @@ fn address(target: &Target<'_>) -> Result<usize, Refusal> {
     target::in_function(base, offset)
 }
 
+/// What a probe at an address would be, or why there can be none.
+pub(crate) struct Explanation {
+    addr: usize,
+    /// As [`Facts::region`].
+    region: Result<Option<Result<Region, NotOptimizable>>, Refusal>,
+    /// Address, length and bytes of the instructions that a jump would cover.
+    insns: KVec<(usize, u8, [u8; MAX_INSN_LEN])>,
+}
+
 impl Explanation {
+    /// That of a probe at `addr`.
+    pub(crate) fn of(session: &mut Session<'_>, optimizer: &Optimizer<Shell>, addr: usize) -> Self {
+        let found = session.facts(optimizer, addr);
+        let mut explanation = Self {
+            addr,
+            region: found.map(|Facts { region, .. }| region),
+            insns: KVec::new(),
+        };
+        if explanation.add_insns(session).is_err() {
+            explanation.region = Err(Refusal::NoMemory);
+        }
+        explanation
+    }
+
+    /// Adds the instructions, the one that `addr` may be inside included.
+    fn add_insns(&mut self, session: &Session<'_>) -> Result {
+        let function = session.function();
+        let start = self.addr as u64;
+        let end = start.wrapping_add(JMP_REL32_LEN as u64);
+        for insn in function.instructions() {
+            if insn.end() > start && insn.addr < end {
+                let mut bytes = [0; MAX_INSN_LEN];
+                for (to, from) in bytes.iter_mut().zip(function.bytes_from(insn.addr)) {
+                    *to = *from;
+                }
+                self.insns
+                    .push((insn.addr as usize, insn.len, bytes), GFP_KERNEL)?;
+            }
+        }
+        Ok(())
+    }
+
     fn show(&self, out: &SeqFile) {
         seq_print!(out, "address {:#018x}\n", self.addr);
         let function = symbols::function(self.addr);
@@ -116,20 +161,20 @@ impl Explanation {
             }
             seq_print!(out, "\n");
         }
-        match self.probe {
+        match self.region {
             Err(refusal) => seq_print!(out, "probe no: {}\n", refusal.text()),
-            Ok(Lane::Ftrace) => seq_print!(out, "probe yes\nlane ftrace\n"),
-            Ok(Lane::Text) => {
+            Ok(None) => seq_print!(out, "probe yes\nlane ftrace\n"),
+            Ok(Some(region)) => {
                 seq_print!(out, "probe yes\nlane text\n");
-                self.show_region(out);
+                show_region(region, out);
             }
         }
     }
+}
 
-    fn show_region(&self, out: &SeqFile) {
-        match self.region {
-            Ok(region) => seq_print!(out, "region {}\noptimizable yes\n", region.len),
-            Err(reason) => seq_print!(out, "optimizable no: {}\n", reason.text()),
-        }
+fn show_region(region: Result<Region, NotOptimizable>, out: &SeqFile) {
+    match region {
+        Ok(region) => seq_print!(out, "region {}\noptimizable yes\n", region.len),
+        Err(reason) => seq_print!(out, "optimizable no: {}\n", reason.text()),
     }
 }

@@ -18,6 +18,7 @@ pub mod optimizer;
 pub mod refusal;
 pub mod relocate;
 pub mod reserved;
+mod sections;
 pub mod slab;
 pub mod sort;
 
