@@ -35,6 +35,7 @@ same "mode of flush" "$(mode flush)" "200 0"
 # probes: what is read makes the same probes.
 same "lines of probes" "$(wc -l <"$debugfs/probes")" 3
 matches "probes" probes '^p:[A-Za-z_][A-Za-z0-9_]* (([a-z_]+:)?[a-z_]+(\+0x[0-9a-f]+)?|0x[0-9a-f]+)$'
+check "as it was written" grep -qx "p:three $at+0x7" "$debugfs/probes"
 saved=$(cat "$debugfs/probes")
 printf '%s\n' -:one -:two -:three >"$debugfs/probes"
 same "probes after removal" "$(cat "$debugfs/probes")" ""
@@ -75,6 +76,8 @@ same "hits counted" $(($(stat_of hits) - hits)) 10
 # blacklist
 matches "blacklist" blacklist '^(0x)?[0-9a-f]{16}-(0x)?[0-9a-f]{16}[[:space:]]+[^ ]+[[:space:]]+.+$'
 check "blacklist has the breakpoint path" grep -q 'hw_breakpoint_exceptions_notify' "$debugfs/blacklist"
+check "blacklist has noinstr text" grep -q ' exc_int3 noinstr$' "$debugfs/blacklist"
+check "blacklist has this module" grep -q ' own-text$' "$debugfs/blacklist"
 
 # per probe
 same "hits" "$(of one hits)" 5
@@ -89,11 +92,21 @@ check "original" grep -Eqx 'original [0-9a-f]{2}( [0-9a-f]{2}){4,}' "$debugfs/pr
 same "as many current bytes" "$(bytes two current | wc -w)" "$(bytes two original | wc -w)"
 check "detour" grep -Eqx 'detour 0x[0-9a-f]{16}' "$debugfs/probe/two/text"
 
-# explain: says what would happen, and does nothing.
+# explain: says what a probe would be, and changes nothing.
+explain() {
+	echo "$1" >"$debugfs/explain" && cat "$debugfs/explain"
+}
 before=$(cat "$debugfs/probes" "$debugfs/list")
-check "explain takes a target" sh -c "echo $at+19 >$debugfs/explain"
-check "and says something" grep -q . "$debugfs/explain"
-refuse "explain refuses an unknown symbol" sh -c "echo no_such_function_here >$debugfs/explain"
+same "target" "$(explain "$at+2" | sed -n 1p)" "target $at+2"
+same "instruction" "$(explain "$at+2" | grep insn)" "insn +0x2 5 05 78 56 34 12"
+same "region" "$(explain "$at+2" | grep region)" "region 5"
+same "optimizable" "$(explain "$at+2" | grep optimizable)" "optimizable yes"
+same "instruction under a jump" "$(explain "$at" | grep -m1 insn)" "insn +0x0 2 04 11"
+same "inside an instruction" "$(explain "$at+3" | grep -m1 insn)" "insn +0x2 5 05 78 56 34 12"
+check "no probe there" grep -q '^probe no: inside an instruction' "$debugfs/explain"
+same "lane of a function's entry" "$(explain vfs_read | grep lane)" "lane ftrace"
+refuse "an unknown symbol is no target" sh -c "echo no_such_function_here >$debugfs/explain"
+check "the answer says so" grep -q '^probe no: unknown symbol' "$debugfs/explain"
 same "explain changes nothing" "$(cat "$debugfs/probes" "$debugfs/list")" "$before"
 
 # Reading in small pieces gives the same.
@@ -122,5 +135,8 @@ for name in one two three four; do
 	refuse "$name is armed" original $name
 done
 
+exec 3<"$debugfs/list"
+refuse "unload while a file is open" rmmod rkprobes
+exec 3<&-
 unload_mod rkprobes
 refuse "the files go with the module" [ -e "$debugfs" ]
