@@ -116,6 +116,11 @@ impl Trap {
         }
     }
 
+    /// Whether int3 hits go on in the copy of the region.
+    pub(crate) fn has_detour_hits(&self) -> bool {
+        self.detour_hits.load(Ordering::Acquire)
+    }
+
     /// Chooses where int3 hits go on.
     pub(crate) fn set_detour_hits(&self, on: bool) {
         self.detour_hits.store(on, Ordering::Release);
@@ -382,6 +387,10 @@ unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs)
     }
     // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
     let trap = unsafe { &*trap };
+    // A detach does not wait for callbacks: the bucket may be another site's by now.
+    if trap.addr != ip {
+        return;
+    }
     if !pre_handlers(trap, regs, Lane::Ftrace) {
         SavedRegs(regs).set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
         post_handlers(trap, regs, Lane::Ftrace);

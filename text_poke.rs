@@ -44,8 +44,10 @@ fn text_is(addr: usize, bytes: &[u8]) -> bool {
         .all(|(offset, byte)| live::<1>(addr.wrapping_add(offset)) == [*byte])
 }
 
-fn kprobe_in(start: usize, end: usize) -> bool {
-    // SAFETY: the caller holds `kprobe_mutex`.
+/// Whether a native kprobe is registered in `start..end`; it may come or go unless the caller holds
+/// `kprobe_mutex`.
+pub(crate) fn kprobe_in(start: usize, end: usize) -> bool {
+    // SAFETY: looks addresses up.
     (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr) })
 }
 
@@ -75,11 +77,10 @@ impl TextPokeBatch {
         if kprobe_in(addr, addr.wrapping_add(1)) {
             return Err(Foreign::KprobeHere);
         }
-        // A native jump that covers us, or a native probe in the bytes of our instruction.
-        if kprobe_in(
-            addr.wrapping_sub(JUMP - 1),
-            addr.wrapping_add(usize::from(trap.len)),
-        ) {
+        // A native jump that covers us, or a native probe in our bytes: behind a native jump over the
+        // region's end, a copy of the region would come back into the middle of that jump.
+        let end = addr.wrapping_add(trap.original().len().max(usize::from(trap.len)));
+        if kprobe_in(addr.wrapping_sub(JUMP - 1), end) {
             return Err(Foreign::KprobeNear);
         }
         let first = trap.original().get(..usize::from(trap.len)).unwrap_or(&[]);
@@ -110,6 +111,10 @@ impl TextPokeBatch {
     }
 
     fn optimize(&mut self, trap: &Trap) -> Result<(), Foreign> {
+        // Else hits have come back into the region while the pass waited.
+        if !trap.has_detour_hits() {
+            return Err(Foreign::KprobeNear);
+        }
         let tail = trap.original().get(1..).ok_or(Foreign::Bytes)?;
         if live::<1>(trap.addr) != [INT3] || !text_is(trap.addr.wrapping_add(1), tail) {
             return Err(Foreign::Bytes);

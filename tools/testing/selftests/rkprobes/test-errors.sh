@@ -33,6 +33,8 @@ repeated() {
 
 check "the good one that stays" add good rktest_functions:rktest_alu
 flush
+# The list says what is in memory: nothing may be on its way.
+flush
 before=$(cat "$debugfs/probes" "$debugfs/list")
 at=rktest_functions:rktest_alu
 
