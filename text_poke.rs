@@ -77,9 +77,8 @@ impl TextPokeBatch {
         if kprobe_in(addr, addr.wrapping_add(1)) {
             return Err(Foreign::KprobeHere);
         }
-        // A native jump that covers us, or a native probe in our bytes: behind a native jump over the
-        // region's end, a copy of the region would come back into the middle of that jump.
-        let end = addr.wrapping_add(trap.original().len().max(usize::from(trap.len)));
+        // A native jump that covers us, or a native probe in the bytes of our instruction.
+        let end = addr.wrapping_add(usize::from(trap.len));
         if kprobe_in(addr.wrapping_sub(JUMP - 1), end) {
             return Err(Foreign::KprobeNear);
         }
