@@ -174,11 +174,11 @@ jump() {
 	[ "$(bytes "$1" current | cut -c1-2)" = e9 ]
 }
 
-# candidates COUNT: that many lines for "probes", named b0, b1, ..., spread over the kernel's functions; the offset is a guess, so only some
-# of them are accepted.
+# candidates COUNT: that many lines for "probes", named b0, b1, ..., spread over the kernel's functions (padding in front of functions and
+# their unlikely parts are passed over); the offset is a guess, so only some of them are accepted: a sixth at least.
 candidates() {
 	awk -v count="$1" '
-		NF == 3 && $2 ~ /[tT]/ { if (seen[$3]++ == 0) names[n++] = $3 }
+		NF == 3 && $2 ~ /[tT]/ && $3 !~ /^__(pfx|cfi)_|\.cold/ { if (seen[$3]++ == 0) names[n++] = $3 }
 		END {
 			for (i = j = 0; i < count && j < n; j += n / count)
 				if (seen[names[int(j)]] == 1)
