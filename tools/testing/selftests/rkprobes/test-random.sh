@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Random operations on hot sites from several CPUs at once; what is left when it is quiet; how long it takes until a site is a jump.
-# Slow in an emulator, so it runs on demand: rk.operations=N (100000, say) and rk.seed=N on the kernel command line.
+# rk.operations=N and rk.seed=N on the kernel command line are for other runs.
 . ./functions.sh
 
 parameter() {
@@ -9,7 +9,7 @@ parameter() {
 }
 
 operations=$(parameter operations)
-[ -n "$operations" ] || skip "slow: give rk.operations=N on the kernel command line"
+operations=${operations:-100000}
 seed=$(parameter seed)
 seed=${seed:-2010}
 
