@@ -163,14 +163,18 @@ impl Engine {
     /// their handlers runs. May sleep for a grace period.
     pub(crate) fn unregister(&self, probes: impl Iterator<Item = ProbePtr> + Clone) {
         let mut core = self.core.lock();
+        let mut removed = false;
         for probe in probes.clone() {
             if core.knows(probe) {
                 core.remove(probe);
+                removed = true;
             }
         }
         core.optimizer.commit(&Shell);
         drop(core);
-        kernel::sync::rcu::synchronize_rcu();
+        if removed {
+            kernel::sync::rcu::synchronize_rcu();
+        }
         // What says that it is registered is a copy: its counter belongs to the one that is.
         // SAFETY: the caller's probes are alive for the call.
         for probe in probes.filter(|probe| unsafe { (*probe.0).registered } == 0) {

@@ -69,7 +69,7 @@ tasks() {
 	seq 100 | sort -r | head -n 5
 	(sleep 0.01 & wait)
 	timeout 0.02 sleep 1
-	nice -n 5 sh -c 'cat /proc/self/maps /proc/self/status /proc/meminfo /proc/stat'
+	sh -c 'cat /proc/self/maps /proc/self/status /proc/meminfo /proc/stat'
 	taskset 1 ps
 	mkfifo "$work/fifo"
 	echo through >"$work/fifo" &
@@ -80,12 +80,12 @@ tasks() {
 
 net() {
 	ping -c 1 -W 1 127.0.0.1
-	nc -l -p 4711 -s 127.0.0.1 >"$work/received" &
+	nc -l -p 4711 >"$work/received" &
 	until echo over tcp | nc -w 2 127.0.0.1 4711; do
 		kill -0 $! || break
 	done
 	wait $!
-	echo over udp | nc -u -w 1 127.0.0.1 4712
+	traceroute -n -q 1 -w 1 127.0.0.1
 	logger -s rkprobes
 	ip addr
 	netstat -an
