@@ -3,7 +3,7 @@
 //! The C interface of `include/rkprobes.h`, with the errnos of kprobes.
 
 use crate::engine::{engine, Engine, Request};
-use crate::ffi::{self, rkprobe};
+use crate::ffi::rkprobe;
 use crate::refusal::Refusal;
 use crate::shell::ProbePtr;
 use kernel::error::code::*;
@@ -153,10 +153,8 @@ pub(crate) extern "C" fn flush_rkprobes() -> c_int {
 /// `probe` is NULL or a probe as in [`register_rkprobe`], not unregistered at the same time.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
-    // SAFETY: by the contract; the helper takes NULL.
-    unsafe {
-        probe
-            .as_ref()
-            .map_or(0, |probe| ffi::rk_sum_hits(probe.hits))
+    match engine() {
+        Some(engine) if !probe.is_null() => engine.hits(ProbePtr(probe.cast_mut())) as c_ulong,
+        _ => 0,
     }
 }

@@ -52,10 +52,8 @@ pub(crate) struct Trap {
     pub(crate) emulation: Option<Emulation>,
     /// The copy of the instruction with a jump back; 0 if it is emulated.
     pub(crate) slot: usize,
-    /// Where the jump goes; 0 if there can be none.
+    /// What the jump calls; 0 if there can be none.
     pub(crate) detour: usize,
-    /// The jump.
-    pub(crate) jump: [u8; 5],
     /// The detour's copy of the region; 0 if there can be no jump.
     pub(crate) copy: usize,
     /// Copies of the instruction with an int3 behind, for post_handlers; 0 until one comes.
@@ -80,7 +78,6 @@ impl Trap {
             emulation,
             slot: 0,
             detour: 0,
-            jump: [0; 5],
             copy: 0,
             steps: [AtomicUsize::new(0), AtomicUsize::new(0)],
             live: AtomicBool::new(false),
@@ -161,6 +158,17 @@ impl Trap {
                 return;
             }
             last = next;
+        }
+    }
+
+    /// Every probe, disabled ones too. The engine's lock is held.
+    pub(crate) fn each_probe(&self, mut each: impl FnMut(*mut ffi::rkprobe)) {
+        let mut probe = self.first.load(Ordering::Acquire);
+        while !probe.is_null() {
+            each(probe);
+            // SAFETY: as in `link`.
+            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+            probe = next.load(Ordering::Acquire);
         }
     }
 

@@ -2,6 +2,7 @@
 
 //! What the optimizer needs done: the kernel shell does it to the kernel, the tests to a model.
 
+use super::site::JumpTo;
 use crate::slab::Arrays;
 
 /// How a site is reached.
@@ -86,8 +87,9 @@ pub trait Backend: Arrays {
 pub trait Text {
     /// As in [`Backend::Site`].
     type Site;
-    /// Compares the text with what should be there and adds the site to the batch.
-    fn add(&mut self, poke: Poke, site: &Self::Site) -> Result<(), Foreign>;
+    /// Compares the text with what should be there and adds the site to the batch. A jump that is
+    /// written or taken out goes `to` there if the site has that, else to its detour.
+    fn add(&mut self, poke: Poke, site: &Self::Site, to: JumpTo) -> Result<(), Foreign>;
     /// Makes all that was added visible to all CPUs.
     fn finish(&mut self, poke: Poke) -> Result<(), Foreign>;
     /// The poke of `site` is in the text, seen by all CPUs.

@@ -12,7 +12,7 @@ use core::mem::take;
 /// What is wanted of a site, as far as its next step depends on it.
 struct Wish {
     want: Want,
-    /// Rules 3, 7, 8: a jump must go at once.
+    /// Rules 3, 7, 8, 14: a jump must go at once.
     forced: bool,
     /// No probe is on it.
     unused: bool,
@@ -41,15 +41,16 @@ impl State {
             (State::Disarmed, Want::Int3 | Want::Jump) => Step::Poke(Poke::Arm),
             // Rule 10.
             (State::Armed, Want::Off) => Step::Poke(Poke::Disarm),
+            // Rules 3, 7, 8 and 14: at once.
+            (State::Optimized | State::Unoptimizing, _) if wish.forced => {
+                Step::Poke(Poke::Unoptimize)
+            }
             (State::Armed, Want::Int3) | (State::Optimized, Want::Jump) => Step::Rest,
             (State::Armed, Want::Jump) => Step::Enter(State::Optimizing { waited: None }),
             (State::Optimizing { .. }, Want::Jump) => Step::Wait,
             // Rule 1: dequeued.
             (State::Optimizing { .. }, Want::Off | Want::Int3) => Step::Enter(State::Armed),
-            // Rules 1 and 3: forced now, or queued.
-            (State::Optimized | State::Unoptimizing, Want::Off | Want::Int3) if wish.forced => {
-                Step::Poke(Poke::Unoptimize)
-            }
+            // Rule 1: queued.
             (State::Optimized, Want::Off | Want::Int3) => Step::Enter(State::Unoptimizing),
             (State::Unoptimizing, Want::Off | Want::Int3) => Step::Wait,
             // Rule 2: the jump stays.
@@ -171,6 +172,7 @@ impl<B: Backend> Optimizer<B> {
     fn wish(&self, site: &Site<B::Site>) -> Wish {
         let blocked = self.blocked(site);
         let int3_only = blocked || site.post_handlers > 0 || site.region == 0 || !self.optimization;
+        let must_call = site.post_handlers > 0 || site.passes_over();
         let want = match (self.wants_arming(site), int3_only) {
             (false, _) => Want::Off,
             (true, true) => Want::Int3,
@@ -178,7 +180,7 @@ impl<B: Backend> Optimizer<B> {
         };
         Wish {
             want,
-            forced: blocked || (site.post_handlers > 0 && want == Want::Int3),
+            forced: blocked || (must_call && want != Want::Off),
             unused: site.probes == 0,
         }
     }
@@ -251,12 +253,22 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    fn add_to_batch(&self, text: &mut B::Text<'_>, poke: Poke, id: SiteId) -> Result<(), Foreign> {
+    fn add_to_batch(
+        &mut self,
+        text: &mut B::Text<'_>,
+        poke: Poke,
+        id: SiteId,
+    ) -> Result<(), Foreign> {
+        let site = self.sites.get_mut(id.0).ok_or(Foreign::Bytes)?;
+        if poke == Poke::Optimize {
+            // Rule 14.
+            site.to = site.wanted_jump();
+        }
         let site = self.site(id).ok_or(Foreign::Bytes)?;
         if poke == Poke::Arm && self.under_jump(site.addr) {
             return Err(Foreign::Jump);
         }
-        text.add(poke, &site.payload)
+        text.add(poke, &site.payload, site.to)
     }
 
     /// Whether `addr` is inside a jump of ours, or behind it in its region.

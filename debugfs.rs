@@ -4,10 +4,10 @@
 
 use crate::arch_x86::MISSED;
 use crate::command::parse_switch;
+use crate::counting;
 use crate::debugfs_file::{data, Dir, File};
 use crate::engine::engine;
 use crate::explain::Explained;
-use crate::ffi;
 use crate::named::Registry;
 use crate::optimizer::{Optimizer, State};
 use crate::probe_commands::{self, Said};
@@ -355,9 +355,8 @@ impl Counted {
         }
         for (_, probe) in optimizer.probes() {
             counted.probes = counted.probes.saturating_add(1);
-            // SAFETY: the engine's lock is held, so the probe stays registered.
-            let hits = unsafe { ffi::rk_sum_hits((*probe.payload.0).hits) };
-            counted.hits = counted.hits.wrapping_add(hits as u64);
+            let hits = counting::hits(probe.payload) as u64;
+            counted.hits = counted.hits.wrapping_add(hits);
         }
         counted
     }

@@ -5,11 +5,13 @@
 //! ```text
 //! trap pointer | push ss sp flags cs ip, call rk_detour_entry | drop ip cs, popf, drop sp ss
 //! | copy of the region, jmp behind it | copy of the first instruction, jmp behind it
+//! | pushf, push rax, count at gs:(rax), pop rax, popf, jmp to the copy of the region
 //! ```
 //!
 //! A region is executed by the jump (at [`DETOUR`]) and by the hits of an int3 that is about to
 //! become one (at the copy of the region); an int3 that stays one goes to the copy of the
-//! instruction.
+//! instruction. The last part is there if a probe without handlers came: the jump of a site whose
+//! probes only count goes to it. The flags are kept only where something may use them.
 
 use crate::relocate::{jmp_rel32, relocate, Refusal, JMP_REL32_LEN};
 
@@ -29,6 +31,17 @@ const PUSHES: [u8; 7] = [0x6a, 0x18, 0x54, 0x9c, 0x6a, 0x10, 0x68];
 const POPS: [u8; 11] = [
     0x48, 0x8d, 0x64, 0x24, 0x10, 0x9d, 0x48, 0x8d, 0x64, 0x24, 0x10,
 ];
+
+/// `pushf`, `popf`
+const PUSHF: u8 = 0x9c;
+const POPF: u8 = 0x9d;
+
+/// `push %rax; movabs $imm64,%rax`
+const COUNTER_IN_RAX: [u8; 3] = [0x50, 0x48, 0xb8];
+
+/// `incq %gs:(%rax); pop %rax`: the increment is one instruction, so it is whole for whoever preempts
+/// or interrupts, and counts on one CPU.
+const INCREMENT: [u8; 5] = [0x65, 0x48, 0xff, 0x00, 0x58];
 
 const CALL_REL32: u8 = 0xe8;
 const JMP_REL32: u8 = 0xe9;
@@ -50,6 +63,19 @@ impl Image {
             len: 0,
             dst: dst as u64,
         }
+    }
+
+    /// The slot at `dst`, of which `used` bytes are written: what is added goes behind them.
+    pub fn behind(dst: usize, used: usize) -> Self {
+        Self {
+            len: used,
+            ..Self::new(dst)
+        }
+    }
+
+    /// How many bytes are used.
+    pub fn used(&self) -> usize {
+        self.len
     }
 
     fn here(&self) -> u64 {
@@ -105,6 +131,24 @@ impl Image {
         Ok(at as usize)
     }
 
+    /// Appends what adds one to the per-CPU `counter` and goes on in `copy`, the copy of the region.
+    /// Returns its address. On failure what is behind the former end is of no use.
+    pub fn count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
+        let at = self.here();
+        if keep_flags {
+            self.put(&[PUSHF])?;
+        }
+        self.put(&COUNTER_IN_RAX)?;
+        self.put(&counter.to_le_bytes())?;
+        self.put(&INCREMENT)?;
+        if keep_flags {
+            self.put(&[POPF])?;
+        }
+        let jump = jmp_rel32(self.here(), copy as u64)?;
+        self.put(&jump)?;
+        Ok(at as usize)
+    }
+
     /// Makes the detour of the region `bytes` at `addr`: the image must be empty. `trap` is what
     /// the handlers get, `entry` the address of `rk_detour_entry`. Returns the address of the
     /// region's copy. On failure the image is empty again.
@@ -148,7 +192,7 @@ impl Image {
     }
 }
 
-/// The jump of a site: what is written over its region's first bytes.
-pub fn jump(addr: usize, slot: usize) -> Result<[u8; JMP_REL32_LEN], Refusal> {
-    jmp_rel32(addr as u64, slot.wrapping_add(DETOUR) as u64)
+/// The jump of a site to part of its slot: what is written over its region's first bytes.
+pub fn jump(addr: usize, to: usize) -> Result<[u8; JMP_REL32_LEN], Refusal> {
+    jmp_rel32(addr as u64, to as u64)
 }

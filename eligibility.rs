@@ -23,7 +23,7 @@
 //! - in a way that is not known: behind a jump or return of the region only padding may stand.
 
 use crate::emulate::Emulation;
-use crate::insn_decode::{decode, Flow, Insn, OpcodeMap, Prefixes};
+use crate::insn_decode::{decode, Flags, Flow, Insn, OpcodeMap, Prefixes};
 use crate::refusal::{NotOptimizable, Refusal};
 use crate::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
 use crate::reserved::{Index, Kind};
@@ -31,6 +31,9 @@ use crate::slab::{Array, Arrays, NoMemory};
 
 /// The most bytes that a region can have: four, and one instruction.
 pub const REGION_MAX: usize = JMP_REL32_LEN - 1 + crate::insn_decode::MAX_INSN_LEN;
+
+/// How many instructions are looked at for whether the flags are used.
+const FLAGS_LINE: usize = 8;
 
 /// The whole instructions that a jump covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,6 +279,25 @@ impl<A: Arrays> Function<A> {
             self.inside_is_free(addr, end)?;
         }
         Ok(region)
+    }
+
+    /// Whether the arithmetic flags that an instruction finds are never used: on the straight line
+    /// from `addr` on something overwrites all of them first. Text that others patch ends the line:
+    /// a no-operation there may become a jump.
+    pub fn flags_are_dead(&self, addr: u64, index: &Index<A>) -> bool {
+        let mut at = addr;
+        for _ in 0..FLAGS_LINE {
+            let Ok(insn) = self.instruction(at) else {
+                return false;
+            };
+            let patched = index.reserved(at, insn.end()).is_some();
+            match insn.flags() {
+                Flags::Overwrites if !patched => return true,
+                Flags::Neither if !patched => at = insn.end(),
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// The whole instructions that cover five bytes.

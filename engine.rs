@@ -4,11 +4,12 @@
 //!
 //! No grace period is waited for under that lock.
 
+use crate::counting;
 use crate::examine::{Examiner, Plan};
 use crate::explain::Explanation;
 use crate::ffi;
 use crate::int3_table::{self, TRAPS_OF_A_SITE};
-use crate::optimizer::{Foreign, Grace, NewSite, Optimizer, ProbeId, SiteId, State};
+use crate::optimizer::{Foreign, Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::refusal::Refusal;
 use crate::reserved::Entry;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
@@ -107,6 +108,12 @@ impl Engine {
     /// Runs `look` on the optimizer's state.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Optimizer<Shell>) -> R) -> R {
         look(&self.core.lock().optimizer)
+    }
+
+    /// How often a probe was hit. It is not unregistered meanwhile.
+    pub(crate) fn hits(&self, probe: ProbePtr) -> usize {
+        let _core = self.core.lock();
+        counting::hits(probe)
     }
 
     /// The areas of text that no probe may be in, by address.
@@ -383,11 +390,12 @@ fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
 fn release(probe: ProbePtr) {
     // SAFETY: the caller's probe is alive, and no CPU uses its counter any more.
     unsafe {
+        stats::add(&stats::REMOVED_HITS, counting::hits(probe) as u64);
         let probe = probe.0;
         let hits = (*probe).hits;
         (*probe).hits = null_mut();
+        (*probe).counted = 0;
         if !hits.is_null() {
-            stats::add(&stats::REMOVED_HITS, ffi::rk_sum_hits(hits) as u64);
             ffi::free_percpu(hits.cast());
         }
         if !(*probe).symbol_name.is_null() {
@@ -449,11 +457,12 @@ impl Core {
         failed
     }
 
-    /// Why a site that should be armed is not.
+    /// Why a site that should be armed is not, or why a handler there is not called (rule 14).
     fn unarmed(&self, id: SiteId) -> Option<Refusal> {
         let site = self.optimizer.site(id)?;
         match site.state() {
             State::Disarmed => site.foreign().map(refusal_of),
+            _ if site.passes_over() => site.foreign().map(refusal_of),
             _ => None,
         }
     }
@@ -462,6 +471,7 @@ impl Core {
         let id = id_of(probe);
         let site = self.optimizer.probe(id).map(|probe| probe.site);
         if let Some(site) = site.and_then(|site| self.optimizer.site(site)) {
+            site.payload.credit(probe, false);
             site.payload.trap.unlink(probe.0);
         }
         self.optimizer.remove_probe(id);
@@ -478,13 +488,8 @@ fn add_one(
 ) -> Result<(), Refusal> {
     let probe = request.probe.0;
     // SAFETY: the caller's probe is alive for the call.
-    let (post_handler, flags, registered) = unsafe {
-        (
-            (*probe).post_handler.is_some(),
-            (*probe).flags,
-            (*probe).registered,
-        )
-    };
+    let (flags, registered) = unsafe { ((*probe).flags, (*probe).registered) };
+    let handlers = request.probe.handlers();
     // The same structure twice in a batch.
     if registered != 0 {
         return Err(Refusal::AlreadyRegistered);
@@ -505,8 +510,10 @@ fn add_one(
     };
     let ready = site.and_then(|id| {
         let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
-        if post_handler {
-            session.prepare_steps(&site.payload)?;
+        match handlers {
+            Handlers::None => session.prepare_count(optimizer, &site.payload)?,
+            Handlers::Pre => {}
+            Handlers::Post => session.prepare_steps(&site.payload)?,
         }
         Ok(id)
     });
@@ -523,11 +530,13 @@ fn add_one(
     unsafe {
         (*probe).addr = addr as *mut kernel::ffi::c_void;
         (*probe).hits = hits;
+        (*probe).counting = null_mut();
+        (*probe).counted = 0;
         (*probe).nmissed = 0;
         (*probe).flags = flags & ffi::RKPROBE_FLAG_DISABLED;
     }
     let added = optimizer
-        .add_probe(id, request.probe, enabled, post_handler)
+        .add_probe(id, request.probe, enabled, handlers)
         .ok_or(Refusal::NoMemory)?;
     // SAFETY: as above.
     unsafe {

@@ -6,7 +6,7 @@
 //! instruction, and what probes have replaced is put back in the copy that is decoded.
 
 use crate::arch_x86::{Trap, ORIGINAL};
-use crate::detour::{jump, Image};
+use crate::detour::{jump, Image, DETOUR};
 use crate::eligibility::{collect_cross_branches, Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
@@ -276,6 +276,24 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What lets the jump of a site count inline; nothing if it has that or cannot have a jump.
+    pub(crate) fn prepare_count(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        site: &SiteMemory,
+    ) -> Result<(), Refusal> {
+        if !site.lacks_counter() {
+            return Ok(());
+        }
+        let addr = site.trap.addr;
+        self.load(optimizer, addr)?;
+        let examiner = &self.examiner;
+        let dead = examiner
+            .function
+            .flags_are_dead(addr as u64, &examiner.index);
+        site.add_counter(self.locks.text(), !dead)
+    }
+
     /// Decodes the function at `addr`, unless it is the one that was decoded last. Returns where it
     /// calls the tracer.
     fn load(
@@ -450,12 +468,11 @@ impl Session<'_> {
             let bytes = trap.original.get(..usize::from(region.len)).unwrap_or(&[]);
             let made = image
                 .detour(trap_ptr, entry, addr, bytes)
-                .and_then(|copy| Ok((copy, jump(addr, slot)?)));
+                .and_then(|copy| jump(addr, slot.wrapping_add(DETOUR)).map(|_| copy));
             match made {
-                Ok((copy, jump)) => {
+                Ok(copy) => {
                     trap.copy = copy;
-                    trap.jump = jump;
-                    trap.detour = slot.wrapping_add(crate::detour::DETOUR);
+                    trap.detour = slot.wrapping_add(DETOUR);
                 }
                 Err(refusal) => {
                     image = Image::new(slot);
@@ -474,6 +491,7 @@ impl Session<'_> {
             }
         }
         slots::write(self.locks.text(), slot, &image);
+        memory.used = image.used();
         memory.reason = jumpable.err();
         let region = region.ok().filter(|_| jumpable.is_ok());
         Ok(Plan {

@@ -7,13 +7,16 @@
 //! registry's lock held.
 
 use crate::command::{AutoName, Kind, Target, NAME_MAX};
+use crate::counting;
 use crate::debugfs_file::Dir;
 use crate::engine::engine;
-use crate::ffi::{self, rkprobe};
+use crate::ffi::rkprobe;
 use crate::optimizer::{Optimizer, Probe, ProbeId};
 use crate::probe_files;
 use crate::refusal::Refusal;
 use crate::shell::{ProbePtr, Shell};
+use kernel::bindings::pt_regs;
+use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::rbtree::{RBTree, RBTreeNode};
 use kernel::seq_file::SeqFile;
@@ -42,7 +45,17 @@ impl Name {
     }
 }
 
-/// One probe that only counts its hits.
+/// The handler of `p`: its probe takes the way of one with a handler.
+///
+/// # Safety
+///
+/// It does nothing.
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn do_nothing(_probe: *mut rkprobe, _regs: *mut pt_regs) -> c_int {
+    0
+}
+
+/// A probe with its name.
 pub(crate) struct Named {
     /// Its files. Dropped first.
     files: Option<Dir>,
@@ -62,7 +75,13 @@ impl Named {
     fn new(kind: Kind, target: &Target<'_>, written: &[u8]) -> Result<Pin<KBox<Self>>, Refusal> {
         let mut text = KVec::with_capacity(written.len().saturating_add(1), GFP_KERNEL)
             .map_err(|_| Refusal::NoMemory)?;
-        let mut probe = rkprobe::default();
+        let mut probe = rkprobe {
+            pre_handler: match kind {
+                Kind::Probe => Some(do_nothing),
+                Kind::Count => None,
+            },
+            ..Default::default()
+        };
         let symbol = match target {
             Target::Symbol { offset, .. } => {
                 probe.offset = u32::try_from(*offset).map_err(|_| Refusal::OutsideFunction)?;
@@ -99,10 +118,13 @@ impl Named {
         ProbePtr(self.probe.get())
     }
 
-    /// How often it was hit. It is registered.
-    pub(crate) fn hits(&self) -> u64 {
-        // SAFETY: the counter is freed when the probe is unregistered.
-        unsafe { ffi::rk_sum_hits((*self.probe.get()).hits) as u64 }
+    /// How often it was hit.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT: it is not registered.
+    pub(crate) fn hits(&self) -> Result<usize> {
+        self.look(|_, probe| counting::hits(probe.payload))
     }
 
     /// How often a hit was passed over.

@@ -3,7 +3,7 @@
 //! What users do with sites and probes, and what their owner does with text.
 
 use super::backend::Backend;
-use super::site::{NewSite, Probe, ProbeId, Site, SiteId, State};
+use super::site::{Handlers, JumpTo, NewSite, Probe, ProbeId, Site, SiteId, State};
 use super::Optimizer;
 use crate::slab::{Array, NoMemory};
 
@@ -46,8 +46,10 @@ impl<B: Backend> Optimizer<B> {
             dirty: false,
             planned: false,
             foreign: None,
+            to: JumpTo::Detour,
             probes: 0,
             enabled: 0,
+            handlers: 0,
             post_handlers: 0,
         })?);
         self.order.push((addr, id));
@@ -64,19 +66,21 @@ impl<B: Backend> Optimizer<B> {
         site: SiteId,
         payload: B::Probe,
         enabled: bool,
-        post_handler: bool,
+        handlers: Handlers,
     ) -> Option<ProbeId> {
         self.sites.get(site.0)?;
         let id = ProbeId(self.probes.insert(Probe {
             site,
             payload,
             enabled,
-            post_handler,
+            handlers,
         })?);
         self.count(site, |site| {
             site.probes = site.probes.saturating_add(1);
             site.enabled = site.enabled.saturating_add(u32::from(enabled));
-            site.post_handlers = site.post_handlers.saturating_add(u32::from(post_handler));
+            let (any, post) = handlers.counts();
+            site.handlers = site.handlers.saturating_add(any);
+            site.post_handlers = site.post_handlers.saturating_add(post);
         });
         Some(id)
     }
@@ -87,9 +91,9 @@ impl<B: Backend> Optimizer<B> {
         self.count(probe.site, |site| {
             site.probes = site.probes.saturating_sub(1);
             site.enabled = site.enabled.saturating_sub(u32::from(probe.enabled));
-            site.post_handlers = site
-                .post_handlers
-                .saturating_sub(u32::from(probe.post_handler));
+            let (any, post) = probe.handlers.counts();
+            site.handlers = site.handlers.saturating_sub(any);
+            site.post_handlers = site.post_handlers.saturating_sub(post);
         });
         Some(probe.payload)
     }

@@ -32,6 +32,8 @@
 //! 11. A disabled site whose jump is still in place runs no handler.
 //! 12. Switching optimization off unoptimizes all; `enabled`=0 disarms all, re-optimizing none.
 //! 13. Text that was freed is never touched again: its sites are `Gone`.
+//! 14. A jump counts inline only while no probe on its site has a handler: one that comes forces the
+//!     site to int3, and its next jump calls. When the last handler goes the jump stays as it is.
 
 #[path = "backend.rs"]
 mod backend;
@@ -46,7 +48,8 @@ mod site;
 
 pub use backend::{Backend, Delay, Foreign, Lane, Poke, Text};
 pub use pass::{Grace, Quiesced, VECTOR};
-pub use site::{NewSite, Pass, Probe, ProbeId, Site, SiteId, State, Why, MAX_REGION};
+pub use site::MAX_REGION;
+pub use site::{Handlers, JumpTo, NewSite, Pass, Probe, ProbeId, Site, SiteId, State, Why};
 
 use crate::slab::{Array, Slab};
 use commit::Plan;

@@ -8,7 +8,7 @@ use crate::debugfs_file::{data, Dir, File};
 use crate::engine::engine;
 use crate::locks::TextMutex;
 use crate::named::Named;
-use crate::optimizer::{Optimizer, Probe, State};
+use crate::optimizer::{JumpTo, Optimizer, Probe, State};
 use crate::report;
 use crate::shell::{ProbePtr, Shell};
 use crate::text_poke::live;
@@ -66,7 +66,7 @@ impl File for Hits {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", named.hits());
+        seq_print!(out, "{}\n", named.hits()?);
         Ok(())
     }
 }
@@ -135,13 +135,14 @@ impl Bytes {
             }
             bytes
         });
+        let to = site.jump_to().unwrap_or(JumpTo::Detour);
         let used = site.state().is_jump() || matches!(site.state(), State::Optimizing { .. });
         Some(Self {
             addr: trap.addr,
             len,
             original: trap.original,
             current,
-            detour: Some(trap.detour).filter(|_| used),
+            detour: used.then(|| site.payload.target(to)),
         })
     }
 }

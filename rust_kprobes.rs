@@ -25,6 +25,7 @@ pub mod sort;
 mod api;
 mod arch_x86;
 mod arrays;
+mod counting;
 mod debugfs;
 mod debugfs_file;
 mod engine;

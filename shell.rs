@@ -4,10 +4,11 @@
 
 use crate::arch_x86::Trap;
 use crate::arrays::Growable;
+use crate::counting::Counter;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
 use crate::int3_table::{Retired, Table, TRAPS_OF_A_SITE};
-use crate::optimizer::{self, Backend, Delay, Foreign, Lane, Poke};
+use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
 use crate::slots::Slots;
@@ -50,8 +51,12 @@ pub(crate) struct SiteMemory {
     pub(crate) trap: KBox<Trap>,
     /// The detour and the copies; 0 if there are none.
     pub(crate) slot: usize,
+    /// How many bytes of the slot are written, but for what counts inline.
+    pub(crate) used: usize,
     /// The copies for post_handlers; 0 if there are none.
     steps: AtomicUsize,
+    /// What counts inline.
+    pub(crate) counter: Counter,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
     lane: Lane,
@@ -63,7 +68,9 @@ impl SiteMemory {
         Self {
             trap,
             slot: 0,
+            used: 0,
             steps: AtomicUsize::new(0),
+            counter: Counter::default(),
             reason,
             lane,
         }
@@ -99,6 +106,22 @@ impl ProbePtr {
             || post.is_some_and(|post| text.contains(&(post as usize)))
     }
 
+    /// What is called. The engine's lock is held.
+    pub(crate) fn handlers(self) -> Handlers {
+        // SAFETY: the probe is alive; its handlers do not change.
+        match unsafe { ((*self.0).pre_handler, (*self.0).post_handler) } {
+            (_, Some(_)) => Handlers::Post,
+            (Some(_), None) => Handlers::Pre,
+            (None, None) => Handlers::None,
+        }
+    }
+
+    /// Whether its user wants it to run. The engine's lock is held.
+    pub(crate) fn is_enabled(self) -> bool {
+        // SAFETY: the probe is registered, so it is alive; the lock is what changes flags.
+        unsafe { (*self.0).flags & ffi::RKPROBE_FLAG_DISABLED == 0 }
+    }
+
     /// Sets or clears a flag. The engine's lock is held; handlers read the flags at the same time.
     pub(crate) fn set_flag(self, flag: u32, on: bool) {
         // SAFETY: the probe is registered, so it is alive; one volatile store.
@@ -131,6 +154,7 @@ impl Backend for Shell {
 
     fn set_live(&self, site: &SiteMemory, live: bool) {
         site.trap.set_live(live);
+        site.credit_all(live);
     }
 
     fn set_detour_hits(&self, site: &SiteMemory, on: bool) {
@@ -232,13 +256,13 @@ pub(crate) enum TextSection {
 impl optimizer::Text for TextSection {
     type Site = SiteMemory;
 
-    fn add(&mut self, poke: Poke, site: &SiteMemory) -> Result<(), Foreign> {
+    fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
         if poke == Poke::Arm {
             // Before the int3 is in the text, or ftrace calls us, somebody must claim it.
             MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
         }
         let added = match self {
-            TextSection::Text(batch) => batch.add(poke, &site.trap),
+            TextSection::Text(batch) => batch.add(poke, site, to),
             TextSection::Ftrace(lane) => lane.add(poke, site),
         };
         if added.is_err() {

@@ -87,6 +87,37 @@ impl State {
     }
 }
 
+/// Where a jump goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JumpTo {
+    /// To the detour, which calls the handlers.
+    Detour,
+    /// To the part of it that counts the hit and calls nobody.
+    Count,
+}
+
+/// What a probe has called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Handlers {
+    /// Nothing: it counts its hits.
+    None,
+    /// A handler before the instruction.
+    Pre,
+    /// One behind it, and maybe one before it.
+    Post,
+}
+
+impl Handlers {
+    /// What it adds to the handlers and to the post_handlers of its site.
+    pub(super) fn counts(self) -> (u32, u32) {
+        match self {
+            Handlers::None => (0, 0),
+            Handlers::Pre => (1, 0),
+            Handlers::Post => (1, 1),
+        }
+    }
+}
+
 /// Why a site is not a jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -135,8 +166,12 @@ pub struct Site<S> {
     /// In the plan: decided, not yet done.
     pub(super) planned: bool,
     pub(super) foreign: Option<Foreign>,
+    /// Where the jump goes, while there is one.
+    pub(super) to: JumpTo,
     pub(super) probes: u32,
     pub(super) enabled: u32,
+    /// Probes with any handler.
+    pub(super) handlers: u32,
     pub(super) post_handlers: u32,
 }
 
@@ -148,7 +183,7 @@ pub struct Probe<P> {
     /// What the backend keeps.
     pub payload: P,
     pub(super) enabled: bool,
-    pub(super) post_handler: bool,
+    pub(super) handlers: Handlers,
 }
 
 impl<P> Probe<P> {
@@ -172,6 +207,24 @@ impl<S> Site<S> {
     /// What was found in the text instead of what should be there.
     pub fn foreign(&self) -> Option<Foreign> {
         self.foreign
+    }
+
+    /// Where the jump in the text goes; `None` if there is no jump.
+    pub fn jump_to(&self) -> Option<JumpTo> {
+        self.state.is_jump().then_some(self.to)
+    }
+
+    /// Whether the jump in the text passes over a probe's handler.
+    pub fn passes_over(&self) -> bool {
+        self.jump_to() == Some(JumpTo::Count) && self.handlers > 0
+    }
+
+    /// Where a jump should go.
+    pub(super) fn wanted_jump(&self) -> JumpTo {
+        match self.handlers {
+            0 => JumpTo::Count,
+            _ => JumpTo::Detour,
+        }
     }
 
     /// Whether the site is found by its address.

@@ -84,6 +84,17 @@ impl Drop for Slots {
     }
 }
 
+/// Writes `bytes` to `at`, where a slot in use has int3s, before anybody can reach them.
+pub(crate) fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
+    let old = [0xcc; SLOT];
+    let len = bytes.len().min(SLOT);
+    // SAFETY: the slot is ours, no CPU executes what it has there, and `text_mutex` is held.
+    unsafe {
+        ffi::rk_perf_text_poke(at, old.as_ptr().cast(), len, bytes.as_ptr().cast(), len);
+        ffi::rk_text_poke(at, bytes.as_ptr().cast(), len);
+    }
+}
+
 /// Writes a slot's bytes before anybody can reach them.
 pub(crate) fn write(_lock: &TextMutex, slot: usize, image: &Image) {
     let old = [0xcc; SLOT];

@@ -13,7 +13,8 @@
 use crate::arch_x86::{Trap, INT3};
 use crate::ffi;
 use crate::locks::TextLocks;
-use crate::optimizer::{Foreign, Poke, VECTOR};
+use crate::optimizer::{Foreign, JumpTo, Poke, VECTOR};
+use crate::shell::SiteMemory;
 use crate::stats;
 
 /// Bytes of a jump.
@@ -60,13 +61,15 @@ impl TextPokeBatch {
         }
     }
 
-    /// Compares the text with what should be there, and adds `trap` to the batch.
-    pub(crate) fn add(&mut self, poke: Poke, trap: &Trap) -> Result<(), Foreign> {
+    /// Compares the text with what should be there, and adds `site` to the batch; its jump, if that
+    /// is written or taken out, goes `to` there.
+    pub(crate) fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
+        let trap = &*site.trap;
         match poke {
             Poke::Arm => self.arm(trap)?,
             Poke::Disarm => self.disarm(trap)?,
-            Poke::Optimize => self.optimize(trap)?,
-            Poke::Unoptimize => self.unoptimize(trap)?,
+            Poke::Optimize => self.optimize(trap, &site.jump(to)?)?,
+            Poke::Unoptimize => self.unoptimize(trap, &site.jump(to)?)?,
         }
         self.added = self.added.wrapping_add(1);
         Ok(())
@@ -109,7 +112,7 @@ impl TextPokeBatch {
         Ok(())
     }
 
-    fn optimize(&mut self, trap: &Trap) -> Result<(), Foreign> {
+    fn optimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
         // Else hits have come back into the region while the pass waited.
         if !trap.has_detour_hits() {
             return Err(Foreign::KprobeNear);
@@ -127,18 +130,13 @@ impl TextPokeBatch {
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
         // inside the region (the pass has waited).
         unsafe {
-            ffi::rk_batch_add(
-                trap.addr,
-                trap.jump.as_ptr().cast(),
-                JUMP,
-                core::ptr::null(),
-            );
+            ffi::rk_batch_add(trap.addr, jump.as_ptr().cast(), JUMP, core::ptr::null());
         }
         Ok(())
     }
 
-    fn unoptimize(&mut self, trap: &Trap) -> Result<(), Foreign> {
-        if !text_is(trap.addr, &trap.jump) || kprobe_in(trap.addr, trap.addr.wrapping_add(JUMP)) {
+    fn unoptimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
+        if !text_is(trap.addr, jump) || kprobe_in(trap.addr, trap.addr.wrapping_add(JUMP)) {
             return Err(Foreign::Bytes);
         }
         let mut bytes = [INT3; JUMP];
@@ -150,12 +148,7 @@ impl TextPokeBatch {
         // SAFETY: the text locks are held. Until the batch is finished its int3s act as the jump,
         // which is given to be emulated; a bare int3 there would hit a BUG_ON.
         unsafe {
-            ffi::rk_batch_add(
-                trap.addr,
-                bytes.as_ptr().cast(),
-                JUMP,
-                trap.jump.as_ptr().cast(),
-            );
+            ffi::rk_batch_add(trap.addr, bytes.as_ptr().cast(), JUMP, jump.as_ptr().cast());
         }
         Ok(())
     }

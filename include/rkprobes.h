@@ -72,6 +72,8 @@ struct rkprobe {
 	/* private: */
 	struct rkprobe *next;
 	unsigned long __percpu *hits;
+	unsigned long __percpu *counting;
+	unsigned long counted;
 	u32 id;
 	u32 registered;
 };

@@ -159,6 +159,28 @@ pub const MUTANTS: &[Mutant] = &[
             }",
     },
     Mutant {
+        name: "rule 14: a jump counts past a handler that came",
+        scope: "counting",
+        file: "commit.rs",
+        find: "|| site.passes_over();",
+        put: "|| (site.passes_over() && !MUTANT);",
+    },
+    Mutant {
+        name: "rule 14: a jump counts although there is a handler",
+        scope: "counting",
+        file: "site.rs",
+        find: "            0 => JumpTo::Count,",
+        put: "            _ if MUTANT => JumpTo::Count,
+            0 => JumpTo::Count,",
+    },
+    Mutant {
+        name: "rule 14: a jump is taken out for the one that should be there",
+        scope: "counting",
+        file: "commit.rs",
+        find: "if poke == Poke::Optimize {",
+        put: "if poke == Poke::Optimize || MUTANT {",
+    },
+    Mutant {
         name: "2010: complete_all once, and who waits later does not wait",
         scope: "aggregate",
         file: "pass.rs",

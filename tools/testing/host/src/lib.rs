@@ -24,6 +24,8 @@ pub mod slab;
 #[path = "../../../../optimizer.rs"]
 pub mod optimizer;
 
+#[path = "../../../../detour.rs"]
+pub mod detour;
 #[path = "../../../../emulate.rs"]
 pub mod emulate;
 #[path = "../../../../relocate.rs"]

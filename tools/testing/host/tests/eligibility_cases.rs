@@ -389,6 +389,61 @@ fn one_function_after_another() {
     assert!(!function.contains(other));
 }
 
+#[test]
+fn flags_that_nothing_uses() {
+    const XOR: &[u8] = &[0x31, 0xc0];
+    const CMP: &[u8] = &[0x48, 0x39, 0xc8];
+    const ADC: &[u8] = &[0x48, 0x11, 0xc8];
+    const INC: &[u8] = &[0x48, 0xff, 0xc0];
+    const SHL_CL: &[u8] = &[0xd3, 0xe0];
+    const SETNE: &[u8] = &[0x0f, 0x95, 0xc0];
+    const CMOVE: &[u8] = &[0x0f, 0x44, 0xc1];
+    const PUSHF: &[u8] = &[0x9c];
+    const JNE: &[u8] = &[0x75, 0x00];
+    const JMP: &[u8] = &[0xeb, 0x00];
+    const INVALID: &[u8] = &[0x06];
+    let eight = [NOP; 8].concat();
+    for (parts, dead) in [
+        (&[SUB, RET][..], true),
+        (&[MOV, PUSH, XOR, RET], true),
+        (&[MOV, CMP, JNE], true),
+        (&[&eight[..7], CMP, RET], true),
+        (&[&eight, CMP, RET], false),
+        (&[MOV, ADC, CMP], false),
+        (&[MOV, SETNE, CMP], false),
+        (&[CMOVE, CMP], false),
+        (&[PUSHF, CMP], false),
+        (&[INC, JNE], false),
+        (&[INC, CMP], true),
+        (&[SHL_CL, RET], false),
+        (&[SHL_CL, CMP], true),
+        (&[JNE, CMP], false),
+        (&[JMP, CMP], false),
+        (&[MOV, CALL, CMP], false),
+        (&[CALL_REG, CMP], false),
+        (&[MOV, RET, CMP], false),
+        (&[MOV, INT3, CMP], false),
+        (&[MOV, INVALID, CMP], false),
+        (&[MOV], false),
+    ] {
+        let found = function(&parts.concat()).flags_are_dead(START, &index(&[]));
+        assert_eq!(found, dead, "{parts:02x?}");
+    }
+    assert!(!function(SUB).flags_are_dead(START - 1, &index(&[])));
+}
+
+#[test]
+fn flags_in_front_of_text_that_others_patch() {
+    let code = function(&[MOV, NOP3, SUB, RET].concat());
+    let dead = |entries: &[_]| code.flags_are_dead(START, &index(entries));
+    assert!(dead(&[]));
+    // The jump label may become a jump; what jumps to the straight line is of no matter.
+    assert!(!dead(&[(3, 6, Kind::JumpLabel)]));
+    assert!(!dead(&[(6, 10, Kind::StaticCall)]));
+    assert!(dead(&[(6, 7, Kind::JumpTarget)]));
+    assert!(dead(&[(10, 11, Kind::JumpLabel)]));
+}
+
 struct Rooms;
 
 impl Arrays for Rooms {

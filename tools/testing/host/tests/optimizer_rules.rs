@@ -12,7 +12,7 @@ use model::place::Place::{Entry, Inner, Middle, Outer, Single};
 use model::place::{original, Place};
 use model::world::{Cpu, Soon};
 use model::System;
-use optimizer::{Foreign, State, Why};
+use optimizer::{Foreign, Handlers, JumpTo, State, Why};
 
 const INT3: u8 = 0xcc;
 const JMP: u8 = 0xe9;
@@ -32,11 +32,25 @@ impl System {
     }
 
     fn add_probe(&mut self, place: Place) {
-        assert!(self.register(place, 0, true, false).is_ok());
+        assert!(self.register(place, 0, true, Handlers::Pre).is_ok());
     }
 
-    fn add_second(&mut self, place: Place, enabled: bool, post_handler: bool) {
-        assert!(self.register(place, 1, enabled, post_handler).is_ok());
+    fn add_second(&mut self, place: Place, enabled: bool, handlers: Handlers) {
+        assert!(self.register(place, 1, enabled, handlers).is_ok());
+    }
+
+    fn add_counting(&mut self, place: Place) {
+        assert!(self.register(place, 0, true, Handlers::None).is_ok());
+    }
+
+    /// Where the jump in the text goes.
+    fn jump_to(&self, place: Place) -> Option<JumpTo> {
+        assert_eq!(self.byte(place) == JMP, self.state(place)?.is_jump());
+        match (self.byte(place), self.world.counts_inline(place.offset())) {
+            (JMP, true) => Some(JumpTo::Count),
+            (JMP, false) => Some(JumpTo::Detour),
+            _ => None,
+        }
     }
 
     fn pass(&mut self) {
@@ -257,7 +271,7 @@ fn rule_7_hits_reach_the_probe_inside_the_region() {
 fn rule_8_a_post_handler_keeps_its_site_at_int3() {
     let mut system = System::with(&[Outer]);
     system.pass();
-    system.add_second(Outer, true, true);
+    system.add_second(Outer, true, Handlers::Post);
     assert_eq!(system.byte(Outer), INT3);
     assert_eq!(system.why(Outer), Some(Why::PostHandler));
     system.pass();
@@ -292,7 +306,7 @@ fn rule_9_a_new_probe_revives_a_dying_site() {
 fn rule_9_a_new_but_disabled_probe_revives_it_too() {
     let mut system = System::with(&[Outer]);
     system.unregister(Outer, 0);
-    system.add_second(Outer, false, false);
+    system.add_second(Outer, false, Handlers::Pre);
     system.pass();
     assert_eq!(system.state(Outer), Some(State::Disarmed));
     system.holds();
@@ -317,7 +331,7 @@ fn rule_10_the_last_probe_disarms_an_int3_at_once_and_leaves_a_jump_to_the_pass(
 #[test]
 fn rule_10_a_site_lives_as_long_as_one_probe_does() {
     let mut system = System::with(&[Outer]);
-    system.add_second(Outer, true, false);
+    system.add_second(Outer, true, Handlers::Pre);
     system.pass();
     system.unregister(Outer, 0);
     assert_eq!(system.state(Outer), Some(State::Optimized));
@@ -382,6 +396,78 @@ fn rule_13_text_that_was_freed_is_not_touched() {
 }
 
 #[test]
+fn rule_14_a_handler_that_comes_takes_a_counting_jump_out_at_once() {
+    let mut system = System::new();
+    system.add_counting(Outer);
+    system.pass();
+    assert_eq!(system.jump_to(Outer), Some(JumpTo::Count));
+    system.add_second(Outer, true, Handlers::Pre);
+    assert_eq!(system.byte(Outer), INT3);
+    assert_eq!(
+        system.state(Outer),
+        Some(State::Optimizing { waited: None })
+    );
+    system.pass();
+    assert_eq!(system.jump_to(Outer), Some(JumpTo::Detour));
+    system.holds();
+}
+
+#[test]
+fn rule_14_a_handler_that_goes_leaves_its_jump_to_the_next_one() {
+    let mut system = System::new();
+    system.add_counting(Outer);
+    system.add_second(Outer, true, Handlers::Pre);
+    system.pass();
+    let text = system.world.text;
+    system.unregister(Outer, 1);
+    system.pass();
+    assert_eq!(
+        (system.jump_to(Outer), system.world.text),
+        (Some(JumpTo::Detour), text)
+    );
+    system.set_enabled(Outer, 0, false);
+    system.pass();
+    system.set_enabled(Outer, 0, true);
+    system.pass();
+    assert_eq!(system.jump_to(Outer), Some(JumpTo::Count));
+    system.holds();
+}
+
+#[test]
+fn rule_14_a_counting_jump_that_is_to_go_does_not_stay_for_a_handler() {
+    let mut system = System::new();
+    system.add_counting(Outer);
+    system.pass();
+    system.unregister(Outer, 0);
+    assert_eq!(system.state(Outer), Some(State::Unoptimizing));
+    system.add_second(Outer, false, Handlers::Pre);
+    assert_eq!(system.jump_to(Outer), Some(JumpTo::Count));
+    system.set_enabled(Outer, 1, true);
+    assert_eq!(system.byte(Outer), INT3);
+    system.pass();
+    assert_eq!(system.jump_to(Outer), Some(JumpTo::Detour));
+    system.holds();
+}
+
+#[test]
+fn rule_14_a_counting_jump_that_cannot_go_says_that_it_passes_over() {
+    let mut system = System::new();
+    system.add_counting(Single);
+    system.pass();
+    assert!(system.world.native_arms(Single.offset()));
+    system.add_second(Single, true, Handlers::Pre);
+    let site = system
+        .site_at(Single)
+        .and_then(|id| system.optimizer.site(id));
+    assert!(site.is_some_and(|site| site.passes_over() && site.foreign().is_some()));
+    assert!(system.world.native_leaves());
+    system.pass();
+    system.pass();
+    assert_eq!(system.jump_to(Single), Some(JumpTo::Detour));
+    system.holds();
+}
+
+#[test]
 fn a_foreign_byte_is_left_named_and_tried_again_while_others_go_on() {
     let mut system = System::with(&[Inner, Single]);
     system.pass();
@@ -418,7 +504,7 @@ fn without_memory_a_registration_changes_nothing() {
     for left in 0.. {
         let mut system = System::with(&[Outer]);
         let before = system.fingerprint();
-        let made = with_memory_for(left, || system.register(Inner, 0, true, false));
+        let made = with_memory_for(left, || system.register(Inner, 0, true, Handlers::Pre));
         if made.is_ok() {
             assert!(left > 2);
             return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Relocated code against the original, on the processor: random regions run in place,
-//! then as a jump to their copy, and must end alike.
+//! then as a jump to their copy, and as a jump that counts in front of it; they must end alike.
 
 #[path = "common/machine.rs"]
 mod machine;
@@ -11,9 +11,13 @@ mod random;
 mod snippet;
 
 use machine::{catch_faults, in_child, End, Machine, State, Vectors};
-use machine::{CALLEE, COPY, DATA, MEMORY, STACK_TOP, START, STUBS};
+use machine::{CALLEE, COPY, COUNTER, DATA, MEMORY, STACK_TOP, START, STUBS};
 use random::Random;
+use rkprobes_host::detour::{jump, Image};
+use rkprobes_host::eligibility::Function;
+use rkprobes_host::heap::Heap;
 use rkprobes_host::relocate::{jmp_rel32, relocate, worst_copy_len, Copied};
+use rkprobes_host::reserved::Index;
 use snippet::{CALLEE_CELL, CALLEE_REG, DATA_REG, STUB_CELL, STUB_REG};
 
 const RCX: usize = 1;
@@ -101,20 +105,66 @@ fn load_relocated(machine: &mut Machine, region: &[u8]) {
     machine.write(COPY, &copy);
 }
 
-/// Compares `count` regions; gives how many ended without a fault.
-fn compare(seed: u64, count: u64, low: bool) -> u64 {
+/// Overwrites the region as a probe that counts inline does; says whether it keeps the flags.
+/// `None` if the slot has no room.
+fn load_counting(machine: &mut Machine, region: &[u8]) -> Option<bool> {
+    let start = machine.addr(START);
+    let mut function = Function::<Heap>::default();
+    let filled = function.analyse(start, region.len(), |to| to.copy_from_slice(region));
+    assert!(filled.is_ok());
+    let keeps = !function.flags_are_dead(start, &Index::default());
+    // GS is 0 in a process, so a per-CPU address is one.
+    let counter = machine.addr(COUNTER);
+    let mut image = Image::new(machine.addr(COPY) as usize);
+    let copy = image.copy(start as usize, region).ok()?;
+    let entry = image.count(counter, keeps, copy).ok()?;
+    machine.load(&jump(start as usize, entry).unwrap(), region.len());
+    machine.write(COPY, &image.bytes);
+    machine.write(COUNTER, &[0; 8]);
+    Some(keeps)
+}
+
+/// Compares a region that counts with how it ended in place.
+fn compare_counting(
+    machine: &mut Machine,
+    setup: &Setup,
+    region: &snippet::Region,
+    original: &(End, State, Vec<u8>),
+) -> Option<bool> {
+    let keeps = load_counting(machine, &region.code)?;
+    let mut counted = setup.run(machine);
+    let (region, loops) = (&region.code, region.loops);
+    let hits = machine.counted();
+    assert!(hits == 1 || loops && hits > 1, "{hits} of {region:02x?}");
+    assert!(same_end(original.0, counted.0), "end of {region:02x?}");
+    if !keeps && matches!(counted.0, End::Signal(..)) {
+        // The fault came in front of what overwrites them.
+        counted.1.flags = original.1.flags;
+    }
+    assert_eq!(original.1, counted.1, "registers after {region:02x?}");
+    // What counts has pushed the flags and a register.
+    let pushed = STACK_TOP - 16..STACK_TOP;
+    counted.2[pushed.clone()].copy_from_slice(&original.2[pushed]);
+    assert!(original.2 == counted.2, "memory after {region:02x?}");
+    Some(keeps)
+}
+
+/// Compares `count` regions; gives how many ended without a fault, and how many kept the flags
+/// and how many did not when they counted.
+fn compare(seed: u64, count: u64, low: bool) -> (u64, [u64; 2]) {
     catch_faults();
     let mut machine = Machine::new(low);
     let mut random = Random::new(seed);
     let mut whole = 0;
+    let mut kept = [0; 2];
     for _ in 0..count {
-        let region = snippet::region(&mut random);
-        let setup = Setup::new(&machine, &mut random, region.loops);
-        let region = region.code;
+        let snippet = snippet::region(&mut random);
+        let setup = Setup::new(&machine, &mut random, snippet.loops);
+        let region = &snippet.code;
 
-        machine.load(&region, region.len());
+        machine.load(region, region.len());
         let original = setup.run(&mut machine);
-        load_relocated(&mut machine, &region);
+        load_relocated(&mut machine, region);
         let copy = setup.run(&mut machine);
 
         assert!(
@@ -126,17 +176,22 @@ fn compare(seed: u64, count: u64, low: bool) -> u64 {
         );
         assert_eq!(original.1, copy.1, "registers after {region:02x?}");
         assert!(original.2 == copy.2, "memory after {region:02x?}");
+        if let Some(keeps) = compare_counting(&mut machine, &setup, &snippet, &original) {
+            kept[usize::from(!keeps)] += 1;
+        }
         whole += u64::from(matches!(original.0, End::Stub(_)));
     }
-    whole
+    (whole, kept)
 }
 
 fn compare_in_child(seed: u64, count: u64) {
     for low in [true, false] {
         let status = in_child(|| {
-            let whole = compare(seed, count, low);
+            let (whole, [kept, dead]) = compare(seed, count, low);
             println!("{count} regions, {whole} of them without a fault, low memory: {low}");
+            println!("counted with flags: {kept}, without: {dead}");
             assert!(whole > count / 2, "most snippets must run to their end");
+            assert!(kept > count / 5 && dead > count / 5, "both ways to count");
         });
         assert_eq!(status, 0, "wait status of the child");
     }

@@ -77,6 +77,8 @@ pub const RETURN_ADDRESS: usize = 0xff0;
 pub const COPY: usize = 0x5000;
 /// Stubs 1 and 2 are within reach of short branches.
 pub const STUBS: [usize; 4] = [START + 90, START - 60, 0x3800, 0x3900];
+/// What code under test may count in.
+pub const COUNTER: usize = CELLS + 64;
 const CELLS: usize = 0x2000;
 const STUB_LEN: usize = 16;
 
@@ -278,6 +280,12 @@ impl Machine {
 
     pub fn write(&mut self, at: usize, bytes: &[u8]) {
         self.all()[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// What was counted.
+    pub fn counted(&mut self) -> u64 {
+        let bytes = self.all()[COUNTER..].first_chunk().copied();
+        u64::from_le_bytes(bytes.unwrap())
     }
 
     /// Data and stack.

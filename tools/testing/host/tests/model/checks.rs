@@ -2,7 +2,7 @@
 
 //! What must hold in every state, said without the optimizer's own decisions.
 
-use super::optimizer::{Lane, Site, SiteId, State};
+use super::optimizer::{Handlers, JumpTo, Lane, Site, SiteId, State};
 use super::place::{original, Place, BASE, MODULE_END};
 use super::world::{Handler, Mem, Soon, World};
 use super::System;
@@ -16,6 +16,7 @@ pub fn fault(system: &System) -> Option<&'static str> {
         .or_else(|| lists(system))
         .or_else(|| handlers(system))
         .or_else(|| sites(system))
+        .or_else(|| passed_over(system))
         .or_else(|| work(system))
         .or_else(|| end(system))
 }
@@ -31,7 +32,8 @@ fn text(system: &System) -> Option<&'static str> {
         let at = site.addr - BASE;
         match (site.state(), site.lane) {
             (State::Optimized | State::Unoptimizing, _) => {
-                text[at..at + 5].copy_from_slice(&World::jump(site.payload));
+                let to = site.jump_to().unwrap_or(JumpTo::Detour);
+                text[at..at + 5].copy_from_slice(&World::jump(site.payload, to));
             }
             (State::Armed | State::Optimizing { .. }, Lane::Text) => text[at] = 0xcc,
             (State::Armed | State::Optimizing { .. }, Lane::Ftrace) => text[at] = 0xe8,
@@ -130,7 +132,7 @@ fn wish(system: &System, id: SiteId, site: &Site<Mem>) -> Wish {
         jump: armed
             && site.region() > 0
             && system.optimizer.optimization()
-            && !users().any(|user| user.post_handler),
+            && !users().any(|user| user.handlers == Handlers::Post),
     }
 }
 
@@ -150,8 +152,15 @@ fn sites(system: &System) -> Option<&'static str> {
         let wish = wish(system, id, site);
         let refused = site.foreign().is_some();
         let blocked = blocked(system, site);
-        let post_handler = (system.users.iter().flatten().flatten())
-            .any(|user| user.post_handler && system.site_of(user) == Some(id));
+        let has = |wanted: fn(Handlers) -> bool| {
+            let users = system.users.iter().flatten().flatten();
+            users
+                .filter(|user| system.site_of(user) == Some(id))
+                .any(|user| wanted(user.handlers))
+        };
+        let must_call = has(|handlers| handlers == Handlers::Post)
+            || system.world.counts_inline(site.addr - BASE)
+                && has(|handlers| handlers != Handlers::None);
         let fault = match site.state() {
             State::Freeing { .. } => unless(!wish.used, "rule 9: a used site is on freeing_list"),
             State::Gone => unless(wish.used, "a site that is gone and unused leaks"),
@@ -169,12 +178,13 @@ fn sites(system: &System) -> Option<&'static str> {
                 "rule 1: an unwanted site is optimized",
             ),
             State::Optimized => unless(
-                wish.jump && !blocked,
-                "rules 7, 8, 12: a jump stays that nobody wants",
+                wish.jump && !blocked && !must_call,
+                "rules 7, 8, 12, 14: a jump stays that nobody wants",
             ),
             State::Unoptimizing => {
-                unless(!wish.jump || blocked, "rule 2: a wanted jump is taken out").or_else(|| {
-                    let must_go = blocked || (wish.armed && post_handler);
+                let wanted = wish.jump && !blocked && !must_call;
+                unless(!wanted, "rule 2: a wanted jump is taken out").or_else(|| {
+                    let must_go = blocked || (wish.armed && must_call);
                     unless(!must_go || refused, "rule 3: a forced site stays a jump")
                 })
             }
@@ -185,6 +195,25 @@ fn sites(system: &System) -> Option<&'static str> {
         };
         fault.or_else(|| unless(!dead, "an enabled probe's handler is not called"))
     })
+}
+
+/// No jump in the text counts past a handler that its user and all switches want, unless others keep
+/// it there.
+fn passed_over(system: &System) -> Option<&'static str> {
+    let wanted = |place: Place| {
+        let users = system.users[place as usize].iter().flatten();
+        users
+            .filter(|user| user.enabled && user.handlers != Handlers::None)
+            .any(|user| {
+                let site = system
+                    .site_of(user)
+                    .and_then(|id| system.optimizer.site(id));
+                site.is_some_and(|site| site.linked() && site.foreign().is_none())
+            })
+    };
+    let passed = |place: &Place| system.world.counts_inline(place.offset()) && wanted(*place);
+    let any = system.optimizer.all_armed() && Place::ALL.iter().any(passed);
+    unless(!any, "rule 14: a jump counts past a handler")
 }
 
 /// Work that is left is going to be done.

@@ -4,6 +4,7 @@
 
 use super::array::with_memory_for;
 use super::checks;
+use super::optimizer::Handlers;
 use super::place::Place;
 use super::world::Cpu;
 use super::System;
@@ -22,6 +23,8 @@ pub struct Scope {
     pub batches: bool,
     /// Probes with a post_handler.
     pub post_handlers: &'static [(Place, usize)],
+    /// Probes that only count.
+    pub counting: &'static [(Place, usize)],
     /// Probes can be disabled, enabled, and registered disabled.
     pub disabling: bool,
     /// `optimization` is switched.
@@ -52,6 +55,7 @@ pub const NOTHING: Scope = Scope {
     places: &[],
     batches: false,
     post_handlers: &[],
+    counting: &[],
     disabling: false,
     optimization: false,
     arming: false,
@@ -187,8 +191,12 @@ impl Scope {
         rkprobes_host::mutants::switch_on(self.mutant);
     }
 
-    fn has_post_handler(&self, place: Place, number: usize) -> bool {
-        self.post_handlers.contains(&(place, number))
+    fn handlers(&self, place: Place, number: usize) -> Handlers {
+        match &(place, number) {
+            probe if self.post_handlers.contains(probe) => Handlers::Post,
+            probe if self.counting.contains(probe) => Handlers::None,
+            _ => Handlers::Pre,
+        }
     }
 
     /// What the action makes of the system; `None` if it makes nothing.
@@ -201,7 +209,13 @@ impl Scope {
                 self.register(&mut next, place, number, false)?;
             }
             Action::Unregister(place, number) => next.unregister(place, number),
-            Action::RegisterBatch => next.register_batch(&self.batch(system, false)).ok()?,
+            Action::RegisterBatch => {
+                let places = self.batch(system, false);
+                let places = places
+                    .iter()
+                    .map(|place| (*place, self.handlers(*place, 0)));
+                next.register_batch(&places.collect::<Vec<_>>()).ok()?;
+            }
             Action::UnregisterBatch => next.unregister_batch(&self.batch(system, true)),
             Action::Enable(place, number) => next.set_enabled(place, number, true),
             Action::Disable(place, number) => next.set_enabled(place, number, false),
@@ -231,11 +245,11 @@ impl Scope {
         number: usize,
         enabled: bool,
     ) -> Option<()> {
-        let post_handler = self.has_post_handler(place, number);
+        let handlers = self.handlers(place, number);
         if self.no_memory {
-            fail_to_register(system, place, number, enabled, post_handler);
+            fail_to_register(system, place, number, enabled, handlers);
         }
-        system.register(place, number, enabled, post_handler).ok()
+        system.register(place, number, enabled, handlers).ok()
     }
 }
 
@@ -245,12 +259,12 @@ fn fail_to_register(
     place: Place,
     number: usize,
     enabled: bool,
-    post_handler: bool,
+    handlers: Handlers,
 ) {
     let before = system.fingerprint();
     for left in 0..64 {
         let mut tried = system.clone();
-        let register = || tried.register(place, number, enabled, post_handler);
+        let register = || tried.register(place, number, enabled, handlers);
         if with_memory_for(left, register).is_ok() {
             return;
         }

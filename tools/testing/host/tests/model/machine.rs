@@ -3,7 +3,7 @@
 //! The backend that drives the modelled machine as the optimizer tells it.
 
 use super::array::Room;
-use super::optimizer::{Backend, Delay, Foreign, Lane, Poke, Text};
+use super::optimizer::{Backend, Delay, Foreign, JumpTo, Lane, Poke, Text};
 use super::place::Place;
 use super::world::{Cpu, Mem, Soon, World, ATTACHED, INT3};
 use rkprobes_host::slab::Arrays;
@@ -70,8 +70,10 @@ impl Backend for Machine {
             world.fail("memory is freed under a CPU");
         }
         let text = &world.text[memory.place.offset()..];
+        let jumps = [JumpTo::Detour, JumpTo::Count].map(|to| World::jump(site, to));
         if memory.listed
-            && ([INT3, ATTACHED].contains(&text[0]) || text.starts_with(&World::jump(site)))
+            && ([INT3, ATTACHED].contains(&text[0])
+                || jumps.iter().any(|jump| text.starts_with(jump)))
         {
             world.fail("memory is freed while the text leads to it");
         }
@@ -111,7 +113,7 @@ impl Backend for Machine {
 pub struct Poker<'a> {
     machine: &'a Machine,
     lane: Lane,
-    batch: Vec<Mem>,
+    batch: Vec<(Mem, JumpTo)>,
 }
 
 impl Drop for Poker<'_> {
@@ -123,21 +125,21 @@ impl Drop for Poker<'_> {
 impl Text for Poker<'_> {
     type Site = Mem;
 
-    fn add(&mut self, poke: Poke, site: &Mem) -> Result<(), Foreign> {
+    fn add(&mut self, poke: Poke, site: &Mem, to: JumpTo) -> Result<(), Foreign> {
         let mut world = self.machine.0.borrow_mut();
         if self.lane == Lane::Text {
-            world.compare(poke, *site)?;
+            world.compare(poke, *site, to)?;
         }
         let place = world.at(*site).place;
         if place.lane() != self.lane {
             world.fail("a site is poked in the wrong lane");
         }
-        if let Some(last) = self.batch.last().copied() {
+        if let Some((last, _)) = self.batch.last().copied() {
             if world.at(last).place >= place {
                 world.fail("a batch is not sorted by address");
             }
         }
-        self.batch.push(*site);
+        self.batch.push((*site, to));
         Ok(())
     }
 
@@ -145,12 +147,14 @@ impl Text for Poker<'_> {
         let mut world = self.machine.0.borrow_mut();
         // ftrace refuses all of a batch, and at its end.
         if self.lane == Lane::Ftrace {
-            for site in &self.batch {
-                world.compare(poke, *site).map_err(|_| Foreign::Ftrace)?;
+            for (site, to) in &self.batch {
+                world
+                    .compare(poke, *site, *to)
+                    .map_err(|_| Foreign::Ftrace)?;
             }
         }
-        for site in self.batch.drain(..) {
-            world.write(poke, site);
+        for (site, to) in self.batch.drain(..) {
+            world.write(poke, site, to);
         }
         Ok(())
     }
@@ -158,8 +162,12 @@ impl Text for Poker<'_> {
     fn done(&mut self, poke: Poke, site: &Mem) {
         let mut world = self.machine.0.borrow_mut();
         let place = world.at(*site).place;
-        let (_, after) = World::change_of(poke, *site, place);
-        if world.text[place.offset()..][..after.len()] != after {
+        let text = &world.text[place.offset()..];
+        let is_after = |to| {
+            let (_, after) = World::change_of(poke, *site, place, to);
+            text.starts_with(&after)
+        };
+        if ![JumpTo::Detour, JumpTo::Count].into_iter().any(is_after) {
             world.fail("a poke is said to be done and is not");
         }
     }

@@ -19,7 +19,7 @@ pub mod world;
 use super::optimizer;
 
 use machine::Machine;
-use optimizer::{Grace, NewSite, Optimizer, Pass, ProbeId, SiteId, State};
+use optimizer::{Grace, Handlers, NewSite, Optimizer, Pass, ProbeId, SiteId, State};
 use place::{original, Place, BASE, MODULE_END};
 use rkprobes_host::slab::NoMemory;
 use std::cell::RefCell;
@@ -33,8 +33,8 @@ pub struct User {
     pub probe: ProbeId,
     /// The user wants it to run.
     pub enabled: bool,
-    /// It has a post_handler.
-    pub post_handler: bool,
+    /// What it has called.
+    pub handlers: Handlers,
 }
 
 /// Somebody who waits for a full pass.
@@ -113,19 +113,19 @@ impl System {
         place: Place,
         number: usize,
         enabled: bool,
-        post_handler: bool,
+        handlers: Handlers,
     ) -> Result<(), NoMemory> {
         self.optimizer.reserve(1, 1)?;
-        self.add(place, number, enabled, post_handler)?;
+        self.add(place, number, enabled, handlers)?;
         self.commit();
         Ok(())
     }
 
     /// Registers the first probes of several places in one batch.
-    pub fn register_batch(&mut self, places: &[Place]) -> Result<(), NoMemory> {
+    pub fn register_batch(&mut self, places: &[(Place, Handlers)]) -> Result<(), NoMemory> {
         self.optimizer.reserve(places.len(), places.len())?;
-        for place in places {
-            self.add(*place, 0, true, false)?;
+        for (place, handlers) in places {
+            self.add(*place, 0, true, *handlers)?;
         }
         self.commit();
         Ok(())
@@ -144,7 +144,7 @@ impl System {
         place: Place,
         number: usize,
         enabled: bool,
-        post_handler: bool,
+        handlers: Handlers,
     ) -> Result<(), NoMemory> {
         let site = match self.site_at(place) {
             Some(site) => site,
@@ -153,7 +153,7 @@ impl System {
         let mem = self.optimizer.site(site).map(|site| site.payload);
         let probe = self
             .optimizer
-            .add_probe(site, (place, number), enabled, post_handler);
+            .add_probe(site, (place, number), enabled, handlers);
         let (Some(mem), Some(probe)) = (mem, probe) else {
             self.world.fail("rule 9: a registration is refused");
             return Ok(());
@@ -162,7 +162,7 @@ impl System {
         self.users[place as usize][number] = Some(User {
             probe,
             enabled,
-            post_handler,
+            handlers,
         });
         Ok(())
     }
@@ -371,8 +371,7 @@ impl Hash for System {
         sites.sort_by_key(|site| site.0);
         sites.hash(hasher);
         for user in self.users.iter().flatten() {
-            user.map(|user| (user.enabled, user.post_handler))
-                .hash(hasher);
+            user.map(|user| (user.enabled, user.handlers)).hash(hasher);
         }
         self.optimizer.all_armed().hash(hasher);
         self.optimizer.optimization().hash(hasher);

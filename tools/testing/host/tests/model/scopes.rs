@@ -91,9 +91,23 @@ pub const PAIR: Scope = Scope {
     ..NOTHING
 };
 
+/// A probe that only counts, and one with a handler, at one address.
+pub const COUNTING: Scope = Scope {
+    name: "counting",
+    places: &[(Place::Inner, 2)],
+    counting: &[(Place::Inner, 0)],
+    disabling: true,
+    optimization: true,
+    arming: true,
+    natives: &[3],
+    cpus: 1,
+    entries: &[Place::Outer],
+    ..NOTHING
+};
+
 /// All of the above, each of which has an end.
 pub const TO_THE_END: &[Scope] = &[
-    OVERLAP, PAIR, AGGREGATE, NEIGHBOURS, MODULE, NATIVES, OTHERS,
+    OVERLAP, PAIR, COUNTING, AGGREGATE, NEIGHBOURS, MODULE, NATIVES, OTHERS,
 ];
 
 /// All that happens at three places, two of which overlap, up to a number of actions.
@@ -118,6 +132,7 @@ pub const EVERYTHING: Scope = Scope {
     ],
     batches: true,
     post_handlers: &[(Place::Outer, 1), (Place::Single, 1)],
+    counting: &[(Place::Inner, 0), (Place::Single, 0)],
     disabling: true,
     optimization: true,
     arming: true,

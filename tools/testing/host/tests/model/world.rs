@@ -4,11 +4,13 @@
 //!
 //! What must never happen is noted in [`World::fault`] where it happens.
 
-use super::optimizer::{Foreign, Lane, Poke};
+use super::optimizer::{Foreign, JumpTo, Lane, Poke};
 use super::place::{instruction, original, Place, JUMP, MODULE_END, SIZE};
 
 pub const INT3: u8 = 0xcc;
 pub const JMP: u8 = 0xe9;
+/// In the displacement of a jump that counts.
+const COUNT: u8 = 0xb0;
 /// The first byte of a native kprobe.
 pub const NATIVE: u8 = 0xf0;
 pub const ATTACHED: u8 = 0xe8;
@@ -155,14 +157,24 @@ impl World {
         Some(Mem(at as u8))
     }
 
-    /// What a jump to the detour in `mem` looks like.
-    pub fn jump(mem: Mem) -> [u8; JUMP] {
-        let to = 0xa0 | mem.0;
+    /// What a jump to the memory of a site looks like.
+    pub fn jump(mem: Mem, to: JumpTo) -> [u8; JUMP] {
+        let to = mem.0
+            | match to {
+                JumpTo::Detour => 0xa0,
+                JumpTo::Count => COUNT,
+            };
         [JMP, to, to, to, to]
     }
 
+    /// Whether the text at an offset is a jump that counts, maybe under a native kprobe.
+    pub fn counts_inline(&self, at: usize) -> bool {
+        let to = self.text.get(at + 1);
+        to.is_some_and(|to| to & 0xf0 == COUNT)
+    }
+
     /// The bytes that a poke of this site expects, and those it leaves.
-    pub fn change_of(poke: Poke, mem: Mem, place: Place) -> (Vec<u8>, Vec<u8>) {
+    pub fn change_of(poke: Poke, mem: Mem, place: Place, to: JumpTo) -> (Vec<u8>, Vec<u8>) {
         let from = place.offset();
         let clean: Vec<u8> = (from..from + place.region().max(1)).map(original).collect();
         let with = |head: &[u8]| [head, &clean[head.len()..]].concat();
@@ -173,19 +185,19 @@ impl World {
         match poke {
             Poke::Arm => (clean[..1].to_vec(), hook.to_vec()),
             Poke::Disarm => (hook.to_vec(), clean[..1].to_vec()),
-            Poke::Optimize => (with(&hook), with(&Self::jump(mem))),
-            Poke::Unoptimize => (with(&Self::jump(mem)), with(&hook)),
+            Poke::Optimize => (with(&hook), with(&Self::jump(mem, to))),
+            Poke::Unoptimize => (with(&Self::jump(mem, to)), with(&hook)),
         }
     }
 
     /// The text as a poke of this site should find it, or why not.
-    pub fn compare(&mut self, poke: Poke, mem: Mem) -> Result<(), Foreign> {
+    pub fn compare(&mut self, poke: Poke, mem: Mem, to: JumpTo) -> Result<(), Foreign> {
         let place = self.at(mem).place;
         if place.in_module() && (!self.present || !self.at(mem).listed) {
             self.fail("rule 13: freed text is touched");
             return Err(Foreign::Bytes);
         }
-        let (before, _) = Self::change_of(poke, mem, place);
+        let (before, _) = Self::change_of(poke, mem, place, to);
         let found = &self.text[place.offset()..][..before.len()];
         match found == before {
             true => Ok(()),
@@ -193,17 +205,17 @@ impl World {
         }
     }
 
-    pub fn write(&mut self, poke: Poke, mem: Mem) {
+    pub fn write(&mut self, poke: Poke, mem: Mem, to: JumpTo) {
         let place = self.at(mem).place;
         let inside = place.offset() + 1..place.offset() + place.region();
         let caught = |(cpu, _): &(Cpu, bool)| matches!(cpu, Cpu::At(at) if inside.contains(at));
         if poke == Poke::Optimize && self.cpus.iter().any(caught) {
             self.fail("a jump is written under a task inside the region");
         }
-        if self.compare(poke, mem).is_err() {
+        if self.compare(poke, mem, to).is_err() {
             self.fail("bytes that are not ours are overwritten");
         }
-        let (_, after) = Self::change_of(poke, mem, place);
+        let (_, after) = Self::change_of(poke, mem, place, to);
         self.text[place.offset()..][..after.len()].copy_from_slice(&after);
     }
 
