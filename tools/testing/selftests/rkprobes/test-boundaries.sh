@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# A probe at each instruction of each test function: the same results as without, as int3 and as jump. All other offsets are refused. The
+# A probe at each instruction of each test function: the same results as without, as int3, as jump and as jump that counts. All other offsets are refused. The
 # true offsets are those that the assembler recorded.
 . ./functions.sh
 
@@ -50,31 +50,35 @@ hits_of_all >"$work/int3_hits"
 sed 's/^/-:/' "$work/accepted" | write_probes || fail "removal"
 flush
 
-# Every fifth instruction at a time: a jump covers at most five, so none is in another's reach.
+# Every fifth instruction at a time: a jump covers at most five, so none is in another's reach. Once with handlers, once to count inline.
 echo 1 >"$debugfs/optimization"
-: >"$work/jump_hits"
-jumps=0
-for turn in 0 1 2 3 4; do
-	awk -v turn="$turn" '{ for (i = 3 + turn; i <= NF; i += 5) print "p:" $1 "_" $i " rktest_functions:rktest_" $1 "+" $i }' \
-		"$work/list" >"$work/lines"
-	write_probes <"$work/lines" || fail "adding in turn $turn"
-	flush
-	optimized=$(stat_of optimized)
-	jumps=$((jumps + optimized))
-	same_results "in turn $turn: $optimized jumps of $(wc -l <"$work/lines") probes"
-	hits_of_all >>"$work/jump_hits"
-	# Not an assertion, but what one wants to know when the number of jumps changes.
-	grep -vx -e - "$debugfs"/probe/*/reason /dev/null | sed 's/.*probe\///'
-	sed 's/^p:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes || fail "removing in turn $turn"
-done
-pass "$jumps jumps"
 sort "$work/int3_hits" >"$work/expected"
-sort "$work/jump_hits" >"$work/now"
-if ! cmp -s "$work/expected" "$work/now"; then
-	diff "$work/expected" "$work/now"
-	fail "hits of the jumps are those of the int3s"
-fi
-pass "hits of the jumps are those of the int3s"
+for kind in p c; do
+	: >"$work/jump_hits"
+	jumps=0
+	for turn in 0 1 2 3 4; do
+		awk -v turn="$turn" -v kind="$kind" \
+			'{ for (i = 3 + turn; i <= NF; i += 5) print kind ":" $1 "_" $i " rktest_functions:rktest_" $1 "+" $i }' \
+			"$work/list" >"$work/lines"
+		write_probes <"$work/lines" || fail "adding in turn $kind$turn"
+		flush
+		optimized=$(stat_of optimized)
+		jumps=$((jumps + optimized))
+		same_results "in turn $kind$turn: $optimized jumps of $(wc -l <"$work/lines") probes"
+		hits_of_all >>"$work/jump_hits"
+		# Not an assertion, but what one wants to know when the number of jumps changes.
+		grep -vx -e - "$debugfs"/probe/*/reason /dev/null | sed 's/.*probe\///'
+		sed 's/^.:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes || fail "removing in turn $kind$turn"
+		flush
+	done
+	pass "$jumps jumps of $kind"
+	sort "$work/jump_hits" >"$work/now"
+	if ! cmp -s "$work/expected" "$work/now"; then
+		diff "$work/expected" "$work/now"
+		fail "hits of the jumps of $kind are those of the int3s"
+	fi
+	pass "hits of the jumps of $kind are those of the int3s"
+done
 flush
 same_results "without probes again"
 rm -r "$work"
