@@ -146,7 +146,7 @@ pub(crate) extern "C" fn flush_rkprobes() -> c_int {
     }
 }
 
-/// How often the handlers of a probe were called; see `include/rkprobes.h`.
+/// How often a probe was hit; see `include/rkprobes.h`.
 ///
 /// # Safety
 ///

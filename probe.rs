@@ -34,7 +34,8 @@ pub use hit::{Hit, Lane, Registers};
 /// Handlers run on all CPUs at once, and see `&self`: state is atomics or per-CPU data. On one
 /// CPU, what is hit inside a handler is counted as missed and runs none.
 ///
-/// Both functions may be left out; a probe without any counts its hits all the same.
+/// Both functions may be left out; a probe without any counts its hits all the same, and its jump
+/// does that without a call while no other probe on its address has a handler.
 #[vtable]
 pub trait Handler: Send + Sync + 'static {
     /// Called before the probed instruction, in the context that [`Hit`] has.
@@ -124,13 +125,14 @@ impl Probe {
         unsafe { (*self.raw()).addr as usize }
     }
 
-    /// How often its handler was called.
+    /// How often it was hit, and its handler called. May sleep.
     pub fn hits(&self) -> usize {
         // SAFETY: only the drop of its registration unregisters it.
         unsafe { api::rkprobe_hits(self.raw()) }
     }
 
-    /// How often it was hit inside a handler, and its own handler therefore not called.
+    /// How often it was hit inside a handler, and its own handler therefore not called. A jump that
+    /// only counts is not missed there.
     pub fn missed(&self) -> usize {
         // SAFETY: hits count it up at the same time; one volatile load.
         unsafe { addr_of!((*self.raw()).nmissed).read_volatile() }

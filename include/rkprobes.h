@@ -58,6 +58,10 @@ typedef void (*rkprobe_post_handler_t)(struct rkprobe *p, struct pt_regs *regs,
  * @nmissed: how often the probe was hit and no handler was called, for the
  *	hit was inside a handler on the same CPU
  *
+ * A probe without handlers counts its hits. While all probes on an address are
+ * such, their jump counts without a call; a hit of it inside a handler is a
+ * hit, for nothing would be called.
+ *
  * Zero all that is not set. The members behind @nmissed belong to rkprobes.
  */
 struct rkprobe {
@@ -146,8 +150,8 @@ int enable_rkprobe(struct rkprobe *p);
 int flush_rkprobes(void);
 
 /**
- * rkprobe_hits() - how often the handlers of a probe were called
- * @p: the probe
+ * rkprobe_hits() - how often a probe was hit, and its handlers called
+ * @p: the probe; 0 if it is not registered
  */
 unsigned long rkprobe_hits(const struct rkprobe *p);
 

@@ -5,7 +5,7 @@
 
 load_mod rkprobes
 load_mod rktest_api
-for group in errors batch handlers changes aggregate disabled post missed; do
+for group in errors batch handlers changes aggregate disabled post missed counting inside; do
 	ask rktest_api "$group" >/dev/null || echo "# $group failed"
 	# A failed command has printed which assertion failed.
 	report=$(cat /sys/module/rktest_api/parameters/command)

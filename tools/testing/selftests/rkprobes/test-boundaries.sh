@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# A probe at each instruction of each test function: the same results as without, as int3, as jump and as jump that counts. All other offsets are refused. The
-# true offsets are those that the assembler recorded.
+# A probe at each instruction of each test function: the same results as without, as int3, as jump and as jump that counts. All other
+# offsets are refused. The true offsets are those that the assembler recorded.
 . ./functions.sh
 
 load_mod rktest_functions

@@ -109,9 +109,9 @@ for offset in 0 7; do
 	check "the next jump counts $where" counts a
 	hits "of that $where" a=140 b=60
 
-	# A handler that is enabled only when the jump is to go.
+	# A handler that is disabled is one all the same.
 	switch a 0
-	check "add a disabled one $where" add h $at
+	check "add one with a handler again $where" add h $at
 	switch h 0
 	flush
 	switch b 1

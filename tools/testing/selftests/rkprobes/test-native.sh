@@ -76,5 +76,24 @@ else
 fi
 works "with all removed"
 flush
+
+# On our jump that counts: it cannot go for a handler that comes, which is refused and changes nothing.
+echo "c:ours rktest_functions:rktest_alu+7" >"$debugfs/probes"
+flush
+same "our jump that counts" "$(of ours state)" optimized
+place=$(ask rktest_native add rktest_alu 7) || fail "add a native kprobe on our jump that counts"
+works "with a native kprobe on our jump that counts"
+same "both count" "$(ask rktest_native hits "$place") $(of ours hits)" "10 10"
+same "a handler that the jump would pass over" "$(echo "p:other rktest_functions:rktest_alu+7" | write_probes)" \
+	"Device or resource busy"
+same "our jump stays" "$(of ours state) $(of ours reason)" "optimized -"
+works "with the handler refused"
+same "both still count" "$(ask rktest_native hits "$place") $(of ours hits)" "20 20"
+check "remove theirs from it" ask rktest_native del "$place"
+check "the handler is let in" add other rktest_functions:rktest_alu+7
+works "with a handler"
+same "all are hit" "$(of ours hits) $(of other hits)" "30 10"
+printf '%s\n' -:ours -:other >"$debugfs/probes"
+flush
 works "after a pass"
 same "the text in the end" "$(ask rktest_functions text alu)" "$text"

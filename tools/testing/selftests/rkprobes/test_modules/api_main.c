@@ -309,6 +309,65 @@ static void test_missed(void)
 	unregister_rkprobe(&b.p);
 }
 
+static void set_counting(struct seen *s, const char *symbol)
+{
+	set(s, symbol, FIRST);
+	s->p.pre_handler = NULL;
+}
+
+/* Without handlers a probe counts, and its jump may do that without a call. */
+static void test_counting(void)
+{
+	set_counting(&a, "rktest_api_target");
+	set_counting(&b, "rktest_api_target");
+	same("flush what others have left", flush_rkprobes(), 0);
+	same("register", register_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("hits of an int3", rkprobe_hits(&a.p), 1);
+	same("flush", flush_rkprobes(), 0);
+	same("a jump", text_at(&a), 0xe9);
+	same("result", rktest_api_target(1), 2);
+	same("hits of a jump", rkprobe_hits(&a.p), 2);
+	same("register another", register_rkprobe(&b.p), 0);
+	same("the jump stays", text_at(&a), 0xe9);
+	rktest_api_target(1);
+	same("hits of both", rkprobe_hits(&a.p) * 10 + rkprobe_hits(&b.p), 31);
+
+	set(&c, "rktest_api_target", FIRST);
+	same("register one with a handler", register_rkprobe(&c.p), 0);
+	same("an int3 at once", text_at(&a), 0xcc);
+	same("flush with it", flush_rkprobes(), 0);
+	same("a jump again", text_at(&a), 0xe9);
+	rktest_api_target(1);
+	same("its handler is called", c.pre, 1);
+	same("hits of all", rkprobe_hits(&a.p) * 100 + rkprobe_hits(&b.p) * 10 + rkprobe_hits(&c.p), 421);
+	unregister_rkprobe(&c.p);
+	unregister_rkprobe(&b.p);
+	same("hits of one that is removed", rkprobe_hits(&b.p), 0);
+	rktest_api_target(1);
+	same("hits of the last one", rkprobe_hits(&a.p), 5);
+	unregister_rkprobe(&a.p);
+	same("hits of it when it is removed", rkprobe_hits(&a.p), 0);
+}
+
+/* Inside a handler an int3 is missed; a jump that counts calls none, so it is hit. */
+static void test_counting_inside(void)
+{
+	set(&a, "rktest_api_target", FIRST);
+	a.p.pre_handler = call_inner;
+	set_counting(&b, "rktest_api_inner");
+	same("outer", register_rkprobe(&a.p), 0);
+	same("inner", register_rkprobe(&b.p), 0);
+	rktest_api_target(1);
+	same("an int3 inside a handler is missed", rkprobe_hits(&b.p) * 10 + b.p.nmissed, 1);
+	same("flush", flush_rkprobes(), 0);
+	same("a jump", text_at(&b), 0xe9);
+	rktest_api_target(1);
+	same("a jump inside a handler is hit", rkprobe_hits(&b.p) * 10 + b.p.nmissed, 11);
+	unregister_rkprobe(&a.p);
+	unregister_rkprobe(&b.p);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -321,6 +380,8 @@ static const struct {
 	{ "disabled", test_disabled },
 	{ "post", test_post },
 	{ "missed", test_missed },
+	{ "counting", test_counting },
+	{ "inside", test_counting_inside },
 };
 
 static int rktest_run(int argc, char **argv)

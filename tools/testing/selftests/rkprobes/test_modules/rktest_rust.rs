@@ -224,6 +224,26 @@ fn batch() -> Result {
     })
 }
 
+fn counting() -> Result {
+    let counter = KBox::pin_init(Registration::new(TARGET, ()), GFP_KERNEL)?;
+    let probe = counter.probe();
+    check("a counter", call() && probe.hits() == CALLS)?;
+    flush()?;
+    check("one that is a jump", call() && probe.hits() == 2 * CALLS)?;
+    probe.disable()?;
+    check("a disabled one", call() && probe.hits() == 2 * CALLS)?;
+    probe.enable()?;
+    check("an enabled one", call() && probe.hits() == 3 * CALLS)?;
+    let watched = watch(TARGET)?;
+    check(
+        "one with a handler beside it",
+        call() && watched.probe().hits() == CALLS && probe.hits() == 4 * CALLS,
+    )?;
+    drop(watched);
+    flush()?;
+    check("what the handler left", call() && probe.hits() == 5 * CALLS)
+}
+
 fn refused(target: Target<'_>) -> Option<Error> {
     watch(target).err()
 }
@@ -264,6 +284,7 @@ impl kernel::Module for Tests {
         ftrace()?;
         changes()?;
         batch()?;
+        counting()?;
         errors()?;
         Ok(Self)
     }
