@@ -11,12 +11,10 @@
 
 use crate::detour::{jump, Image};
 use crate::ffi;
-use crate::locks::TextMutex;
 use crate::optimizer::{Foreign, Handlers, JumpTo};
 use crate::refusal::Refusal;
 use crate::relocate::JMP_REL32_LEN;
 use crate::shell::{ProbePtr, SiteMemory};
-use crate::slots;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
@@ -42,12 +40,13 @@ impl SiteMemory {
         self.trap.detour != 0 && self.counter.entry.load(Relaxed) == 0
     }
 
-    /// Adds to the slot what counts. Where there is no room for it the detour that calls serves.
+    /// Appends what counts to the image of the slot. Where there is no room for it the detour that
+    /// calls serves.
     ///
     /// # Errors
     ///
     /// `NoMemory`.
-    pub(crate) fn add_counter(&self, text: &TextMutex, keep_flags: bool) -> Result<(), Refusal> {
+    pub(crate) fn add_counter(&self, image: &mut Image, keep_flags: bool) -> Result<(), Refusal> {
         if self.counter.hits.load(Relaxed).is_null() {
             // SAFETY: allocates.
             let hits = unsafe { ffi::rk_alloc_hits() };
@@ -57,12 +56,9 @@ impl SiteMemory {
             self.counter.hits.store(hits, Relaxed);
         }
         let hits = self.counter.hits.load(Relaxed) as u64;
-        let mut image = Image::behind(self.slot, self.used);
         let entry = image.count(hits, keep_flags, self.trap.copy);
         let in_reach = |entry: &usize| jump(self.trap.addr, *entry).is_ok();
         if let Some(entry) = entry.ok().filter(in_reach) {
-            let bytes = image.bytes.get(self.used..image.used()).unwrap_or(&[]);
-            slots::append(text, entry, bytes);
             self.counter.entry.store(entry, Relaxed);
         }
         Ok(())

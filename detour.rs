@@ -93,8 +93,16 @@ impl Image {
     /// Appends a copy of the whole instructions `bytes` of `addr`, and the jump behind them.
     /// Returns the address of the copy. On failure nothing is appended.
     pub fn copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        self.whole(|image| image.try_copy(addr, bytes))
+    }
+
+    /// Appends all that `part` does, or nothing.
+    fn whole(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Result<usize, Refusal>,
+    ) -> Result<usize, Refusal> {
         let start = self.len;
-        let result = self.try_copy(addr, bytes);
+        let result = part(self);
         if result.is_err() {
             self.len = start;
             if let Some(rest) = self.bytes.get_mut(start..) {
@@ -132,8 +140,12 @@ impl Image {
     }
 
     /// Appends what adds one to the per-CPU `counter` and goes on in `copy`, the copy of the region.
-    /// Returns its address. On failure what is behind the former end is of no use.
+    /// Returns its address. On failure nothing is appended.
     pub fn count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
+        self.whole(|image| image.try_count(counter, keep_flags, copy))
+    }
+
+    fn try_count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
         let at = self.here();
         if keep_flags {
             self.put(&[PUSHF])?;

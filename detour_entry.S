@@ -20,8 +20,8 @@
  * synchronize_rcu() waits for it. The flags were saved before; the detour
  * restores them.
  *
- * Nearly every site has one probe: that is called (or only counted) from here,
- * several through rk_any_probe.
+ * Nearly every site has one probe: that is called (or only counted, where the
+ * slot has no room for counting inline) from here, several through rk_any_probe.
  */
 	.section .kprobes.text, "ax"
 SYM_CODE_START(rk_detour_entry)

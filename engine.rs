@@ -504,7 +504,7 @@ fn add_one(
         Some(site) => Ok(site),
         None if MEMORY.lock().table.reserve(TRAPS_OF_A_SITE).is_err() => Err(Refusal::NoMemory),
         None => session
-            .plan(optimizer, addr)
+            .plan(optimizer, addr, handlers == Handlers::None)
             .and_then(|plan| add_site(optimizer, addr, plan))
             .inspect_err(|_| MEMORY.lock().table.release(TRAPS_OF_A_SITE)),
     };

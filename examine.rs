@@ -186,7 +186,7 @@ impl Session<'_> {
         }
     }
 
-    /// Everything for a site at `addr`.
+    /// Everything for a site at `addr`, whose first probe only `counts`.
     ///
     /// # Errors
     ///
@@ -195,6 +195,7 @@ impl Session<'_> {
         &mut self,
         optimizer: &Optimizer<Shell>,
         addr: usize,
+        counts: bool,
     ) -> Result<Plan, Refusal> {
         let Facts { insn, region } = self.facts(optimizer, addr)?;
         let Some(region) = region else {
@@ -209,7 +210,8 @@ impl Session<'_> {
             *to = *from;
         }
         trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
-        self.place(trap, &insn, region)
+        let keep_flags = counts.then(|| self.uses_flags(addr));
+        self.place(trap, &insn, region, keep_flags)
     }
 
     /// What is found out about a site at `addr`; nothing is made or taken.
@@ -276,6 +278,14 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Whether the flags at `addr` may be used. The function there is decoded.
+    fn uses_flags(&self, addr: usize) -> bool {
+        let Examiner {
+            function, index, ..
+        } = &*self.examiner;
+        !function.flags_are_dead(addr as u64, index)
+    }
+
     /// What lets the jump of a site count inline; nothing if it has that or cannot have a jump.
     pub(crate) fn prepare_count(
         &mut self,
@@ -285,13 +295,12 @@ impl Session<'_> {
         if !site.lacks_counter() {
             return Ok(());
         }
-        let addr = site.trap.addr;
-        self.load(optimizer, addr)?;
-        let examiner = &self.examiner;
-        let dead = examiner
-            .function
-            .flags_are_dead(addr as u64, &examiner.index);
-        site.add_counter(self.locks.text(), !dead)
+        self.load(optimizer, site.trap.addr)?;
+        let mut image = Image::behind(site.slot, site.used);
+        site.add_counter(&mut image, self.uses_flags(site.trap.addr))?;
+        let added = image.bytes.get(site.used..image.used()).unwrap_or(&[]);
+        slots::append(self.locks.text(), site.slot.wrapping_add(site.used), added);
+        Ok(())
     }
 
     /// Decodes the function at `addr`, unless it is the one that was decoded last. Returns where it
@@ -445,6 +454,7 @@ impl Session<'_> {
         mut trap: Trap,
         insn: &Insn,
         region: Result<Region, NotOptimizable>,
+        keep_flags: Option<bool>,
     ) -> Result<Plan, Refusal> {
         let addr = trap.addr;
         let mut memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
@@ -490,8 +500,13 @@ impl Session<'_> {
                 }
             }
         }
-        slots::write(self.locks.text(), slot, &image);
         memory.used = image.used();
+        if let Some(keep_flags) = keep_flags.filter(|_| memory.lacks_counter()) {
+            memory
+                .add_counter(&mut image, keep_flags)
+                .inspect_err(|_| MEMORY.lock().slots.give(slot))?;
+        }
+        slots::write(self.locks.text(), slot, &image);
         memory.reason = jumpable.err();
         let region = region.ok().filter(|_| jumpable.is_ok());
         Ok(Plan {

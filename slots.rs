@@ -88,6 +88,9 @@ impl Drop for Slots {
 pub(crate) fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
     let old = [0xcc; SLOT];
     let len = bytes.len().min(SLOT);
+    if len == 0 {
+        return;
+    }
     // SAFETY: the slot is ours, no CPU executes what it has there, and `text_mutex` is held.
     unsafe {
         ffi::rk_perf_text_poke(at, old.as_ptr().cast(), len, bytes.as_ptr().cast(), len);
