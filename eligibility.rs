@@ -290,11 +290,11 @@ impl<A: Arrays> Function<A> {
             let Ok(insn) = self.instruction(at) else {
                 return false;
             };
-            let patched = index.reserved(at, insn.end()).is_some();
+            at = insn.end();
             match insn.flags() {
-                Flags::Overwrites if !patched => return true,
-                Flags::Neither if !patched => at = insn.end(),
-                _ => return false,
+                Flags::Overwrites => return index.reserved(addr, at).is_none(),
+                Flags::Neither => {}
+                Flags::Reads => return false,
             }
         }
         false
