@@ -92,7 +92,7 @@ impl State {
 pub enum JumpTo {
     /// To the detour, which calls the handlers.
     Detour,
-    /// To the part of it that counts the hit and calls nobody.
+    /// To the part of the slot that counts the hit and calls nobody.
     Count,
 }
 
