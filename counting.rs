@@ -111,8 +111,7 @@ impl SiteMemory {
     }
 }
 
-/// How often a probe was hit; of one that is not registered, how often it was while it was. The
-/// engine's lock is held.
+/// How often a probe was hit. The engine's lock is held.
 pub(crate) fn hits(probe: ProbePtr) -> usize {
     // SAFETY: the caller's probe is alive; its counters are as long as they are named there, or NULL.
     unsafe {

@@ -390,12 +390,13 @@ fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
 fn release(probe: ProbePtr) {
     // SAFETY: the caller's probe is alive, and no CPU uses its counter any more.
     unsafe {
-        stats::add(&stats::REMOVED_HITS, counting::hits(probe) as u64);
         let probe = probe.0;
         let hits = (*probe).hits;
         (*probe).hits = null_mut();
-        (*probe).counted = 0;
         if !hits.is_null() {
+            let all = ffi::rk_sum_hits(hits).wrapping_add((*probe).counted);
+            stats::add(&stats::REMOVED_HITS, all as u64);
+            (*probe).counted = 0;
             ffi::free_percpu(hits.cast());
         }
         if !(*probe).symbol_name.is_null() {
