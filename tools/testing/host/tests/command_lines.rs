@@ -2,10 +2,6 @@
 
 //! Command lines, targets, switches and generated names.
 
-#[path = "common/random.rs"]
-mod random;
-
-use random::Random;
 use rkprobes_host::command::{
     parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind, Target,
     MODULE_MAX, NAME_MAX, SYMBOL_MAX,
@@ -211,47 +207,5 @@ fn generated_names_are_names_and_tell_offsets_apart() {
             assert_eq!(parse_name(name.as_str().as_bytes()), Ok(name.as_str()));
             assert!(seen.insert(name.as_str().to_string()), "{}", name.as_str());
         }
-    }
-}
-
-/// Text that is almost a command.
-fn garbage(random: &mut Random) -> Vec<u8> {
-    const WORDS: [&[u8]; 16] = [
-        b"p",
-        b"c",
-        b"-",
-        b":",
-        b" ",
-        b"+",
-        b"0x",
-        b"9",
-        b"f",
-        b"m",
-        b".",
-        b"\n",
-        b"#",
-        b"\0",
-        b"\xff",
-        b"ffffffffffffffffff",
-    ];
-    let len = random.below(12);
-    (0..len)
-        .flat_map(|_| random.pick(&WORDS).to_vec())
-        .collect()
-}
-
-#[test]
-fn garbage_is_answered() {
-    let mut random = Random::new(1);
-    for _ in 0..200_000 {
-        let line = garbage(&mut random);
-        if let Ok(Some(Command::Add { name, target, kind })) = parse_line(&line) {
-            let name = name.map_or_else(
-                || AutoName::new(kind, &target, 0).as_str().to_string(),
-                str::to_string,
-            );
-            assert_eq!(parse_name(name.as_bytes()), Ok(name.as_str()), "{line:?}");
-        }
-        let _ = (parse_target(&line), parse_switch(&line));
     }
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What must hold for any line that is written, whether it is a command or not.
+
+use rkprobes_host::command::{
+    parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Target, MODULE_MAX,
+    NAME_MAX, SYMBOL_MAX,
+};
+
+/// A target as it can be written; leading zeros and decimal offsets aside it is what was read.
+fn written(target: &Target<'_>) -> String {
+    match target {
+        Target::Address(addr) => format!("{addr:#x}"),
+        Target::Symbol {
+            module,
+            symbol,
+            offset,
+        } => {
+            let module = module.map_or_else(String::new, |module| format!("{module}:"));
+            format!("{module}{symbol}+{offset:#x}")
+        }
+    }
+}
+
+fn check_target(target: &Target<'_>) {
+    let again = written(target);
+    assert_eq!(parse_target(again.as_bytes()), Ok(*target), "{again:?}");
+    if let Target::Symbol { module, symbol, .. } = target {
+        assert!((1..=SYMBOL_MAX).contains(&symbol.len()), "{again:?}");
+        assert!(module.is_none_or(|module| (1..=MODULE_MAX).contains(&module.len())));
+        let words = [*symbol, module.unwrap_or("m")];
+        for forbidden in [' ', '\n', '/', ':', '+', '\0'] {
+            assert!(!words.iter().any(|word| word.contains(forbidden)));
+        }
+    }
+}
+
+/// Panics if something does not hold.
+pub fn check(line: &[u8]) {
+    if let Ok(Some(command)) = parse_line(line) {
+        let again = match command {
+            Command::Remove { name } => {
+                assert_eq!(parse_name(name.as_bytes()), Ok(name));
+                format!("-:{name}")
+            }
+            Command::Add { kind, name, target } => {
+                check_target(&target);
+                let made = AutoName::new(kind, &target, 0);
+                assert_eq!(parse_name(made.as_str().as_bytes()), Ok(made.as_str()));
+                assert!(made.as_str().len() <= NAME_MAX);
+                let name = name.map_or_else(String::new, |name| format!(":{name}"));
+                format!("{}{name} {}", char::from(kind.letter()), written(&target))
+            }
+        };
+        assert_eq!(parse_line(again.as_bytes()), Ok(Some(command)), "{line:?}");
+    }
+    if let Ok(target) = parse_target(line) {
+        check_target(&target);
+    }
+    if let Ok(on) = parse_switch(line) {
+        assert_eq!(parse_switch(if on { b"1" } else { b"0" }), Ok(on));
+        assert!(line.trim_ascii().len() <= 3, "{line:?}");
+    }
+}
