@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes nonsense to the files of rkprobes, as a user would, but from inside
+ * the kernel, where a million writes are soon done. Command:
+ *
+ *   run COUNT SEED   COUNT writes to all writable files, with reads between; all
+ *                    probes that came of it are removed again. Prints figures
+ */
+#include <linux/ctype.h>
+#include <linux/fs.h>
+#include <linux/gcd.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include "rktest.h"
+
+#define ROOT	"/sys/kernel/debug/rkprobes/"
+#define BUFFER	65536
+#define NAMES	24
+/* Probes that there are at most, about; then all are removed with one write. */
+#define MANY	96
+
+static const char * const targets[] = {
+	"rktest_alu", "rktest_mov", "rktest_functions:rktest_alu", "rktest_functions:rktest_mov",
+	"rktest_victim:rktest_victim_work", "rktest_victim_traced", "rktest_victim:rktest_victim_start",
+	/* Nothing depends on these while the test runs. */
+	"gcd", "int_sqrt", "glob_match", "string_unescape", "hex_dump_to_buffer",
+	"rational_best_approximation", "bitmap_parselist", "match_token", "lcm",
+	/* These are refused: blacklisted, noinstr, not there, ambiguous. */
+	"get_kprobe", "exc_int3", "no_such_function_here", "no_such_module:gcd", "cleanup_module",
+};
+
+static const char * const words[] = {
+	"p", "c", "-", ":", " ", "+", "0x", "9", "n1", "\n", "#", "\t", "\r", ".", "$", "/../",
+	"18446744073709551615", "ffffffffffffffffff", "on", "0", "1", "\xff", "%s", "*",
+};
+
+static const char * const readable[] = { "probes", "errors", "list", "explain", "stats", "enabled" };
+
+static struct {
+	unsigned long writes, accepted, refused, reads, probes, passes;
+} figures;
+static u64 seed;
+static char *text;
+static size_t used;
+static char __user *user;
+
+static u32 below(u32 bound)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (seed >> 20) % bound;
+}
+
+static __printf(1, 2) void put(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	used += vscnprintf(text + used, BUFFER - used, format, args);
+	va_end(args);
+}
+
+static void put_target(void)
+{
+	switch (below(8)) {
+	case 0:
+		put("0x%lx", (unsigned long)gcd + below(64));
+		break;
+	case 1:
+		put("0x%llx", seed >> below(64));
+		break;
+	case 2:
+		put("%s", targets[below(ARRAY_SIZE(targets))]);
+		break;
+	default:
+		put(below(2) ? "%s+%u" : "%s+0x%x", targets[below(ARRAY_SIZE(targets))], below(96));
+	}
+}
+
+static void put_line(void)
+{
+	switch (below(16)) {
+	case 0:
+		put("#");
+		break;
+	case 1:
+		put("p ");
+		break;
+	case 2:
+		put("c:n%u ", below(NAMES));
+		break;
+	case 3:
+	case 4:
+		put("-:n%u\n", below(NAMES));
+		return;
+	default:
+		put("p:n%u ", below(NAMES));
+	}
+	put_target();
+	put("\n");
+}
+
+static void put_word(void)
+{
+	put("%s", words[below(ARRAY_SIZE(words))]);
+}
+
+/* Changes, removes, doubles or inserts a few bytes behind @from. */
+static void mutate(size_t from)
+{
+	unsigned int turns = 1 + below(4);
+
+	while (turns-- && used > from) {
+		size_t at = from + below(used - from);
+		size_t count = min_t(size_t, 1 + below(8), used - at);
+
+		switch (below(5)) {
+		case 0:
+			text[at] ^= 1 << below(8);
+			break;
+		case 1:
+			text[at] = below(256);
+			break;
+		case 2:
+			memmove(text + at, text + at + count, used - at - count);
+			used -= count;
+			break;
+		case 3:
+			if (used + count <= BUFFER) {
+				memmove(text + at + count, text + at, used - at);
+				used += count;
+			}
+			break;
+		case 4:
+			used = at;
+			put_word();
+			break;
+		}
+	}
+}
+
+static void put_lines(void)
+{
+	unsigned int lines = below(4) ? 1 : below(8);
+	size_t from;
+
+	used = 0;
+	while (lines--) {
+		from = used;
+		put_line();
+		if (below(2))
+			mutate(from);
+	}
+}
+
+static void put_switch(void)
+{
+	unsigned int turns = below(4);
+
+	used = 0;
+	/* What is taken makes the optimizer run, which takes its time. */
+	if (!below(512)) {
+		put("%u\n", below(2));
+		return;
+	}
+	put("x");
+	while (turns--)
+		put_word();
+}
+
+static const int known_errors[] = {
+	EINVAL, ENOENT, EEXIST, ENAMETOOLONG, EILSEQ, EOPNOTSUPP, EADDRNOTAVAIL, EBUSY, ENOMEM,
+};
+
+/* As vfs_write() does it. Zero if it was taken; a known error is one. */
+static int write_user(struct file *file, const char __user *from, size_t count)
+{
+	loff_t at = 0;
+	ssize_t ret = file->f_op->write(file, from, count, &at);
+	unsigned int i;
+
+	figures.writes++;
+	if (ret == count) {
+		figures.accepted++;
+		return 0;
+	}
+	figures.refused++;
+	for (i = 0; i < ARRAY_SIZE(known_errors); i++)
+		if (ret == -known_errors[i])
+			return 1;
+	rktest_print("a write of %zu bytes gave %zd\n", count, ret);
+	return ret < 0 ? ret : -EIO;
+}
+
+static struct file *open_file(const char *name, int flags)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), ROOT "%s", name);
+	return filp_open(path, flags, 0);
+}
+
+/* Writes the text; one or zero as above. */
+static int write_file(const char *name)
+{
+	struct file *file = open_file(name, O_WRONLY);
+	int ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = copy_to_user(user, text, used) ? -EFAULT : write_user(file, user, used);
+	/* Memory that is not there. */
+	if (ret >= 0 && !below(64)) {
+		loff_t at = 0;
+		ssize_t got = file->f_op->write(file, user + BUFFER, 1 + below(64), &at);
+
+		figures.writes++;
+		figures.refused++;
+		if (got != -EFAULT) {
+			rktest_print("%s from nowhere gave %zd\n", name, got);
+			ret = -EIO;
+		}
+	}
+	filp_close(file, NULL);
+	return ret;
+}
+
+/* Reads a file in pieces of @piece bytes to the text, as much as there is room for. */
+static int read_file(const char *name, size_t piece)
+{
+	struct file *file = open_file(name, O_RDONLY);
+	loff_t at = 0;
+	ssize_t got;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	used = 0;
+	do {
+		got = file->f_op->read(file, user, min(piece, BUFFER - used), &at);
+		if (got > 0 && copy_from_user(text + used, user, got))
+			got = -EFAULT;
+		if (got > 0)
+			used += got;
+	} while (got > 0 && used < BUFFER);
+	filp_close(file, NULL);
+	figures.reads++;
+	if (got < 0)
+		rktest_print("reading %s gave %zd\n", name, got);
+	return got;
+}
+
+/* Turns the lines of "probes" into those that remove them; how many there are. */
+static int turn_into_removals(void)
+{
+	size_t from = 0, to = 0;
+	int count = 0;
+
+	while (from < used) {
+		char *end = memchr(text + from, '\n', used - from);
+		char *space = memchr(text + from, ' ', used - from);
+
+		if (!end || !space || space > end || text[from + 1] != ':' || !strchr("pc", text[from])) {
+			rktest_print("line %d of probes is none\n", count + 1);
+			return -EIO;
+		}
+		text[to] = '-';
+		memmove(text + to + 1, text + from + 1, space - text - from - 1);
+		to += space - text - from;
+		text[to++] = '\n';
+		from = end - text + 1;
+		count++;
+	}
+	used = to;
+	return count;
+}
+
+static int remove_all(void)
+{
+	int ret = read_file("probes", BUFFER), count;
+
+	if (ret)
+		return ret;
+	count = turn_into_removals();
+	if (count <= 0)
+		return count;
+	figures.probes += count;
+	ret = write_file("probes");
+	if (!ret)
+		ret = read_file("probes", BUFFER);
+	if (!ret && !used)
+		return 0;
+	rktest_print("%d probes are not removed: %d\n", count, ret);
+	return ret < 0 ? ret : -EIO;
+}
+
+/* A file of a probe that may be there. */
+static int write_probe_file(void)
+{
+	char name[32];
+	int ret;
+
+	snprintf(name, sizeof(name), "probe/n%u/enable", below(NAMES));
+	used = 0;
+	if (below(2))
+		put("%u", below(2));
+	else
+		put_word();
+	ret = write_file(name);
+	return ret == -ENOENT ? 1 : ret;
+}
+
+static int one_write(void)
+{
+	static const char * const switches[] = { "enabled", "optimization", "flush" };
+	unsigned int which = below(32);
+
+	if (which < 14) {
+		put_lines();
+		return write_file("probes");
+	}
+	if (which < 26) {
+		used = 0;
+		put_target();
+		if (below(2))
+			mutate(0);
+		return write_file("explain");
+	}
+	if (which < 30)
+		return write_probe_file();
+	if (which == 30 && below(128))
+		return read_file(readable[below(ARRAY_SIZE(readable))], 1 + below(2 * PAGE_SIZE));
+	which = below(ARRAY_SIZE(switches));
+	put_switch();
+	/* A flush takes anything: each is a pass. */
+	if (which == 2 && below(128))
+		which = 0;
+	figures.passes += which == 2;
+	return write_file(switches[which]);
+}
+
+static int switch_on(void)
+{
+	static const char * const switches[] = { "enabled", "optimization" };
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < ARRAY_SIZE(switches) && !ret; i++) {
+		used = 0;
+		put("1");
+		ret = write_file(switches[i]);
+	}
+	return ret ? -EIO : 0;
+}
+
+static int run(const char *count, const char *start)
+{
+	unsigned long wanted, next = MANY;
+	int ret = 0;
+
+	if (kstrtoul(count, 0, &wanted) || kstrtou64(start, 0, &seed) || !seed)
+		return -EINVAL;
+	memset(&figures, 0, sizeof(figures));
+	while (ret >= 0 && figures.writes < wanted) {
+		ret = one_write();
+		if (ret >= 0 && figures.writes >= next) {
+			next = figures.writes + MANY;
+			ret = remove_all();
+		}
+		if (ret >= 0 && fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	}
+	if (ret >= 0)
+		ret = remove_all() ?: switch_on();
+	rktest_print("writes %lu\naccepted %lu\nrefused %lu\nreads %lu\nprobes %lu\nflushes %lu\n",
+		     figures.writes, figures.accepted, figures.refused, figures.reads, figures.probes,
+		     figures.passes);
+	return ret;
+}
+
+static int run_with_memory(const char *count, const char *start)
+{
+	unsigned long place;
+	int ret;
+
+	/* Behind the buffer is nothing. */
+	place = vm_mmap(NULL, 0, 2 * BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	if (IS_ERR_VALUE(place))
+		return place;
+	ret = vm_munmap(place + BUFFER, BUFFER);
+	user = (char __user *)place;
+	text = vzalloc(BUFFER);
+	if (!ret)
+		ret = text ? run(count, start) : -ENOMEM;
+	vfree(text);
+	vm_munmap(place, BUFFER);
+	return ret;
+}
+
+static int rktest_run(int argc, char **argv)
+{
+	if (rktest_is(argc, argv, "run", 2))
+		return run_with_memory(argv[1], argv[2]);
+	return -EINVAL;
+}
+
+static int __init fuzz_init(void)
+{
+	return 0;
+}
+
+static void __exit fuzz_exit(void)
+{
+}
+
+module_init(fuzz_init);
+module_exit(fuzz_exit);
+MODULE_DESCRIPTION("Writes nonsense to the files of rkprobes");
+MODULE_LICENSE("GPL");
