@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The C interface of `include/rkprobes.h`, with the errnos of kprobes.
+//!
+//! All of it sleeps, so none of it may be called from a handler. What is refuses without touching
+//! anything, and counts.
 
-use crate::engine::{engine, Engine, Request};
+use crate::arch_x86::in_handler;
+use crate::engine::{self, Engine, Request};
 use crate::ffi::rkprobe;
 use crate::refusal::Refusal;
 use crate::shell::ProbePtr;
 use kernel::error::code::*;
-use kernel::ffi::{c_int, c_ulong};
+use crate::stats;
+use kernel::ffi::{c_int, c_uint, c_ulong};
 use kernel::prelude::*;
 
 fn to_errno(result: Result<(), Refusal>) -> c_int {
+/// The engine, for a caller that may sleep.
+///
+/// # Errors
+///
+/// EDEADLK in a handler, ENODEV while the module is loaded or unloaded.
+fn engine() -> Result<&'static Engine> {
+    if in_handler() {
+        stats::add(&stats::REFUSED_IN_HANDLERS, 1);
+        return Err(EDEADLK);
+    }
+    engine::engine().ok_or(ENODEV)
+}
+
     match result {
         Ok(()) => 0,
         Err(refusal) => refusal.errno().wrapping_neg(),
@@ -59,8 +77,8 @@ fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
     match engine() {
-        Some(engine) => register(engine, &[probe]),
-        None => ENODEV.to_errno(),
+        Ok(engine) => register(engine, &[probe]),
+        Err(error) => error.to_errno(),
     }
 }
 
@@ -74,9 +92,9 @@ pub(crate) unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num
     // SAFETY: by the contract.
     let probes = unsafe { array(probes, num) };
     match engine() {
-        Some(_) if probes.is_empty() => EINVAL.to_errno(),
-        Some(engine) => register(engine, probes),
-        None => ENODEV.to_errno(),
+        Ok(_) if probes.is_empty() => EINVAL.to_errno(),
+        Ok(engine) => register(engine, probes),
+        Err(error) => error.to_errno(),
     }
 }
 
@@ -102,7 +120,7 @@ pub(crate) unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, n
 }
 
 fn unregister(probes: &[*mut rkprobe]) {
-    if let Some(engine) = engine() {
+    if let Ok(engine) = engine() {
         let probes = probes.iter().filter(|probe| !probe.is_null());
         engine.unregister(probes.map(|probe| ProbePtr(*probe)));
     }
@@ -110,9 +128,9 @@ fn unregister(probes: &[*mut rkprobe]) {
 
 fn set_enabled(probe: *mut rkprobe, enabled: bool) -> c_int {
     match engine() {
-        Some(_) if probe.is_null() => EINVAL.to_errno(),
-        Some(engine) => to_errno(engine.set_enabled(ProbePtr(probe), enabled)),
-        None => ENODEV.to_errno(),
+        Ok(_) if probe.is_null() => EINVAL.to_errno(),
+        Ok(engine) => to_errno(engine.set_enabled(ProbePtr(probe), enabled)),
+        Err(error) => error.to_errno(),
     }
 }
 
@@ -139,10 +157,9 @@ pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
 /// Waits for the optimizer; see `include/rkprobes.h`.
 #[no_mangle]
 pub(crate) extern "C" fn flush_rkprobes() -> c_int {
-    match engine().map(Engine::flush) {
-        Some(Err(error)) => error.to_errno(),
-        Some(Ok(())) => 0,
-        None => ENODEV.to_errno(),
+    match engine().and_then(Engine::flush) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
     }
 }
 

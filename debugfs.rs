@@ -391,6 +391,10 @@ impl File for Stats {
             ("hits", counted.hits),
             ("missed", stats::get(&MISSED)),
             ("foreign_text", stats::get(&stats::FOREIGN_TEXT)),
+            (
+                "refused_in_handlers",
+                stats::get(&stats::REFUSED_IN_HANDLERS),
+            ),
             ("reserved", engine.reserved() as u64),
             ("slots", slots as u64),
             ("slot_memory", slot_memory as u64),

@@ -15,7 +15,6 @@ use crate::reserved::Entry;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
 use crate::sort::sort_by_key;
 use crate::stats;
-use core::ops::Range;
 use core::ptr::{addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::prelude::*;
@@ -117,6 +116,14 @@ impl Engine {
     }
 
     /// The areas of text that no probe may be in, by address.
+    /// Runs `change` on the optimizer's state, and brings the sites to where they should be.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
+        let mut core = self.core.lock();
+        let result = change(&mut core);
+        core.optimizer.commit(&Shell);
+        result
+    }
+
     ///
     /// # Errors
     ///
@@ -302,18 +309,21 @@ impl Engine {
                 probe.payload.set_flag(ffi::RKPROBE_FLAG_GONE, true);
             }
         }
-        drop(core);
-        while let Some(orphan) = self.handled_in(start..end) {
-            pr_err!("a probe was left behind with its handler: removed\n");
+    }
+
+    /// The memory of a module is about to be freed: removes the probes that it has forgotten there.
+    pub(crate) fn owner_gone(&self, is_freed: impl Fn(usize) -> bool) {
+        while let Some(orphan) = self.rests_on(&is_freed) {
+            pr_err!("a probe was left behind by its module: removed\n");
             self.unregister(core::iter::once(orphan));
         }
     }
 
-    /// A probe that has a handler in `text`. When that is freed its owner has forgotten the probe.
-    fn handled_in(&self, text: Range<usize>) -> Option<ProbePtr> {
+    /// A probe that is itself in such memory, or has a handler there.
+    fn rests_on(&self, is_freed: &impl Fn(usize) -> bool) -> Option<ProbePtr> {
         let core = self.core.lock();
         let mut probes = core.optimizer.probes().map(|(_, probe)| probe.payload);
-        probes.find(|probe| probe.handled_in(&text))
+        probes.find(|probe| probe.rests_on(is_freed))
     }
 
     /// Takes every byte out of the text and frees all sites; there are no probes any more. Waits
@@ -388,11 +398,12 @@ fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
 
 /// Gives back what a probe that no handler can see any more had.
 fn release(probe: ProbePtr) {
-    // SAFETY: the caller's probe is alive, and no CPU uses its counter any more.
+    // SAFETY: the caller's probe is alive, and no CPU uses its counter any more. Somebody else may
+    // be unregistering it as well: one of both gets the counter.
     unsafe {
         let probe = probe.0;
-        let hits = (*probe).hits;
-        (*probe).hits = null_mut();
+        let hits = AtomicPtr::from_ptr(addr_of_mut!((*probe).hits));
+        let hits = hits.swap(null_mut(), Ordering::Relaxed);
         if !hits.is_null() {
             let all = ffi::rk_sum_hits(hits).wrapping_add((*probe).counted);
             stats::add(&stats::REMOVED_HITS, all as u64);
@@ -407,7 +418,7 @@ fn release(probe: ProbePtr) {
 
 impl Core {
     /// Whether `probe` is one that is registered, and not a copy or a stale one.
-    fn knows(&self, probe: ProbePtr) -> bool {
+    pub(crate) fn knows(&self, probe: ProbePtr) -> bool {
         // SAFETY: the caller's probe is alive for the call.
         let registered = unsafe { (*probe.0).registered } != 0;
         registered

@@ -437,6 +437,13 @@ struct rk_range rk_module_init_text(struct module *module)
 }
 
 /*
+/* Whether @addr is in the module's memory, of any kind; with @init in what is freed when it is live. */
+bool rk_module_holds(struct module *module, unsigned long addr, bool init)
+{
+	return within_module_init(addr, module) ||
+	       (!init && within_module_core(addr, module));
+}
+
  * Hands the reserved text of the module at @addr to @sink, and says where its
  * text is. -ENOENT if there is none, or it is going; -ENOMEM if @sink is full.
  */

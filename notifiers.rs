@@ -95,6 +95,9 @@ unsafe extern "C" fn module_notify(
         || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong
     {
         engine.text_gone(init.start, init.end);
+        let live = state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong;
+        // SAFETY: as above.
+        engine.owner_gone(|addr| unsafe { ffi::rk_module_holds(module, addr, live) });
     }
     ffi::NOTIFY_OK as kernel::ffi::c_int
 }

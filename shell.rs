@@ -14,7 +14,6 @@ use crate::slab::Arrays;
 use crate::slots::Slots;
 use crate::stats;
 use crate::text_poke::{kprobe_in, TextPokeBatch};
-use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
 
@@ -98,12 +97,20 @@ pub(crate) struct ProbePtr(pub(crate) *mut ffi::rkprobe);
 unsafe impl Send for ProbePtr {}
 
 impl ProbePtr {
-    /// Whether one of its handlers is in `text`. The engine's lock is held.
-    pub(crate) fn handled_in(self, text: &Range<usize>) -> bool {
+    /// Whether it or one of its handlers is at an address that is `inside`. The engine's lock is
+    /// held.
+    pub(crate) fn rests_on(self, inside: impl Fn(usize) -> bool) -> bool {
         // SAFETY: the probe is registered, so it is alive; its handlers do not change.
         let (pre, post) = unsafe { ((*self.0).pre_handler, (*self.0).post_handler) };
-        pre.is_some_and(|pre| text.contains(&(pre as usize)))
-            || post.is_some_and(|post| text.contains(&(post as usize)))
+        inside(self.0 as usize)
+            || pre.is_some_and(|pre| inside(pre as usize))
+            || post.is_some_and(|post| inside(post as usize))
+    }
+
+    /// Whether a flag is set. The engine's lock is held.
+    pub(crate) fn has_flag(self, flag: u32) -> bool {
+        // SAFETY: the probe is registered, so it is alive; `flags` is changed under the lock.
+        unsafe { (*self.0).flags & flag != 0 }
     }
 
     /// What is called. The engine's lock is held.

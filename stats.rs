@@ -13,6 +13,9 @@ pub(crate) static GRACE_PERIODS: AtomicU64 = AtomicU64::new(0);
 /// Pokes that were not done because the text was not as we left it.
 pub(crate) static FOREIGN_TEXT: AtomicU64 = AtomicU64::new(0);
 
+/// Calls of the interface from inside handlers, which were refused.
+pub(crate) static REFUSED_IN_HANDLERS: AtomicU64 = AtomicU64::new(0);
+
 /// Hits of probes that were removed.
 pub(crate) static REMOVED_HITS: AtomicU64 = AtomicU64::new(0);
 

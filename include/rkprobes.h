@@ -4,7 +4,9 @@
  * delayed optimizer.
  *
  * The functions and their errors are those of kprobes: porting is a rename.
- * All of them may sleep, none may be called from a handler.
+ * All of them may sleep, none may be called from a handler: there they do
+ * nothing, and those that can say so return -EDEADLK. To remove a probe because
+ * of a hit, queue an irq_work that queues a work item.
  */
 #ifndef _RKPROBES_H
 #define _RKPROBES_H

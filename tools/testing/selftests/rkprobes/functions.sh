@@ -123,6 +123,17 @@ ask() {
 	cat "$ask_file"
 }
 
+# group_of MODULE GROUP: a group of assertions of a test module; its report becomes part of this one.
+group_of() {
+	ask "$1" "$2" >/dev/null || echo "# $2 failed"
+	# A failed command has printed which assertion failed.
+	group_report=$(cat "/sys/module/$1/parameters/command")
+	check "$2 reports" [ -n "$group_report" ]
+	group_bad=$(echo "$group_report" | sed -n 's/^not ok //p')
+	[ -z "$group_bad" ] || fail "$2: $group_bad"
+	pass "$2: $(echo "$group_report" | grep -c '^ok ') assertions"
+}
+
 # Lines on stdin, as one write to the file "probes"; prints what went wrong, by dd, for all shells' echo do not tell the errno.
 write_probes() {
 	cat >"/tmp/rkprobes.$$"

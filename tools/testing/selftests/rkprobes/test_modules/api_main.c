@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the C API. Each is a command by its name; it prints a line for each
- * assertion, "ok WHAT" or "not ok WHAT: got VALUE instead of VALUE", and fails
- * if one of them did.
+ * Tests of the C API. Each is a command by its name.
  */
+#include <linux/delay.h>
 #include <linux/ptrace.h>
 #include <rkprobes.h>
-#include "rktest.h"
+#include "assertions.h"
 
 long rktest_api_target(long x);
 long rktest_api_inner(long x);
@@ -17,18 +16,6 @@ long rktest_api_inner(long x);
 #define THIRD	(FIRST + 7)
 #define FOURTH	(FIRST + 8)
 #define INSIDE	(FIRST + 1)
-
-static int failures;
-
-static void same(const char *what, long got, long expected)
-{
-	if (got == expected) {
-		rktest_print("ok %s\n", what);
-		return;
-	}
-	rktest_print("not ok %s: got %ld instead of %ld\n", what, got, expected);
-	failures++;
-}
 
 struct seen {
 	struct rkprobe p;
@@ -386,16 +373,7 @@ static const struct {
 
 static int rktest_run(int argc, char **argv)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		if (!rktest_is(argc, argv, tests[i].name, 0))
-			continue;
-		failures = 0;
-		tests[i].run();
-		return failures ? -EIO : 0;
-	}
-	return -EINVAL;
+	return argc == 1 ? rktest_run_group(tests, ARRAY_SIZE(tests), argv[0]) : -EINVAL;
 }
 
 static int __init api_init(void)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Assertions of the test modules that test the C API: a line for each, "ok
+ * WHAT" or "not ok WHAT: got VALUE instead of VALUE". A command is a group of
+ * them by its name, and fails if one of them did.
+ */
+#ifndef RKTEST_ASSERTIONS_H
+#define RKTEST_ASSERTIONS_H
+
+#include "rktest.h"
+
+struct rktest_group {
+	const char *name;
+	void (*run)(void);
+};
+
+static int failures;
+
+static void same(const char *what, long got, long expected)
+{
+	if (got == expected) {
+		rktest_print("ok %s\n", what);
+		return;
+	}
+	rktest_print("not ok %s: got %ld instead of %ld\n", what, got, expected);
+	failures++;
+}
+
+static int rktest_run_group(const struct rktest_group *groups, size_t count, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(groups[i].name, name))
+			continue;
+		failures = 0;
+		groups[i].run();
+		return failures ? -EIO : 0;
+	}
+	return -EINVAL;
+}
+
+#endif
