@@ -8,14 +8,14 @@
 use crate::arch_x86::in_handler;
 use crate::engine::{self, Engine, Request};
 use crate::ffi::rkprobe;
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::shell::ProbePtr;
-use kernel::error::code::*;
 use crate::stats;
+use kernel::error::code::*;
 use kernel::ffi::{c_int, c_uint, c_ulong};
 use kernel::prelude::*;
 
-fn to_errno(result: Result<(), Refusal>) -> c_int {
 /// The engine, for a caller that may sleep.
 ///
 /// # Errors
@@ -29,6 +29,7 @@ fn engine() -> Result<&'static Engine> {
     engine::engine().ok_or(ENODEV)
 }
 
+fn to_errno(result: Result<(), Refusal>) -> c_int {
     match result {
         Ok(()) => 0,
         Err(refusal) => refusal.errno().wrapping_neg(),
@@ -154,6 +155,20 @@ pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
     set_enabled(probe, false)
 }
 
+/// Sets how many hits a second a probe may have; see `include/rkprobes.h`.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe as in [`register_rkprobe`].
+#[no_mangle]
+pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint) -> c_int {
+    match engine() {
+        Ok(_) if probe.is_null() => EINVAL.to_errno(),
+        Ok(engine) => to_errno(limits::set(engine, ProbePtr(probe), hits)),
+        Err(error) => error.to_errno(),
+    }
+}
+
 /// Waits for the optimizer; see `include/rkprobes.h`.
 #[no_mangle]
 pub(crate) extern "C" fn flush_rkprobes() -> c_int {
@@ -171,7 +186,7 @@ pub(crate) extern "C" fn flush_rkprobes() -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
     match engine() {
-        Some(engine) if !probe.is_null() => engine.hits(ProbePtr(probe.cast_mut())) as c_ulong,
+        Ok(engine) if !probe.is_null() => engine.hits(ProbePtr(probe.cast_mut())) as c_ulong,
         _ => 0,
     }
 }

@@ -126,6 +126,11 @@ pub fn parse_switch(text: &[u8]) -> Result<bool, Refusal> {
     }
 }
 
+/// Reads a limit of hits a second, decimal or hexadecimal; 0 is none.
+pub fn parse_limit(text: &[u8]) -> Result<u32, Refusal> {
+    u32::try_from(parse_number(text.trim_ascii())?).map_err(|_| Refusal::BadNumber)
+}
+
 /// The first word, and what is behind the white space that follows it.
 fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let len = text

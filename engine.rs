@@ -9,6 +9,7 @@ use crate::examine::{Examiner, Plan};
 use crate::explain::Explanation;
 use crate::ffi;
 use crate::int3_table::{self, TRAPS_OF_A_SITE};
+use crate::limits;
 use crate::optimizer::{Foreign, Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::refusal::Refusal;
 use crate::reserved::Entry;
@@ -115,7 +116,6 @@ impl Engine {
         counting::hits(probe)
     }
 
-    /// The areas of text that no probe may be in, by address.
     /// Runs `change` on the optimizer's state, and brings the sites to where they should be.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
         let mut core = self.core.lock();
@@ -124,6 +124,7 @@ impl Engine {
         result
     }
 
+    /// The areas of text that no probe may be in, by address.
     ///
     /// # Errors
     ///
@@ -216,6 +217,9 @@ impl Engine {
         let state = core.optimizer.site(site).map(|site| site.state());
         if enabled && state == Some(State::Gone) {
             return Err(Refusal::NotText);
+        }
+        if enabled {
+            limits::begin(probe);
         }
         core.optimizer.set_enabled(&Shell, id, enabled);
         core.optimizer.commit(&Shell);
@@ -555,6 +559,7 @@ fn add_one(
         (*probe).id = added.index();
         (*probe).registered = 1;
     }
+    limits::begin(request.probe);
     if let Some(site) = optimizer.site(id) {
         site.payload.trap.link(probe);
     }

@@ -12,6 +12,7 @@
 #include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/ktime.h>
 #include <linux/perf_event.h>
 #include <linux/static_call.h>
 #include <linux/workqueue.h>
@@ -436,7 +437,6 @@ struct rk_range rk_module_init_text(struct module *module)
 	return rk_module_range(module, MOD_INIT_TEXT);
 }
 
-/*
 /* Whether @addr is in the module's memory, of any kind; with @init in what is freed when it is live. */
 bool rk_module_holds(struct module *module, unsigned long addr, bool init)
 {
@@ -444,6 +444,7 @@ bool rk_module_holds(struct module *module, unsigned long addr, bool init)
 	       (!init && within_module_core(addr, module));
 }
 
+/*
  * Hands the reserved text of the module at @addr to @sink, and says where its
  * text is. -ENOENT if there is none, or it is going; -ENOMEM if @sink is full.
  */
@@ -490,13 +491,35 @@ bool rk_kick_optimizer(unsigned int ticks, bool sooner)
 
 int rk_start_optimizer(void)
 {
-	rk_queue = alloc_workqueue("rkprobes", WQ_UNBOUND, 1);
+	rk_queue = alloc_workqueue("rkprobes", WQ_UNBOUND, 0);
 	return rk_queue ? 0 : -ENOMEM;
 }
 
-/* After this no pass runs and none is pending; nobody may kick any more. */
+static void rk_limits_fn(struct work_struct *work)
+{
+	unsigned int ms = rk_check_limits();
+
+	if (ms)
+		rk_watch_limits(ms);
+}
+
+static DECLARE_DELAYED_WORK(rk_limits, rk_limits_fn);
+
+/* Looks at the limits in @ms milliseconds, unless that is pending. */
+void rk_watch_limits(unsigned int ms)
+{
+	queue_delayed_work(rk_queue, &rk_limits, msecs_to_jiffies(ms));
+}
+
+u64 rk_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
+/* After this nothing of it runs and nothing is pending; nobody may kick any more. */
 void rk_stop_optimizer(void)
 {
+	cancel_delayed_work_sync(&rk_limits);
 	cancel_delayed_work_sync(&rk_work);
 	destroy_workqueue(rk_queue);
 }
@@ -597,5 +620,6 @@ EXPORT_SYMBOL_GPL(register_rkprobes);
 EXPORT_SYMBOL_GPL(unregister_rkprobes);
 EXPORT_SYMBOL_GPL(enable_rkprobe);
 EXPORT_SYMBOL_GPL(disable_rkprobe);
+EXPORT_SYMBOL_GPL(limit_rkprobe);
 EXPORT_SYMBOL_GPL(flush_rkprobes);
 EXPORT_SYMBOL_GPL(rkprobe_hits);

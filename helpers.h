@@ -118,6 +118,11 @@ void rk_stop_optimizer(void);
 /* In engine.rs: one pass. */
 void rk_optimizer_pass(void);
 
+void rk_watch_limits(unsigned int ms);
+u64 rk_now_ms(void);
+/* In engine.rs: looks for probes with too many hits; how many milliseconds until it wants to look again, 0 for never. */
+unsigned int rk_check_limits(void);
+
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 

@@ -158,6 +158,16 @@ impl Probe {
         to_result(unsafe { api::disable_rkprobe(self.raw()) })
     }
 
+    /// Has it disabled when it has more than `hits` a second; 0 is no limit. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// As [`Probe::disable`].
+    pub fn limit(&self, hits: u32) -> Result {
+        // SAFETY: the probe stays where it is.
+        to_result(unsafe { api::limit_rkprobe(self.raw(), hits) })
+    }
+
     fn raw(&self) -> *mut rkprobe {
         from_ref(self).cast_mut().cast()
     }

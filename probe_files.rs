@@ -3,9 +3,10 @@
 //! `probe/NAME/`: the files of one probe.
 
 use crate::arch_x86::ORIGINAL;
-use crate::command::parse_switch;
+use crate::command::{parse_limit, parse_switch};
 use crate::debugfs_file::{data, Dir, File};
 use crate::engine::engine;
+use crate::limits;
 use crate::locks::TextMutex;
 use crate::named::Named;
 use crate::optimizer::{JumpTo, Optimizer, Probe, State};
@@ -30,6 +31,7 @@ pub(crate) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
     // SAFETY: by the contract.
     unsafe {
         dir.file::<Enable>(named)?;
+        dir.file::<Limit>(named)?;
         dir.file::<Hits>(named)?;
         dir.file::<Missed>(named)?;
         dir.file::<StateFile>(named)?;
@@ -55,6 +57,27 @@ impl File for Enable {
         let enabled = parse_switch(&text)?;
         let engine = engine().ok_or(ENODEV)?;
         Ok(engine.set_enabled(named.probe(), enabled)?)
+    }
+}
+
+/// The most hits a second; 0 is no limit.
+struct Limit;
+
+impl File for Limit {
+    type Data = Named;
+    const NAME: &'static CStr = c"limit";
+    const MODE: u16 = 0o600;
+
+    fn show(named: &Named, out: &SeqFile) -> Result {
+        let limit = named.look(|_, probe| limits::limit_of(probe.payload))?;
+        seq_print!(out, "{}\n", limit);
+        Ok(())
+    }
+
+    fn write(named: &Named, text: KVVec<u8>) -> Result {
+        let limit = parse_limit(&text)?;
+        let engine = engine().ok_or(ENODEV)?;
+        Ok(limits::set(engine, named.probe(), limit)?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! The words for what a probe is in, and why.
 
 use crate::engine::refusal_of;
+use crate::ffi;
 use crate::optimizer::{Lane, Optimizer, Probe, Site, State, Why};
 use crate::refusal::Refusal;
 use crate::shell::{ProbePtr, Shell, SiteMemory};
@@ -36,6 +37,9 @@ pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'
 
 /// Why a probe is not a jump; "-" if it is one.
 pub(crate) fn reason(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'static str {
+    if probe.payload.has_flag(ffi::RKPROBE_FLAG_LIMITED) {
+        return "disabled: more hits a second than its limit";
+    }
     match optimizer.why(probe.site) {
         Why::Nothing => "-",
         Why::Gone => "its text was unloaded",

@@ -47,6 +47,9 @@ typedef void (*rkprobe_post_handler_t)(struct rkprobe *p, struct pt_regs *regs,
 #define RKPROBE_FLAG_DISABLED	1
 /* The probed text was unloaded: set by rkprobes. */
 #define RKPROBE_FLAG_GONE	2
+/* Disabled for it had more hits a second than its limit: set by rkprobes, and
+ * cleared when it is enabled again. */
+#define RKPROBE_FLAG_LIMITED	4
 
 /**
  * struct rkprobe - one probe
@@ -57,6 +60,8 @@ typedef void (*rkprobe_post_handler_t)(struct rkprobe *p, struct pt_regs *regs,
  * @pre_handler: called before the instruction, or NULL
  * @post_handler: called behind the instruction, or NULL
  * @flags: RKPROBE_FLAG_*
+ * @limit: the most hits a second, 0 for no limit; read when it is registered,
+ *	see limit_rkprobe() for later
  * @nmissed: how often the probe was hit and no handler was called, for the
  *	hit was inside a handler on the same CPU
  *
@@ -73,6 +78,7 @@ struct rkprobe {
 	rkprobe_pre_handler_t pre_handler;
 	rkprobe_post_handler_t post_handler;
 	u32 flags;
+	u32 limit;
 	unsigned long nmissed;
 
 	/* private: */
@@ -82,6 +88,8 @@ struct rkprobe {
 	unsigned long counted;
 	u32 id;
 	u32 registered;
+	u64 window_begin;
+	u64 window_hits;
 };
 
 /**
@@ -142,6 +150,19 @@ int disable_rkprobe(struct rkprobe *p);
  * somebody else's bytes are there.
  */
 int enable_rkprobe(struct rkprobe *p);
+
+/**
+ * limit_rkprobe() - disable a probe when it has too many hits
+ * @p: the probe
+ * @hits: the most hits a second, 0 for no limit
+ *
+ * Looked at ten times a second: a probe that had more within a second is
+ * disabled, with RKPROBE_FLAG_LIMITED and a line in the log, until
+ * enable_rkprobe().
+ *
+ * Return: 0, or -EINVAL if @p is not registered.
+ */
+int limit_rkprobe(struct rkprobe *p, unsigned int hits);
 
 /**
  * flush_rkprobes() - wait for the optimizer

@@ -3,7 +3,7 @@
 //! Command lines, targets, switches and generated names.
 
 use rkprobes_host::command::{
-    parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind, Target,
+    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind, Target,
     MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 use rkprobes_host::refusal::{errno, Refusal};
@@ -175,6 +175,17 @@ fn switches() {
     for text in ["", "\n", "2", "10", "1 1", "yes", "true", "\u{31}\0"] {
         let refused = Err(Refusal::BadSwitch);
         assert_eq!(parse_switch(text.as_bytes()), refused, "{text:?}");
+    }
+}
+
+#[test]
+fn limits() {
+    for (text, limit) in [("0", 0), ("100\n", 100), (" 0x10", 16), ("4294967295", u32::MAX)] {
+        assert_eq!(parse_limit(text.as_bytes()), Ok(limit), "{text:?}");
+    }
+    for text in ["", "\n", "-1", "1 1", "x", "1k", "4294967296", "0x"] {
+        let refused = Err(Refusal::BadNumber);
+        assert_eq!(parse_limit(text.as_bytes()), refused, "{text:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! What must hold for any line that is written, whether it is a command or not.
 
 use rkprobes_host::command::{
-    parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Target, MODULE_MAX,
+    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Target, MODULE_MAX,
     NAME_MAX, SYMBOL_MAX,
 };
 
@@ -56,6 +56,9 @@ pub fn check(line: &[u8]) {
     }
     if let Ok(target) = parse_target(line) {
         check_target(&target);
+    }
+    if let Ok(limit) = parse_limit(line) {
+        assert_eq!(parse_limit(limit.to_string().as_bytes()), Ok(limit));
     }
     if let Ok(on) = parse_switch(line) {
         assert_eq!(parse_switch(if on { b"1" } else { b"0" }), Ok(on));

@@ -355,10 +355,41 @@ static void test_counting_inside(void)
 	unregister_rkprobe(&b.p);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
+static void wait_until_disabled(void)
+{
+	unsigned int polls = 0;
+
+	while (!(READ_ONCE(a.p.flags) & RKPROBE_FLAG_DISABLED) && polls++ < 3000)
+		msleep(10);
+}
+
+/* Too many hits a second disable a probe. */
+static void test_limit(void)
+{
+	unsigned int i;
+
+	set(&a, "rktest_api_target", FIRST);
+	same("limit before it is registered", limit_rkprobe(&a.p, 1), -EINVAL);
+	same("limit of nothing", limit_rkprobe(NULL, 1), -EINVAL);
+	a.p.limit = 10;
+	same("register with a limit", register_rkprobe(&a.p), 0);
+	for (i = 0; i < 1000; i++)
+		rktest_api_target(1);
+	wait_until_disabled();
+	same("disabled", a.p.flags, RKPROBE_FLAG_DISABLED | RKPROBE_FLAG_LIMITED);
+	i = a.pre;
+	rktest_api_target(1);
+	same("no hits any more", a.pre, i);
+	same("another limit", limit_rkprobe(&a.p, 1000000), 0);
+	same("enable", enable_rkprobe(&a.p), 0);
+	same("flags", a.p.flags, 0);
+	rktest_api_target(1);
+	same("a hit", a.pre, i + 1);
+	unregister_rkprobe(&a.p);
+	same("limit after it is unregistered", limit_rkprobe(&a.p, 1), -EINVAL);
+}
+
+static const struct rktest_group tests[] = {
 	{ "errors", test_errors },
 	{ "batch", test_batch },
 	{ "handlers", test_handlers },
@@ -369,6 +400,7 @@ static const struct {
 	{ "missed", test_missed },
 	{ "counting", test_counting },
 	{ "inside", test_counting_inside },
+	{ "limit", test_limit },
 };
 
 static int rktest_run(int argc, char **argv)

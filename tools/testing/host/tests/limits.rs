@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When a probe has more hits a second than its limit.
+
+use rkprobes_host::limit::{Window, PERIOD};
+
+/// Looks every period at a probe that has `rate` hits a second, `turns` times; the first time that it
+/// is too much.
+fn looks(window: &mut Window, limit: u32, rate: u64, turns: u64) -> Option<u64> {
+    (1..=turns).find(|turn| {
+        let now = 5_000 + turn * PERIOD;
+        window.exceeded(limit, now, 70 + turn * PERIOD * rate / 1000)
+    })
+}
+
+fn begin() -> Window {
+    Window {
+        begin: 5_000,
+        hits: 70,
+    }
+}
+
+#[test]
+fn at_the_limit_is_not_over_it() {
+    for limit in [10, 1000, 123_450] {
+        let mut window = begin();
+        assert_eq!(looks(&mut window, limit, u64::from(limit), 1000), None);
+        assert_eq!(window.begin, 5_000 + 1000 * PERIOD);
+    }
+}
+
+#[test]
+fn above_the_limit_is_seen_within_a_second() {
+    for (rate, turn) in [(1100, 10), (2000, 6), (10_011, 1), (1_000_000_000, 1)] {
+        assert_eq!(looks(&mut begin(), 1000, rate, 1000), Some(turn), "{rate}");
+    }
+}
+
+#[test]
+fn a_burst_may_use_a_whole_second() {
+    let mut window = begin();
+    assert!(!window.exceeded(1000, 5_001, 1070));
+    assert!(window.exceeded(1000, 5_001, 1071));
+    assert!(!window.exceeded(1000, 6_000, 1070), "the window is over");
+    assert!(!window.exceeded(1000, 6_001, 2070), "and the next begins");
+}
+
+#[test]
+fn a_late_look_allows_more() {
+    assert!(!begin().exceeded(1000, 15_000, 10_070));
+    assert!(begin().exceeded(1000, 15_000, 10_071));
+}
+
+#[test]
+fn extremes_are_no_overflow() {
+    assert!(begin().exceeded(0, 5_000, 71));
+    assert!(!begin().exceeded(0, u64::MAX, 70));
+    assert!(!begin().exceeded(u32::MAX, u64::MAX, u64::MAX));
+    assert!(begin().exceeded(u32::MAX, 5_000, u64::MAX));
+    // A clock or a counter that went back.
+    assert!(!begin().exceeded(1, 0, 70));
+    assert!(begin().exceeded(1, 6_000, 0));
+}
