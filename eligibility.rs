@@ -423,12 +423,14 @@ pub struct CrossBranch {
 }
 
 /// Decodes a function or piece and tells `sink` of the direct branches that leave it. `false` if
-/// its bytes do not decode to the end.
+/// its bytes do not decode to the end, where there may be fill: a symbol's size goes up to the next
+/// one, in a module also across the end of a section.
 pub fn collect_cross_branches(start: u64, bytes: &[u8], mut sink: impl FnMut(CrossBranch)) -> bool {
     let mut at = 0_usize;
     while at < bytes.len() {
         let Some(insn) = decode_at(bytes, start, at) else {
-            return false;
+            let rest = bytes.get(at..).unwrap_or(&[]);
+            return rest.iter().all(|byte| matches!(byte, 0x00 | 0xcc));
         };
         if let Some(to) = insn.target() {
             if to.wrapping_sub(start) >= bytes.len() as u64 {

@@ -369,6 +369,12 @@ fn branches_that_leave_a_piece() {
         [branch(0, START + 10, false), branch(4, START - 7, true)]
     );
     assert!(!collect_cross_branches(START, &[0x90, 0x06], |_| ()));
+    // Fill behind the last instruction is no unknown instruction, whatever its length.
+    for fill in [&[0x00][..], &[0x00, 0x00, 0x00], &[0xcc], &[0xcc, 0x00]] {
+        let code = [&[0x90][..], fill].concat();
+        assert!(collect_cross_branches(START, &code, |_| panic!("a branch")));
+    }
+    assert!(!collect_cross_branches(START, &[0x90, 0x06, 0x00], |_| ()));
 }
 
 #[test]
