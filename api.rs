@@ -2,8 +2,8 @@
 
 //! The C interface of `include/rkprobes.h`, with the errnos of kprobes.
 //!
-//! All of it sleeps, so none of it may be called from a handler. What is refuses without touching
-//! anything, and counts.
+//! All of it sleeps, so none of it may be called from a handler. There it refuses, without touching
+//! anything, and counts that.
 
 use crate::arch_x86::in_handler;
 use crate::engine::{self, Engine, Request};

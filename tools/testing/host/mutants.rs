@@ -290,6 +290,39 @@ pub const MUTANTS: &[Mutant] = &[
         }",
     },
     Mutant {
+        name: "7.3, D4: what was forced back and disarmed is freed without a wait",
+        scope: "overlap",
+        file: "commit.rs",
+        find: "if !state.is_listed() {",
+        put: "if MUTANT && matches!(state, State::Freeing { .. }) {
+                    self.unlink(id);
+                    self.leave_list(id);
+                    if let Some(site) = self.sites.remove(id.0) {
+                        backend.free(site.payload);
+                    }
+                } else if !state.is_listed() {",
+    },
+    Mutant {
+        name: "7.3, D6: a site that could not be armed is taken for one that is",
+        scope: "natives",
+        file: "commit.rs",
+        find: "self.unplan(id);
+        match (poke,",
+        put: "self.unplan(id);
+        if MUTANT && poke == Poke::Arm {
+            self.enter(backend, id, State::Armed);
+        }
+        match (poke,",
+    },
+    Mutant {
+        name: "7.3, D7: enabling what is queued to go writes an int3 over its jump",
+        scope: "aggregate",
+        file: "commit.rs",
+        find: "// Rule 2: the jump stays.",
+        put: "(State::Unoptimizing, Want::Jump) if MUTANT => Step::Poke(Poke::Arm),
+            // Rule 2: the jump stays.",
+    },
+    Mutant {
         name: "detour: hits still go around the probe that the jump was taken out for",
         scope: "overlap",
         file: "optimizer.rs",

@@ -5,7 +5,7 @@
 
 load_mod rkprobes
 load_mod rktest_api
-for group in errors batch handlers changes aggregate disabled post missed counting inside; do
+for group in errors batch handlers changes aggregate disabled post missed counting inside entry; do
 	group_of rktest_api "$group"
 done
 refuse "unload while the API is used" rmmod rkprobes

@@ -46,6 +46,22 @@ unload_mod rktest_victim
 same "a disabled one is gone, too" "$(of two state)" gone
 check "and removed" remove two
 
+# Unload with two at one address, as a jump, one of them disabled; they go in either order.
+for first in one two; do
+	load_mod rktest_victim
+	check "add one" add one rktest_victim:rktest_victim_work+4
+	check "and another there" add two rktest_victim:rktest_victim_work+4
+	echo 0 >"$debugfs/probe/two/enable"
+	flush
+	same "results with both" "$(ask rktest_victim call 10)" "$plain"
+	unload_mod rktest_victim
+	same "both are gone" "$(of one state) $(of two state)" "gone gone"
+	check "remove $first first" remove $first
+	check "remove the rest" remove "$(ls "$debugfs/probe")"
+	flush
+	same "no site is left" "$(stat_of sites)" 0
+done
+
 # The init function waits for its release; its module is not live before.
 insmod "$(module_file rktest_victim)" hold=1 &
 loader=$!

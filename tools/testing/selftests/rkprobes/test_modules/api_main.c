@@ -355,6 +355,39 @@ static void test_counting_inside(void)
 	unregister_rkprobe(&b.p);
 }
 
+/* Has an ftrace entry. */
+long rktest_api_traced(long x);
+
+noinline long rktest_api_traced(long x)
+{
+	barrier();
+	return x + 1;
+}
+
+/* At an entry: one with and one without a post_handler, that go in either order. */
+static void test_entry(void)
+{
+	struct seen *first[] = { &a, &b }, *second[] = { &b, &a };
+	unsigned int order;
+
+	for (order = 0; order < 2; order++) {
+		set(&a, "rktest_api_traced", 0);
+		set(&b, "rktest_api_traced", 0);
+		b.p.post_handler = post_handler;
+		same("without a post_handler", register_rkprobe(&a.p), 0);
+		same("with one", register_rkprobe(&b.p), 0);
+		same("result", rktest_api_traced(1), 2);
+		same("all are called", a.pre * 100 + b.pre * 10 + b.post, 111);
+		unregister_rkprobe(&first[order]->p);
+		same("result with the other", rktest_api_traced(1), 2);
+		same("the other is called", second[order]->pre * 10 + second[order]->post, order ? 20 : 22);
+		same("the first is not", first[order]->pre * 10 + first[order]->post, order ? 11 : 10);
+		unregister_rkprobe(&second[order]->p);
+		same("result with none", rktest_api_traced(1), 2);
+		same("none is called", a.pre + b.pre, 3);
+	}
+}
+
 static void wait_until_disabled(void)
 {
 	unsigned int polls = 0;
@@ -400,6 +433,7 @@ static const struct rktest_group tests[] = {
 	{ "missed", test_missed },
 	{ "counting", test_counting },
 	{ "inside", test_counting_inside },
+	{ "entry", test_entry },
 	{ "limit", test_limit },
 };
 

@@ -29,7 +29,7 @@ long rktest_misuse_traced(long x);
 /* Has an ftrace entry. */
 noinline long rktest_misuse_traced(long x)
 {
-	OPTIMIZER_HIDE_VAR(x);
+	barrier();
 	return x + 1;
 }
 

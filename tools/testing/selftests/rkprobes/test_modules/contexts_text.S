@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Functions without an ftrace entry that are hit in every context. Each is long x: x + 1. */
+#include <linux/linkage.h>
+
+	.text
+
+.macro PLUS_ONE name
+SYM_FUNC_START(\name)
+	ENDBR
+	movq	%rdi, %rax
+	addq	$1, %rax
+	nop
+	RET
+SYM_FUNC_END(\name)
+.endm
+
+/* The same, where user memory may be accessed: the flag AC is set. */
+SYM_FUNC_START(rktest_context_user)
+	ENDBR
+	stac
+	movq	%rdi, %rax		/* +3, behind the ENDBR */
+	addq	$1, %rax
+	clac
+	RET
+SYM_FUNC_END(rktest_context_user)
+
+PLUS_ONE rktest_context_target
+PLUS_ONE rktest_context_outer
+PLUS_ONE rktest_context_inner
