@@ -60,7 +60,33 @@ const THUNKS: [&CStr; 10] = [
     c"warn_thunk_thunk",
 ];
 
-/// More functions than are there: the walk ends in any case, and what is nearest is found first.
+/// Where tracing of that way begins, if somebody traces it: the function tracer's callbacks, and
+/// those of the event of a notifier that runs. They have guards against recursion, but a probe in
+/// front of a guard would be hit again by the tracing of its own int3.
+const TRACERS: [&CStr; 16] = [
+    c"ftrace_caller",
+    c"return_to_handler",
+    c"arch_ftrace_ops_list_func",
+    c"ftrace_ops_assist_func",
+    c"ftrace_pid_func",
+    c"function_trace_call",
+    c"function_args_trace_call",
+    c"function_stack_trace_call",
+    c"function_no_repeats_trace_call",
+    c"function_stack_no_repeats_trace_call",
+    c"function_trace_probe_call",
+    c"ftrace_graph_func",
+    c"perf_ftrace_function_call",
+    c"stack_trace_call",
+    c"trace_event_raw_event_notifier_info",
+    c"perf_trace_notifier_info",
+];
+
+/// From where to where ftrace has the code that calls tracers, whose parts are symbols. The kernel
+/// copies it into trampolines, and would copy our int3 to where nobody claims it.
+const COPIED: (&CStr, &CStr) = (c"ftrace_caller", c"return_to_handler");
+
+/// More functions than are there: a walk ends in any case, and what is nearest is found first.
 const MOST: usize = 512;
 
 /// Functions longer than this are not small steps of an exception.
@@ -68,16 +94,13 @@ const LONGEST: usize = 1 << 16;
 
 /// Puts all of it into `index`. The text locks are held.
 pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
-    let mut found: KVec<(usize, usize)> = KVec::new();
-    for names in [&ROOTS[..], &THUNKS] {
-        for name in names {
-            add(&mut found, symbols::lookup(name))?;
-        }
-    }
+    let mut path = Walk::new(is_taken);
+    path.add_names(&ROOTS)?;
+    path.add_names(&THUNKS)?;
     let thunks = symbols::lookup(c"__x86_indirect_thunk_array");
     let (behind, _) = symbols::static_call_text();
     if thunks != 0 {
-        found.push((thunks, behind), GFP_KERNEL)?;
+        path.found.push((thunks, behind), GFP_KERNEL)?;
     }
     let mut notifiers = [0; 16];
     // SAFETY: the address of the chain, and room for the number that is said.
@@ -89,18 +112,18 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
         )
     };
     for notifier in notifiers.iter().take(count as usize) {
-        add(&mut found, *notifier)?;
+        path.add(*notifier)?;
     }
-    let mut at = 0usize;
-    while let Some((start, end)) = found.get(at).copied() {
-        at = at.wrapping_add(1);
-        // They return at once for what is not theirs.
-        if notifiers.contains(&start) {
-            continue;
-        }
-        follow(&mut found, start, end)?;
+    // They return at once for what is not theirs.
+    path.follow_all(&notifiers)?;
+    let mut tracing = Walk::new(is_untraced);
+    tracing.add_names(&TRACERS)?;
+    tracing.follow_all(&[])?;
+    let copied = (symbols::lookup(COPIED.0), symbols::lookup(COPIED.1));
+    if copied.0 != 0 && copied.0 < copied.1 {
+        tracing.found.push(copied, GFP_KERNEL)?;
     }
-    for (start, end) in &found {
+    for (start, end) in [path.found, tracing.found].iter().flatten() {
         index
             .push(*start as u64, *end as u64, Kind::Int3Path)
             .map_err(|_| ENOMEM)?;
@@ -108,16 +131,70 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
     Ok(())
 }
 
-/// Adds the function at `addr`, if it is one that can be executed there.
-fn add(found: &mut KVec<(usize, usize)>, addr: usize) -> Result {
-    let Some(function) = symbols::function(addr).filter(is_taken) else {
-        return Ok(());
-    };
-    let place = (function.start, function.end());
-    if function.size <= LONGEST && found.len() < MOST && !found.contains(&place) {
-        found.push(place, GFP_KERNEL)?;
+/// A walk along direct branches.
+struct Walk {
+    /// The functions that are reached, by where they begin and end.
+    found: KVec<(usize, usize)>,
+    /// Whether a function may be executed there.
+    is_taken: fn(&Function) -> bool,
+}
+
+impl Walk {
+    fn new(is_taken: fn(&Function) -> bool) -> Self {
+        Self {
+            found: KVec::new(),
+            is_taken,
+        }
     }
-    Ok(())
+
+    fn add_names(&mut self, names: &[&CStr]) -> Result {
+        for name in names {
+            self.add(symbols::lookup(name))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the function at `addr`, if it is one that can be executed there.
+    fn add(&mut self, addr: usize) -> Result {
+        let Some(function) = symbols::function(addr).filter(self.is_taken) else {
+            return Ok(());
+        };
+        let place = (function.start, function.end());
+        let fits = function.size <= LONGEST && self.found.len() < MOST;
+        if fits && !self.found.contains(&place) {
+            self.found.push(place, GFP_KERNEL)?;
+        }
+        Ok(())
+    }
+
+    /// Follows all that was added but `leaves`.
+    fn follow_all(&mut self, leaves: &[kernel::ffi::c_ulong]) -> Result {
+        let mut at = 0usize;
+        while let Some((start, end)) = self.found.get(at).copied() {
+            at = at.wrapping_add(1);
+            if !leaves.contains(&start) {
+                self.follow(start, end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, start: usize, end: usize) -> Result {
+        let mut bytes: KVec<u8> = KVec::new();
+        bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
+        for (offset, byte) in bytes.iter_mut().enumerate() {
+            // SAFETY: the text of a function of the kernel; nobody writes it meanwhile.
+            *byte = unsafe { (start.wrapping_add(offset) as *const u8).read_volatile() };
+        }
+        let mut result = Ok(());
+        // A function whose end does not decode has been followed up to there.
+        collect_cross_branches(start as u64, &bytes, |branch| {
+            if result.is_ok() {
+                result = self.add(branch.to as usize);
+            }
+        });
+        result
+    }
 }
 
 fn is_taken(function: &Function) -> bool {
@@ -125,19 +202,11 @@ fn is_taken(function: &Function) -> bool {
     !name.ends_with(b".cold") && !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn follow(found: &mut KVec<(usize, usize)>, start: usize, end: usize) -> Result {
-    let mut bytes: KVec<u8> = KVec::new();
-    bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
-    for (offset, byte) in bytes.iter_mut().enumerate() {
-        // SAFETY: the text of a function of the kernel; nobody writes it meanwhile.
-        *byte = unsafe { (start.wrapping_add(offset) as *const u8).read_volatile() };
-    }
-    let mut result = Ok(());
-    // A function whose end does not decode has been followed up to there.
-    collect_cross_branches(start as u64, &bytes, |branch| {
-        if result.is_ok() {
-            result = add(found, branch.to as usize);
-        }
-    });
-    result
+/// What tracing runs itself. It calls what is traced, which has an ftrace entry, only behind its
+/// guards: else it would trace itself without end, and no probe would be needed for that.
+fn is_untraced(function: &Function) -> bool {
+    // SAFETY: looks an address range up.
+    let traced =
+        unsafe { ffi::rk_ftrace_location_range(function.start, function.end().wrapping_sub(1)) };
+    traced == 0 && is_taken(function)
 }
