@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests and reports in KTAP: run_tests.sh [TEST]... . A test fails by its status, by the time in "settings", or when the kernel
+# Runs the tests and reports in KTAP: run_tests.sh [TEST]... . A test fails by its status, by the time in "settings" (or LIMIT), or when the kernel
 # complained while it ran. Status 4 skips it, with the reason on its last line that begins with "SKIP: ".
 cd "$(dirname "$0")" || exit 1
 
 trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|Call Trace|stall on|stalls on|blocked for more than|KASAN|UBSAN|lockdep|possible .* lock|inconsistent lock state|soft lockup|hard LOCKUP'
-limit=$(sed -n 's/^timeout=//p' settings)
+limit=${LIMIT:-$(sed -n 's/^timeout=//p' settings)}
 output=$(mktemp) || exit 1
 trap 'rm -f "$output" "$output.status"' EXIT
 

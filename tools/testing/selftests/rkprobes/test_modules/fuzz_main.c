@@ -303,10 +303,10 @@ static int write_probe_file(void)
 	char name[32];
 	int ret;
 
-	snprintf(name, sizeof(name), "probe/n%u/enable", below(NAMES));
+	snprintf(name, sizeof(name), "probe/n%u/%s", below(NAMES), below(2) ? "enable" : "limit");
 	used = 0;
 	if (below(2))
-		put("%u", below(2));
+		put("%u", below(below(2) ? 2 : 100000));
 	else
 		put_word();
 	ret = write_file(name);
