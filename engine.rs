@@ -58,6 +58,8 @@ pub(crate) fn retract() {
 /// One probe of a batch.
 pub(crate) struct Request {
     pub(crate) probe: ProbePtr,
+    /// Where it goes; 0 until that is known.
+    addr: usize,
     /// Whatever the caller knows the probe by.
     pub(crate) tag: usize,
     pub(crate) result: Result<(), Refusal>,
@@ -68,14 +70,18 @@ impl Request {
     pub(crate) fn new(probe: *mut ffi::rkprobe, tag: usize) -> Self {
         Self {
             probe: ProbePtr(probe),
+            addr: 0,
             tag,
             result: Ok(()),
         }
     }
 
-    fn addr(&self) -> usize {
-        // SAFETY: the caller's probe is alive for the call.
-        unsafe { (*self.probe.0).addr as usize }
+    /// Finds the address.
+    fn resolve(&mut self) {
+        match resolve(self.probe) {
+            Ok(addr) => self.addr = addr,
+            Err(refusal) => self.result = Err(refusal),
+        }
     }
 }
 
@@ -154,23 +160,17 @@ impl Engine {
     /// Registers a batch: every probe gets its own result, and those that are refused change
     /// nothing. The requests come back sorted by address. May sleep.
     pub(crate) fn register(&self, requests: &mut [Request]) {
-        for request in requests.iter_mut() {
-            request.result = resolve(request.probe);
-        }
+        requests.iter_mut().for_each(Request::resolve);
         // Sites of one function are neighbours: it is decoded once.
-        sort_by_key(requests, Request::addr);
+        sort_by_key(requests, |request: &Request| request.addr);
         let mut core = self.core.lock();
         core.add(requests);
         core.optimizer.commit(&Shell);
-        let failed = core.take_back_unarmed(requests);
+        // What is refused has been changed by nobody, but for what could not be armed.
+        let unarmed = core.first_unarmed(requests);
         drop(core);
-        if failed {
-            kernel::sync::rcu::synchronize_rcu();
-        }
-        for request in requests.iter().filter(|request| request.result.is_err()) {
-            if request.result != Err(Refusal::AlreadyRegistered) {
-                release(request.probe);
-            }
+        if unarmed {
+            self.take_back_unarmed(requests);
         }
     }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Eligible means safe: every instruction of busy functions of fs, mm, net, sched and lib is probed and becomes a jump if we say that it can,
 # many at a time, under a load that runs them. All bytes come back and the kernel does not complain.
-# Slow in an emulator, so it runs on demand: rk.proof=FUNCTIONS (300, say) and rk.seed=N on the kernel command line.
+# Slow in an emulator, so it runs on demand: rk.proof=FUNCTIONS (300, say), rk.limit=SECONDS (2400) and rk.seed=N on the kernel command
+# line.
 . ./functions.sh
 
 parameter() {
@@ -97,7 +98,9 @@ load() {
 	until [ -e "$work/stop" ]; do
 		"$1"
 		turns=$((turns + 1))
-		echo "$turns" >"$work/turns.$1"
+		# Whole at any time: somebody reads it.
+		echo "$turns" >"$work/new.$1"
+		mv "$work/new.$1" "$work/turns.$1"
 	done
 }
 
@@ -138,7 +141,7 @@ for kind in $loads; do
 done
 
 # An optimizer that does nothing before it is asked to: what is queued is what was called optimizable.
-load_mod rkprobes optimize_delay=15000
+load_mod rkprobes optimize_delay=15000000
 load_mod rktest_proof
 while read -r line; do
 	echo "$line" >/sys/module/rktest_proof/parameters/command || fail "candidates"
