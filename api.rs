@@ -5,9 +5,8 @@
 //! All of it sleeps, so none of it may be called from a handler. There it refuses, without touching
 //! anything, and counts that.
 
-use crate::arch_x86::in_handler;
 use crate::engine::{self, Engine, Request};
-use crate::ffi::rkprobe;
+use crate::ffi::{self, rkprobe};
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::shell::ProbePtr;
@@ -22,7 +21,8 @@ use kernel::prelude::*;
 ///
 /// EDEADLK in a handler, ENODEV while the module is loaded or unloaded.
 fn engine() -> Result<&'static Engine> {
-    if in_handler() {
+    // SAFETY: looks at this CPU.
+    if unsafe { ffi::rk_in_handler() } {
         stats::add(&stats::REFUSED_IN_HANDLERS, 1);
         return Err(EDEADLK);
     }

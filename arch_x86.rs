@@ -238,12 +238,6 @@ fn busy() -> u32 {
     busy
 }
 
-/// Whether the caller is in a handler.
-pub(crate) fn in_handler() -> bool {
-    // Of another CPU a task sees nothing: handlers run with interrupts off.
-    busy() != 0
-}
-
 /// Says that this CPU runs handlers, or with 0 that it does not. Interrupts are off.
 #[inline(always)]
 fn set_busy(busy: u32) {

@@ -60,6 +60,8 @@ pub(crate) struct Request {
     pub(crate) probe: ProbePtr,
     /// Where it goes; 0 until that is known.
     addr: usize,
+    /// It was registered by this request.
+    added: bool,
     /// Whatever the caller knows the probe by.
     pub(crate) tag: usize,
     pub(crate) result: Result<(), Refusal>,
@@ -71,6 +73,7 @@ impl Request {
         Self {
             probe: ProbePtr(probe),
             addr: 0,
+            added: false,
             tag,
             result: Ok(()),
         }
@@ -166,11 +169,16 @@ impl Engine {
         let mut core = self.core.lock();
         core.add(requests);
         core.optimizer.commit(&Shell);
-        // What is refused has been changed by nobody, but for what could not be armed.
-        let unarmed = core.first_unarmed(requests);
+        let failed = core.take_back_unarmed(requests);
         drop(core);
-        if unarmed {
-            self.take_back_unarmed(requests);
+        if failed {
+            kernel::sync::rcu::synchronize_rcu();
+        }
+        // What was refused before it was added has nothing; it may be somebody else's who is registered.
+        for request in requests.iter().filter(|request| request.added) {
+            if request.result.is_err() {
+                release(request.probe);
+            }
         }
     }
 
@@ -178,18 +186,18 @@ impl Engine {
     /// their handlers runs. May sleep for a grace period.
     pub(crate) fn unregister(&self, probes: impl Iterator<Item = ProbePtr> + Clone) {
         let mut core = self.core.lock();
-        let mut removed = false;
         for probe in probes.clone() {
             if core.knows(probe) {
                 core.remove(probe);
-                removed = true;
             }
         }
         core.optimizer.commit(&Shell);
         drop(core);
-        if removed {
-            kernel::sync::rcu::synchronize_rcu();
+        // Also for a probe that is not known any more: who removes it may be waiting here.
+        if probes.clone().next().is_none() {
+            return;
         }
+        kernel::sync::rcu::synchronize_rcu();
         // What says that it is registered is a copy: its counter belongs to the one that is.
         // SAFETY: the caller's probes are alive for the call.
         for probe in probes.filter(|probe| unsafe { (*probe.0).registered } == 0) {
@@ -330,9 +338,11 @@ impl Engine {
         probes.find(|probe| probe.rests_on(is_freed))
     }
 
-    /// Takes every byte out of the text and frees all sites; there are no probes any more. Waits
-    /// for as long as somebody else's bytes are in the way.
+    /// Removes what nobody will remove any more, takes every byte out of the text and frees all
+    /// sites. Waits for as long as somebody else's bytes are in the way.
     pub(crate) fn drain(&self) {
+        // Whose module is gone and whose memory is not: leaked, so it is there.
+        self.owner_gone(|_| true);
         let mut told = false;
         loop {
             let mut core = self.core.lock();
@@ -371,8 +381,8 @@ fn id_of(probe: ProbePtr) -> ProbeId {
     ProbeId::from_index(unsafe { (*probe.0).id })
 }
 
-/// Fills in `addr`.
-fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
+/// The address that the user asks for.
+fn resolve(probe: ProbePtr) -> Result<usize, Refusal> {
     // SAFETY: the caller's probe is alive for the call, and not registered by another at once.
     let (symbol, addr, offset, registered) = unsafe {
         let probe = &*probe.0;
@@ -394,10 +404,7 @@ fn resolve(probe: ProbePtr) -> Result<(), Refusal> {
         // SAFETY: the user's string.
         false => crate::target::symbol(unsafe { CStr::from_char_ptr(symbol) })?,
     };
-    let addr = crate::target::in_function(base, offset)?;
-    // SAFETY: as above.
-    unsafe { (*probe.0).addr = addr as *mut kernel::ffi::c_void };
-    Ok(())
+    crate::target::in_function(base, offset)
 }
 
 /// Gives back what a probe that no handler can see any more had.
@@ -447,6 +454,7 @@ impl Core {
         let mut session = self.examiner.begin();
         for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
             request.result = add_one(&mut self.optimizer, &mut session, request);
+            request.added = request.result.is_ok();
         }
     }
 
@@ -510,7 +518,7 @@ fn add_one(
     if registered != 0 {
         return Err(Refusal::AlreadyRegistered);
     }
-    let addr = session.entry(request.addr());
+    let addr = session.entry(request.addr);
     // SAFETY: allocates.
     let hits = unsafe { ffi::rk_alloc_hits() };
     if hits.is_null() {

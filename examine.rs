@@ -152,8 +152,17 @@ impl Examiner {
         let mut core = ffi::rk_range { start: 0, end: 0 };
         let mut init = ffi::rk_range { start: 0, end: 0 };
         let sink = core::ptr::from_mut(&mut self.index).cast();
-        // SAFETY: out-parameters, and the index.
-        let result = unsafe { ffi::rk_reserved_module(addr, sink, &mut core, &mut init) };
+        let blacklist = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
+        // SAFETY: out-parameters, and the index; the session holds the locks.
+        let result = unsafe {
+            ffi::rk_reserved_module(
+                addr as kernel::ffi::c_ulong,
+                blacklist,
+                sink,
+                &mut core,
+                &mut init,
+            )
+        };
         if result < 0 {
             self.index.discard();
             return Err(match Error::from_errno(result) {
@@ -334,6 +343,10 @@ impl Session<'_> {
         }
         if is_preamble(function.name()) {
             return Err(Refusal::Reserved(Kind::Preamble));
+        }
+        // Of modules, too: the kernel rewrites it, and stops at bytes that it does not know.
+        if function.name().to_bytes().starts_with(b"__SCT__") {
+            return Err(Refusal::Reserved(Kind::StaticCall));
         }
         if let Some(base) = base_of(function.name())? {
             if let Some(kind) = self

@@ -22,6 +22,15 @@
 
 DEFINE_PER_CPU(u32, rk_busy);
 
+/*
+ * Whether the caller is in a handler: those run with interrupts off, so of a
+ * handler that has died on this CPU only the flag is left.
+ */
+bool rk_in_handler(void)
+{
+	return irqs_disabled() && this_cpu_read(rk_busy);
+}
+
 static DEFINE_PER_CPU(unsigned long, rk_any_hits);
 struct rkprobe rk_any_probe = {
 	.pre_handler = rk_detour_hit,
@@ -286,14 +295,14 @@ static unsigned long rk_jump_size(unsigned long code)
 }
 
 static bool rk_reserve_jumps(const struct jump_entry *entry,
-			     const struct jump_entry *end, void *sink)
+			     const struct jump_entry *end, bool init, void *sink)
 {
 	for (; entry < end; entry++) {
 		unsigned long code = jump_entry_code(entry);
 		unsigned long target = jump_entry_target(entry);
 
-		/* Init text may be freed by now. */
-		if (jump_entry_is_init(entry))
+		/* Init text that may be freed by now. */
+		if (!init && jump_entry_is_init(entry))
 			continue;
 		if (!rk_reserved_sink(sink, code, code + rk_jump_size(code), RK_JUMP_LABEL) ||
 		    !rk_reserved_sink(sink, target, target + 1, RK_JUMP_TARGET))
@@ -343,14 +352,47 @@ static bool rk_reserve_faults(const struct exception_table_entry *entry,
 	return true;
 }
 
+static struct rk_range rk_module_range(struct module *module,
+				       enum mod_mem_type type)
+{
+	unsigned long start = (unsigned long)module->mem[type].base;
+
+	return (struct rk_range){ start, start + module->mem[type].size };
+}
+
+struct rk_range rk_module_core_text(struct module *module)
+{
+	return rk_module_range(module, MOD_TEXT);
+}
+
+struct rk_range rk_module_init_text(struct module *module)
+{
+	return rk_module_range(module, MOD_INIT_TEXT);
+}
+
+/* What of native kprobes' blacklist begins in @text. kprobe_mutex is held. */
+static bool rk_reserve_blacklist(unsigned long blacklist, struct rk_range text,
+				 void *sink)
+{
+	struct kprobe_blacklist_entry *entry;
+
+	list_for_each_entry(entry, (struct list_head *)blacklist, list) {
+		if (entry->start_addr >= text.start &&
+		    entry->start_addr < text.end &&
+		    !rk_reserved_sink(sink, entry->start_addr, entry->end_addr,
+				      RK_BLACKLIST))
+			return false;
+	}
+	return true;
+}
+
 /* Hands all reserved text of the kernel to @sink. kprobe_mutex is held. */
 bool rk_reserved_kernel(const struct rk_tables *tables, void *sink)
 {
-	struct list_head *head = (struct list_head *)tables->blacklist;
-	struct kprobe_blacklist_entry *entry;
+	const struct rk_range all = { 0, ULONG_MAX };
 
 	if (!rk_reserve_jumps((void *)tables->jump_start,
-			      (void *)tables->jump_end, sink) ||
+			      (void *)tables->jump_end, false, sink) ||
 	    !rk_reserve_calls((void *)tables->call_start,
 			      (void *)tables->call_end, sink) ||
 	    !rk_reserve_bugs((void *)tables->bug_start,
@@ -358,21 +400,15 @@ bool rk_reserved_kernel(const struct rk_tables *tables, void *sink)
 	    !rk_reserve_faults((void *)tables->extable_start,
 			       (void *)tables->extable_end, sink))
 		return false;
-	list_for_each_entry(entry, head, list) {
-		if (!rk_reserved_sink(sink, entry->start_addr, entry->end_addr,
-				      RK_BLACKLIST))
-			return false;
-	}
-	return true;
+	return rk_reserve_blacklist(tables->blacklist, all, sink);
 }
 
-static bool rk_reserve_module(struct module *module, void *sink)
+static bool rk_reserve_module(struct module *module, unsigned long blacklist,
+			      void *sink)
 {
-	unsigned int at;
-
 	if (!rk_reserve_jumps(module->jump_entries,
 			      module->jump_entries + module->num_jump_entries,
-			      sink) ||
+			      module->state == MODULE_STATE_COMING, sink) ||
 	    !rk_reserve_calls(module->static_call_sites,
 			      module->static_call_sites +
 			      module->num_static_call_sites, sink) ||
@@ -381,12 +417,10 @@ static bool rk_reserve_module(struct module *module, void *sink)
 	    !rk_reserve_faults(module->extable,
 			       module->extable + module->num_exentries, sink))
 		return false;
-	for (at = 0; at < module->num_kprobe_blacklist; at++) {
-		unsigned long start = module->kprobe_blacklist[at];
-
-		if (!rk_reserved_sink(sink, start, start + 1, RK_BLACKLIST))
-			return false;
-	}
+	/* The kernel has found the ends of the module's blacklisted functions. */
+	if (!rk_reserve_blacklist(blacklist, rk_module_core_text(module), sink) ||
+	    !rk_reserve_blacklist(blacklist, rk_module_init_text(module), sink))
+		return false;
 	if (module->kprobes_text_size &&
 	    !rk_reserved_sink(sink, (unsigned long)module->kprobes_text_start,
 			      (unsigned long)module->kprobes_text_start +
@@ -419,24 +453,6 @@ unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 	return count;
 }
 
-static struct rk_range rk_module_range(struct module *module,
-				       enum mod_mem_type type)
-{
-	unsigned long start = (unsigned long)module->mem[type].base;
-
-	return (struct rk_range){ start, start + module->mem[type].size };
-}
-
-struct rk_range rk_module_core_text(struct module *module)
-{
-	return rk_module_range(module, MOD_TEXT);
-}
-
-struct rk_range rk_module_init_text(struct module *module)
-{
-	return rk_module_range(module, MOD_INIT_TEXT);
-}
-
 /* Whether @addr is in the module's memory, of any kind; with @init in what is freed when it is live. */
 bool rk_module_holds(struct module *module, unsigned long addr, bool init)
 {
@@ -447,9 +463,10 @@ bool rk_module_holds(struct module *module, unsigned long addr, bool init)
 /*
  * Hands the reserved text of the module at @addr to @sink, and says where its
  * text is. -ENOENT if there is none, or it is going; -ENOMEM if @sink is full.
+ * kprobe_mutex is held.
  */
-int rk_reserved_module(unsigned long addr, void *sink, struct rk_range *core,
-		       struct rk_range *init)
+int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
+		       struct rk_range *core, struct rk_range *init)
 {
 	struct module *module;
 	bool ok;
@@ -463,7 +480,7 @@ int rk_reserved_module(unsigned long addr, void *sink, struct rk_range *core,
 		return -ENOENT;
 	*core = rk_module_core_text(module);
 	*init = rk_module_init_text(module);
-	ok = rk_reserve_module(module, sink);
+	ok = rk_reserve_module(module, blacklist, sink);
 	module_put(module);
 	return ok ? 0 : -ENOMEM;
 }

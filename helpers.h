@@ -103,14 +103,15 @@ struct rk_range {
 	unsigned long start, end;
 };
 
-int rk_reserved_module(unsigned long addr, void *sink, struct rk_range *core,
-		       struct rk_range *init);
+int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
+		       struct rk_range *core, struct rk_range *init);
 struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);
 bool rk_module_holds(struct module *module, unsigned long addr, bool init);
 
 /* The lane by which this CPU runs handlers, 0 if it runs none. */
 DECLARE_PER_CPU(u32, rk_busy);
+bool rk_in_handler(void);
 
 bool rk_kick_optimizer(unsigned int ticks, bool sooner);
 int rk_start_optimizer(void);

@@ -39,7 +39,7 @@ impl Block {
 static DIE: Block = Block::new(int3_notify, i32::MAX);
 static MODULE: Block = Block::new(module_notify, 0);
 
-/// The proof that both notifiers are registered.
+/// Both notifiers, registered until this is dropped; then none of them is running.
 pub(crate) struct Notifiers(());
 
 impl Notifiers {
@@ -55,9 +55,10 @@ impl Notifiers {
         }
         Ok(Self(()))
     }
+}
 
-    /// Unregisters both; afterwards none of them is running.
-    pub(crate) fn unregister(&self) {
+impl Drop for Notifiers {
+    fn drop(&mut self) {
         // SAFETY: they are registered.
         unsafe {
             ffi::unregister_module_notifier(MODULE.0.get());

@@ -67,14 +67,35 @@ module! {
     },
 }
 
-/// The module. Fields are dropped in this order: first nobody can hit or call us, then what was hit
-/// is freed.
+/// The module. Fields are dropped in this order, also when one of them cannot be made: first nobody
+/// can hit or call us, then what was hit is freed.
 #[pin_data(PinnedDrop)]
 pub struct RkProbes {
     /// With the probes that were made there. `None` from the beginning of the end.
     debugfs: Option<Pin<KBox<debugfs::Debugfs>>>,
-    engine: Pin<KBox<engine::Engine>>,
-    notifiers: notifiers::Notifiers,
+    _notifiers: notifiers::Notifiers,
+    running: Running,
+}
+
+/// The engine with its delayed work. When it is dropped there are no sites, and nobody tells of any.
+struct Running(Pin<KBox<engine::Engine>>);
+
+impl Running {
+    fn start() -> Result<Self> {
+        symbols::init()?;
+        let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
+        shell::start()?;
+        engine.publish();
+        Ok(Self(engine))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        shell::stop();
+        engine::retract();
+        shell::free_memory();
+    }
 }
 
 impl kernel::InPlaceModule for RkProbes {
@@ -83,14 +104,8 @@ impl kernel::InPlaceModule for RkProbes {
         unsafe { shell::MEMORY.init() };
         shell::OPTIMIZE_DELAY.store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
         try_pin_init!(Self {
-            engine: {
-                symbols::init()?;
-                let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
-                shell::start()?;
-                engine.publish();
-                engine
-            },
-            notifiers: notifiers::Notifiers::register()?,
+            running: Running::start()?,
+            _notifiers: notifiers::Notifiers::register()?,
             // Last: nothing may fail when somebody can open a file.
             debugfs: Some(debugfs::Debugfs::new()?),
         })
@@ -101,10 +116,7 @@ impl kernel::InPlaceModule for RkProbes {
 impl PinnedDrop for RkProbes {
     fn drop(mut self: Pin<&mut Self>) {
         *self.as_mut().project().debugfs = None;
-        self.engine.drain();
-        self.notifiers.unregister();
-        shell::stop();
-        engine::retract();
-        shell::free_memory();
+        // While the notifier still claims our int3s.
+        self.running.0.drain();
     }
 }

@@ -6,6 +6,7 @@
 load_mod rktest_functions
 load_mod rktest_victim
 load_mod rktest_native
+load_mod rktest_stray
 load_mod rkprobes
 
 EINVAL='Invalid argument'
@@ -31,6 +32,9 @@ repeated() {
 	printf "%$2s" '' | tr ' ' "$1"
 }
 
+# Behind ENDBR and the ftrace entry: the whole function is blacklisted, not its first byte.
+refused "the middle of a module's function that is NOKPROBE" "$EINVAL" "in the kprobe blacklist" "p:x rktest_stray:stray+9"
+refused "the trampoline of a module's static call" "$EINVAL" "static call" "p:x rktest_stray:__SCT__stray_poke"
 check "the good one that stays" add good rktest_functions:rktest_alu
 flush
 # The list says what is in memory: nothing may be on its way.
