@@ -25,7 +25,7 @@ write_all() {
 }
 
 remove_all() {
-	sed 's/^p:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes
+	sed 's/^.:\([^ ]*\).*/-:\1/' "$work/lines" | write_probes
 }
 
 optimization_off() {
@@ -72,5 +72,19 @@ echo 1 >"$debugfs/optimization"
 flush
 echo 0 >"$debugfs/enabled"
 same "foreign bytes when all are disarmed" "$(differing)" 0
+echo 1 >"$debugfs/enabled"
+remove_all || fail "removing once more"
+flush
+
+# And as probes that only count, under the same load.
+sed -i 's/^p/c/' "$work/lines"
+write_all || fail "adding to count"
+flush
+same "jumps that count" "$(stat_of optimized)" "$jumps"
+hits=$(stat_of hits)
+find /sys/kernel /proc/self -type f >"$work/files" 2>/dev/null
+check "hits of jumps that count" [ "$(stat_of hits)" -gt "$hits" ]
+echo 0 >"$debugfs/enabled"
+same "foreign bytes behind them" "$(differing)" 0
 same "foreign text" "$(stat_of foreign_text)" 0
 rm -r "$work"
