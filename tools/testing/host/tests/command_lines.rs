@@ -3,8 +3,8 @@
 //! Command lines, targets, switches and generated names.
 
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind, Target,
-    MODULE_MAX, NAME_MAX, SYMBOL_MAX,
+    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind,
+    Target, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 use rkprobes_host::refusal::{errno, Refusal};
 
@@ -180,7 +180,12 @@ fn switches() {
 
 #[test]
 fn limits() {
-    for (text, limit) in [("0", 0), ("100\n", 100), (" 0x10", 16), ("4294967295", u32::MAX)] {
+    for (text, limit) in [
+        ("0", 0),
+        ("100\n", 100),
+        (" 0x10", 16),
+        ("4294967295", u32::MAX),
+    ] {
         assert_eq!(parse_limit(text.as_bytes()), Ok(limit), "{text:?}");
     }
     for text in ["", "\n", "-1", "1 1", "x", "1k", "4294967296", "0x"] {

@@ -3,8 +3,8 @@
 //! What must hold for any line that is written, whether it is a command or not.
 
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Target, MODULE_MAX,
-    NAME_MAX, SYMBOL_MAX,
+    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Target,
+    MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 
 /// A target as it can be written; leading zeros and decimal offsets aside it is what was read.
