@@ -5,6 +5,7 @@
  *   hit CONTEXT N   N calls of rktest_context_target() in a context: task, preempt_off, irqs_off,
  *                   softirq, hardirq, nmi, native (inside a native kprobe's handler). Fails if a
  *                   result is wrong or the context was another
+ *   handler 1|0     puts a probe with a handler on the target, or removes it; prints its hits
  *   nest N          N calls of a function whose handler of ours calls rktest_context_target(), and a
  *                   function with a native kprobe; prints how often our handler and theirs ran
  *   user_access     hits where user memory may be accessed, by int3 and by jump
@@ -151,6 +152,32 @@ static int run(const char *context)
 	return 0;
 }
 
+static atomic_long_t handled;
+
+static int count_handled(struct rkprobe *p, struct pt_regs *regs)
+{
+	atomic_long_inc(&handled);
+	return 0;
+}
+
+static struct rkprobe handler_probe;
+
+/* A handler on the target, or none any more; prints how often it was called. */
+static int set_handler(bool on)
+{
+	rktest_print("%ld\n", atomic_long_read(&handled));
+	if (!on) {
+		unregister_rkprobe(&handler_probe);
+		return 0;
+	}
+	memset(&handler_probe, 0, sizeof(handler_probe));
+	handler_probe.symbol_name = "rktest_context_target";
+	handler_probe.offset = FIRST;
+	handler_probe.pre_handler = count_handled;
+	atomic_long_set(&handled, 0);
+	return register_rkprobe(&handler_probe);
+}
+
 /* AC belongs to what was interrupted, and must not be set in handlers. */
 static int user_handler(struct rkprobe *p, struct pt_regs *regs)
 {
@@ -231,6 +258,8 @@ static int rktest_run(int argc, char **argv)
 	unsigned long count;
 	int ret;
 
+	if (rktest_is(argc, argv, "handler", 1))
+		return set_handler(argv[1][0] == '1');
 	wrong = 0;
 	if (rktest_is(argc, argv, "user_access", 0)) {
 		ret = hit_user_access();
@@ -253,6 +282,7 @@ static int __init contexts_init(void)
 
 static void __exit contexts_exit(void)
 {
+	unregister_rkprobe(&handler_probe);
 	tasklet_kill(&tasklet);
 	irq_work_sync(&hard_work);
 }
