@@ -103,11 +103,13 @@ same "our hits with a kretprobe" "$(of ours hits)" 10
 their_hits "of a kretprobe" "10 0 0"
 theirs "remove the kretprobe" kretprobe -
 wait_for "its place" add entry $work 2>/dev/null
+echo 0 >"$debugfs/optimization"
 flush
-refuse "a kretprobe on ours" ask rktest_neighbours kretprobe rktest_victim_work
+refuse "a kretprobe on our int3" ask rktest_neighbours kretprobe rktest_victim_work
 same "results with ours first" "$(ask rktest_victim call 10)" "$plain_work"
 same "our hits at the entry" "$(of entry hits)" 10
 check "remove ours at the entry" remove entry
+echo 1 >"$debugfs/optimization"
 flush
 theirs "a kretprobe behind ours" kretprobe rktest_victim_work
 same "results with ours before a kretprobe" "$(ask rktest_victim call 10)" "$plain_work"
