@@ -38,6 +38,7 @@ victim=$(ask rktest_victim trace 10)
 check "calls in the background" ask rktest_functions start alu
 
 # In pieces, so that a run that fails says how far it came.
+all_writes=0
 piece=5000 left=$writes
 while [ "$left" -gt 0 ]; do
 	[ "$left" -ge "$piece" ] || piece=$left
@@ -49,6 +50,7 @@ while [ "$left" -gt 0 ]; do
 		eval "all_$figure=\$((all_$figure + \$(said $figure)))"
 	done
 	left=$((left - piece))
+	[ $((left % 50000)) != 0 ] || echo "# $all_writes writes, $left are left"
 done
 # shellcheck disable=SC2154 # set by eval
 pass "writes=$all_writes accepted=$all_accepted refused=$all_refused reads=$all_reads probes=$all_probes flushes=$all_flushes seed=$seed"
