@@ -11,8 +11,8 @@
 //! The region is the whole instructions that the five bytes of a jump cover. Nothing may come to
 //! its inside, behind the first byte:
 //!
-//! - by a branch: of the function itself and of its other pieces (bitmap), of jump labels and by
-//!   exception fix-ups (index);
+//! - by a branch: of the function itself and of what the caller adds (bitmap), of other pieces, of jump
+//!   labels and by exception fix-ups (index);
 //! - by an indirect jump: the kernel is built without jump tables where it has retpolines or IBT, and
 //!   with IBT all that is jumped to indirectly has an ENDBR, which no region may hold. A function
 //!   in which there is a jump through a table all the same has no region of several instructions,
@@ -65,8 +65,10 @@ impl<A: Arrays> Default for Offsets<A> {
 impl<A: Arrays> Offsets<A> {
     /// Makes it empty, with room for offsets smaller than `bound`.
     fn clear(&mut self, bound: usize) -> Result<(), NoMemory> {
-        resize(&mut self.0, bound.div_ceil(64), 0)?;
-        self.0.as_mut_slice().fill(0);
+        let words = bound.div_ceil(64);
+        grow(&mut self.0, words, 0)?;
+        let words = self.0.as_mut_slice().get_mut(..words);
+        words.ok_or(NoMemory)?.fill(0);
         Ok(())
     }
 
@@ -89,15 +91,12 @@ impl<A: Arrays> Offsets<A> {
     }
 }
 
-/// Gives `array` the length `len`.
-fn resize<T: Copy, V: Array<T>>(array: &mut V, len: usize, value: T) -> Result<(), NoMemory> {
+/// Gives `array` the length `len`, unless it is longer.
+fn grow<T: Copy, V: Array<T>>(array: &mut V, len: usize, value: T) -> Result<(), NoMemory> {
     let missing = len.saturating_sub(array.as_slice().len());
     array.reserve(missing)?;
     for _ in 0..missing {
         array.push(value);
-    }
-    while array.as_slice().len() > len {
-        array.pop();
     }
     Ok(())
 }
@@ -105,7 +104,9 @@ fn resize<T: Copy, V: Array<T>>(array: &mut V, len: usize, value: T) -> Result<(
 /// A decoded function. It keeps its memory from one function to the next.
 pub struct Function<A: Arrays> {
     start: u64,
-    bytes: A::Of<u8>,
+    len: usize,
+    /// The first `len` are the function's; what is behind is left from longer ones.
+    buffer: A::Of<u8>,
     boundaries: Offsets<A>,
     targets: Offsets<A>,
     extent: Extent,
@@ -116,7 +117,8 @@ impl<A: Arrays> Default for Function<A> {
     fn default() -> Self {
         Function {
             start: 0,
-            bytes: A::Of::default(),
+            len: 0,
+            buffer: A::Of::default(),
             boundaries: Offsets::default(),
             targets: Offsets::default(),
             extent: Extent::Whole,
@@ -145,7 +147,10 @@ impl<A: Arrays> Function<A> {
             self.clear();
             return Err(error);
         }
-        fill(self.bytes.as_mut_slice());
+        if let Some(bytes) = self.buffer.as_mut_slice().get_mut(..len) {
+            fill(bytes);
+        }
+        self.len = len;
         self.decode_all();
         Ok(())
     }
@@ -162,17 +167,17 @@ impl<A: Arrays> Function<A> {
 
     /// Forgets the function.
     pub fn clear(&mut self) {
-        while self.bytes.pop().is_some() {}
+        self.len = 0;
     }
 
     fn make_room(&mut self, len: usize) -> Result<(), NoMemory> {
         self.boundaries.clear(len)?;
         self.targets.clear(len)?;
-        resize(&mut self.bytes, len, 0)
+        grow(&mut self.buffer, len, 0)
     }
 
     fn decode_all(&mut self) {
-        let bytes = self.bytes.as_slice();
+        let bytes = self.buffer.as_slice().get(..self.len).unwrap_or(&[]);
         let mut at = 0_usize;
         while at < bytes.len() {
             let Some(insn) = decode_at(bytes, self.start, at) else {
@@ -188,6 +193,10 @@ impl<A: Arrays> Function<A> {
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        self.buffer.as_slice().get(..self.len).unwrap_or(&[])
+    }
+
     /// The first address.
     pub fn start(&self) -> u64 {
         self.start
@@ -195,7 +204,7 @@ impl<A: Arrays> Function<A> {
 
     /// The address behind the last byte.
     pub fn end(&self) -> u64 {
-        self.start.wrapping_add(self.bytes.as_slice().len() as u64)
+        self.start.wrapping_add(self.len as u64)
     }
 
     /// Whether `addr` is in the function.
@@ -205,7 +214,7 @@ impl<A: Arrays> Function<A> {
 
     /// The function's bytes from `addr` on.
     pub fn bytes_from(&self, addr: u64) -> &[u8] {
-        let bytes = self.bytes.as_slice();
+        let bytes = self.bytes();
         usize::try_from(addr.wrapping_sub(self.start))
             .ok()
             .and_then(|offset| bytes.get(offset..))
@@ -220,8 +229,7 @@ impl<A: Arrays> Function<A> {
         let offset = usize::try_from(addr.wrapping_sub(self.start));
         let offset = offset.map_err(|_| Refusal::OutsideFunction)?;
         if self.boundaries.has(offset) {
-            return decode_at(self.bytes.as_slice(), self.start, offset)
-                .ok_or(Refusal::Undecodable);
+            return decode_at(self.bytes(), self.start, offset).ok_or(Refusal::Undecodable);
         }
         Err(match self.last_before(offset) {
             Some(insn) if insn.end() > addr => Refusal::InsideInstruction,
@@ -233,12 +241,12 @@ impl<A: Arrays> Function<A> {
     fn last_before(&self, offset: usize) -> Option<Insn> {
         let first = offset.saturating_sub(crate::insn_decode::MAX_INSN_LEN);
         let at = (first..offset).rev().find(|at| self.boundaries.has(*at))?;
-        decode_at(self.bytes.as_slice(), self.start, at)
+        decode_at(self.bytes(), self.start, at)
     }
 
     /// The instructions, in order.
     pub fn instructions(&self) -> impl Iterator<Item = Insn> + '_ {
-        let bytes = self.bytes.as_slice();
+        let bytes = self.bytes();
         (0..bytes.len())
             .filter(|offset| self.boundaries.has(*offset))
             .filter_map(|offset| decode_at(bytes, self.start, offset))
@@ -338,6 +346,7 @@ impl<A: Arrays> Function<A> {
             None => Ok(()),
             Some(entry) => Err(match entry.kind {
                 Kind::JumpTarget => NotOptimizable::JumpLabelTargetInside,
+                Kind::PieceTarget => NotOptimizable::JumpInside,
                 _ => NotOptimizable::FixupInside,
             }),
         }

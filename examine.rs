@@ -7,29 +7,26 @@
 
 use crate::arch_x86::{Trap, ORIGINAL};
 use crate::detour::{jump, Image, DETOUR};
-use crate::eligibility::{collect_cross_branches, Function, Region};
+use crate::eligibility::{Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
 use crate::insn_decode::{decode, Insn};
 use crate::int3_path;
 use crate::locks::TextLocks;
 use crate::optimizer::{Lane, Optimizer};
+use crate::pieces::{self, is_preamble, Adder, Searched, LONGEST};
 use crate::refusal::{NotOptimizable, Refusal};
 use crate::reserved::{Index, Kind};
 use crate::sections;
 use crate::shell::{Shell, SiteMemory, MEMORY};
 use crate::slots;
 use crate::symbols;
+use crate::text::{check as check_text, read_original};
 use crate::text_poke::live;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
-use kernel::str::CString;
 
-/// The longest function that is decoded.
-const LONGEST: usize = 1 << 20;
-/// How far from a function others in assembly may be that jump into it.
-const NEAR: usize = 1024;
 /// The shortest jump region.
 const JUMP: usize = 5;
 /// Bytes of an ENDBR.
@@ -44,6 +41,12 @@ pub(crate) struct Examiner {
     function: Function<Shell>,
     /// Text of the modules that the index has.
     modules: KVec<Range<usize>>,
+    /// Where else than in a function itself the index has its branches from.
+    searched: Searched,
+    /// Room for the bytes of another piece.
+    buffer: KVVec<u8>,
+    /// Room for a name.
+    named: KBox<symbols::Function>,
 }
 
 /// What a site is made from.
@@ -109,6 +112,7 @@ impl Examiner {
             .push(start as u64, end as u64, Kind::StaticCall)
             .map_err(|_| ENOMEM)?;
         int3_path::reserve(&mut index)?;
+        let searched = Searched::new(&locks, &mut index)?;
         drop(locks);
         sections::reserve(&mut index)?;
         index.seal();
@@ -116,6 +120,9 @@ impl Examiner {
             index,
             function: Function::default(),
             modules: KVec::new(),
+            searched,
+            buffer: KVVec::new(),
+            named: KBox::new(symbols::Function::none(), GFP_KERNEL)?,
         })
     }
 
@@ -331,120 +338,52 @@ impl Session<'_> {
         Ok((traced != 0).then_some(traced))
     }
 
+    /// Decodes the function at `addr`, with all that jumps into it.
     fn decode(
         &mut self,
         optimizer: &Optimizer<Shell>,
         addr: usize,
     ) -> Result<(usize, usize), Refusal> {
-        let function = symbols::function(addr).ok_or(Refusal::NotText)?;
-        let (start, end) = (function.start, function.end());
-        if function.size > LONGEST {
+        let examiner = &mut *self.examiner;
+        let named = &mut *examiner.named;
+        if !named.find(addr) {
+            return Err(Refusal::NotText);
+        }
+        let (start, end) = (named.start, named.end());
+        if named.size > LONGEST {
             return Err(Refusal::Undecodable);
         }
-        if is_preamble(function.name()) {
+        if is_preamble(named.name()) {
             return Err(Refusal::Reserved(Kind::Preamble));
         }
         // Of modules, too: the kernel rewrites it, and stops at bytes that it does not know.
-        if function.name().to_bytes().starts_with(b"__SCT__") {
+        if named.name().to_bytes().starts_with(b"__SCT__") {
             return Err(Refusal::Reserved(Kind::StaticCall));
         }
-        if let Some(base) = base_of(function.name())? {
-            if let Some(kind) = self
-                .examiner
-                .index
-                .reserved(base as u64, base.wrapping_add(1) as u64)
-            {
+        if let Some(base) = base_of(named.name())? {
+            let (from, to) = (base as u64, base.wrapping_add(1) as u64);
+            if let Some(kind) = examiner.index.reserved(from, to) {
                 return Err(Refusal::Reserved(kind));
             }
         }
-        self.examiner
-            .function
-            .analyse(start as u64, function.size, |bytes| {
-                read_original(optimizer, start, bytes)
-            })
-            .map_err(|_| Refusal::NoMemory)?;
-        self.add_pieces(optimizer, &function)?;
+        let pieces = pieces::of(named, &examiner.searched)?;
+        let fill = |bytes: &mut [u8]| read_original(&self.locks, optimizer, start, bytes);
+        let analysed = examiner.function.analyse(start as u64, named.size, fill);
+        analysed.map_err(|_| Refusal::NoMemory)?;
+        let mut adder = Adder {
+            locks: &self.locks,
+            optimizer,
+            function: &mut examiner.function,
+            buffer: &mut examiner.buffer,
+            named,
+        };
+        let added = pieces.map_or(Ok(()), |found| adder.pieces(&found));
+        if let Err(refusal) = added.and_then(|()| adder.neighbours(&examiner.searched)) {
+            // Not all that jumps into it is known: the next site in it must not take it for whole.
+            examiner.function.clear();
+            return Err(refusal);
+        }
         Ok((start, end))
-    }
-
-    /// Adds the branches that come from the other pieces of the function: gcc moves unlikely code
-    /// to `NAME.cold`, which jumps back into the middle of `NAME`, and the other way round.
-    fn add_pieces(
-        &mut self,
-        optimizer: &Optimizer<Shell>,
-        function: &symbols::Function,
-    ) -> Result<(), Refusal> {
-        let name = function.name();
-        let other = match name.to_bytes().strip_suffix(b".cold") {
-            Some(stem) => crate::target::c_string(stem)?,
-            None => CString::try_from_fmt(fmt!("{}.cold", name)).map_err(|_| Refusal::NoMemory)?,
-        };
-        // Functions of one name each have their piece; whose it is does not matter, a branch of a
-        // stranger does not land here.
-        let candidates = symbols::pieces(function.module(), &other);
-        if candidates.found > candidates.addrs().count() {
-            // More than are told: nothing in this function may be a jump.
-            self.examiner.function.add_unknown();
-        }
-        for piece in candidates.addrs().filter_map(symbols::function) {
-            self.add_piece(optimizer, &piece)?;
-        }
-        self.add_neighbours(optimizer, function)
-    }
-
-    /// Adds the branches that come from around the function: assembly jumps across labels that are
-    /// symbols. The compiler puts `__pfx_NAME` in front of what it makes, so there it ends.
-    fn add_neighbours(
-        &mut self,
-        optimizer: &Optimizer<Shell>,
-        function: &symbols::Function,
-    ) -> Result<(), Refusal> {
-        let assembly = |found: &symbols::Function| {
-            !is_preamble(found.name()) && check_text(found.start) == check_text(function.start)
-        };
-        let mut start = function.start;
-        while let Some(before) = symbols::function(start.wrapping_sub(1)).filter(assembly) {
-            if before.start >= start || function.start.saturating_sub(before.end()) >= NEAR {
-                break;
-            }
-            self.add_piece(optimizer, &before)?;
-            start = before.start;
-        }
-        let mut end = function.end();
-        while let Some(behind) = symbols::function(end).filter(assembly) {
-            if behind.end() <= end || behind.start.saturating_sub(function.end()) >= NEAR {
-                break;
-            }
-            self.add_piece(optimizer, &behind)?;
-            end = behind.end();
-        }
-        Ok(())
-    }
-
-    /// Adds the branches that leave `piece`.
-    fn add_piece(
-        &mut self,
-        optimizer: &Optimizer<Shell>,
-        piece: &symbols::Function,
-    ) -> Result<(), Refusal> {
-        if piece.size > LONGEST || check_text(piece.end().wrapping_sub(1)).is_err() {
-            self.examiner.function.add_unknown();
-            return Ok(());
-        }
-        let mut bytes: KVVec<u8> = KVVec::new();
-        bytes
-            .resize(piece.size, 0, GFP_KERNEL)
-            .map_err(|_| Refusal::NoMemory)?;
-        read_original(optimizer, piece.start, &mut bytes);
-        let function = &mut self.examiner.function;
-        // Where it does not decode, what it has up to there is known, and the rest is not.
-        let whole = collect_cross_branches(piece.start as u64, &bytes, |branch| {
-            function.add_target(branch.to)
-        });
-        if !whole {
-            self.examiner.function.add_unknown();
-        }
-        Ok(())
     }
 
     fn region(&self, addr: usize, traced: Option<usize>) -> Result<Region, NotOptimizable> {
@@ -559,34 +498,9 @@ fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
     })
 }
 
-/// Whether `addr` is in module text (`true`) or the kernel's (`false`).
-///
-/// # Errors
-///
-/// `NotText`, `ModuleGoing`, `InitTextGone`, or that it is our own.
-fn check_text(addr: usize) -> Result<bool, Refusal> {
-    if symbols::in_kernel_text(addr) {
-        return Ok(false);
-    }
-    // SAFETY: looks an address up.
-    match unsafe { ffi::rk_module_text(addr) } {
-        ffi::rk_text_RK_TEXT_MODULE | ffi::rk_text_RK_TEXT_MODULE_INIT => Ok(true),
-        ffi::rk_text_RK_TEXT_MODULE_GOING => Err(Refusal::ModuleGoing),
-        ffi::rk_text_RK_TEXT_OURS => Err(Refusal::Reserved(Kind::OwnText)),
-        _ => Err(Refusal::NotText),
-    }
-}
-
 fn kprobe_at(addr: usize) -> bool {
     // SAFETY: the session holds `kprobe_mutex`.
     unsafe { ffi::rk_kprobe_at(addr) }
-}
-
-/// `__cfi_NAME` and `__pfx_NAME` are in front of functions.
-fn is_preamble(name: &CStr) -> bool {
-    [&b"__cfi_"[..], b"__pfx_"]
-        .iter()
-        .any(|prefix| name.to_bytes().starts_with(prefix))
 }
 
 /// The function that NAME.isra.0, NAME.cold and so on were made from: what is forbidden there is
@@ -598,42 +512,4 @@ fn base_of(name: &CStr) -> Result<Option<usize>, Refusal> {
     };
     let stem = crate::target::c_string(bytes.get(..dot).unwrap_or(&[]))?;
     Ok(Some(symbols::lookup(&stem)).filter(|addr| *addr != 0))
-}
-
-/// Reads text as it would be without probes, ours or native ones.
-fn read_original(optimizer: &Optimizer<Shell>, start: usize, bytes: &mut [u8]) {
-    // SAFETY: the text of a function, which is mapped; the session's locks keep others from writing
-    // it meanwhile.
-    unsafe {
-        core::ptr::copy_nonoverlapping(start as *const u8, bytes.as_mut_ptr(), bytes.len());
-    }
-    let mut at = 0usize;
-    while let Some(ahead) = bytes
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|byte| matches!(byte, 0xcc | 0xe9)))
-    {
-        at = at.wrapping_add(ahead);
-        let mut saved = [0u8; JUMP];
-        // SAFETY: out-parameter of 5 bytes; the session holds the locks.
-        let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(at), saved.as_mut_ptr()) };
-        put_back(bytes, at, saved.get(..len).unwrap_or(&[]));
-        at = at.wrapping_add(len.max(1));
-    }
-    let end = start.saturating_add(bytes.len());
-    for (addr, id) in optimizer.range(start, end) {
-        let Some(site) = optimizer.site(*id).filter(|site| site.state().in_text()) else {
-            continue;
-        };
-        let changed = if site.state().is_jump() { JUMP } else { 1 };
-        if site.lane == Lane::Text {
-            let original = site.payload.trap.original().get(..changed).unwrap_or(&[]);
-            put_back(bytes, addr.wrapping_sub(start), original);
-        }
-    }
-}
-
-fn put_back(bytes: &mut [u8], at: usize, original: &[u8]) {
-    for (to, from) in bytes.iter_mut().skip(at).zip(original) {
-        *to = *from;
-    }
 }

@@ -51,6 +51,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(rk_sc_perf_text_poke, perf_event_text_poke);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup, kallsyms_lookup);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_bounds, kallsyms_lookup_size_offset);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_on_each_match,
 			kallsyms_on_each_match_symbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
@@ -70,6 +71,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
 	X(RK_PERF_TEXT_POKE, perf_text_poke, perf_event_text_poke)	\
 	X(RK_KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name, kallsyms_lookup_name) \
 	X(RK_KALLSYMS_LOOKUP, kallsyms_lookup, kallsyms_lookup)		\
+	X(RK_KALLSYMS_BOUNDS, kallsyms_bounds, kallsyms_lookup_size_offset) \
 	X(RK_KALLSYMS_ON_EACH_MATCH, kallsyms_on_each_match, kallsyms_on_each_match_symbol) \
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
 	X(RK_MODULE_ADDRESS, module_address, __module_address)
@@ -169,6 +171,12 @@ const char *rk_kallsyms_lookup(unsigned long addr, unsigned long *size,
 {
 	return static_call(rk_sc_kallsyms_lookup)(addr, size, offset, modname,
 						  namebuf);
+}
+
+bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
+			unsigned long *offset)
+{
+	return static_call(rk_sc_kallsyms_bounds)(addr, size, offset);
 }
 
 struct rk_matches {

@@ -31,6 +31,7 @@ enum rk_symbol {
 	RK_PERF_TEXT_POKE,
 	RK_KALLSYMS_LOOKUP_NAME,
 	RK_KALLSYMS_LOOKUP,
+	RK_KALLSYMS_BOUNDS,
 	RK_KALLSYMS_ON_EACH_MATCH,
 	RK_MODULE_KALLSYMS_ON_EACH,
 	RK_MODULE_ADDRESS,
@@ -56,6 +57,8 @@ unsigned long rk_kallsyms_lookup_name(const char *name);
 const char *rk_kallsyms_lookup(unsigned long addr, unsigned long *size,
 			       unsigned long *offset, char **modname,
 			       char *namebuf);
+bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
+			unsigned long *offset);
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max);
 

@@ -203,7 +203,7 @@ const fn reserved_text(kind: Kind) -> &'static str {
         Kind::Int3Path => "runs between a breakpoint and its handler: choose another function",
         Kind::OwnText => "text of this module: choose another function",
         Kind::Preamble => "bytes before a function: choose the function",
-        Kind::JumpTarget | Kind::ExtableFixup => "something jumps here",
+        Kind::JumpTarget | Kind::ExtableFixup | Kind::PieceTarget => "something jumps here",
     }
 }
 
@@ -254,7 +254,7 @@ impl NotOptimizable {
                 Kind::Ftrace => "function tracer's call in the region",
                 Kind::Bug => "BUG or WARN in the region",
                 Kind::ExtableInsn => "instruction with exception-table entry in the region",
-                Kind::JumpTarget | Kind::ExtableFixup => "jump into the region",
+                Kind::JumpTarget | Kind::ExtableFixup | Kind::PieceTarget => "jump into the region",
                 Kind::Blacklist => "blacklisted text in the region",
                 Kind::Noinstr => "noinstr text in the region",
                 Kind::Int3Path => "text of the breakpoint path in the region",

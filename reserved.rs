@@ -42,6 +42,8 @@ pub enum Kind {
     JumpTarget,
     /// Where the exception table goes on after a fault.
     ExtableFixup,
+    /// Where another piece of a function jumps to.
+    PieceTarget,
     /// In the kernel's kprobe blacklist.
     Blacklist,
     /// Text that must not be instrumented: noinstr and entry sections.
@@ -55,7 +57,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 12] = [
+    const ALL: [Kind; 13] = [
         Kind::JumpLabel,
         Kind::StaticCall,
         Kind::Ftrace,
@@ -63,6 +65,7 @@ impl Kind {
         Kind::ExtableInsn,
         Kind::JumpTarget,
         Kind::ExtableFixup,
+        Kind::PieceTarget,
         Kind::Blacklist,
         Kind::Noinstr,
         Kind::Int3Path,
@@ -72,7 +75,10 @@ impl Kind {
 
     /// A place that something jumps to: free to be probed, but not inside a region.
     pub const fn is_target(self) -> bool {
-        matches!(self, Kind::JumpTarget | Kind::ExtableFixup)
+        matches!(
+            self,
+            Kind::JumpTarget | Kind::ExtableFixup | Kind::PieceTarget
+        )
     }
 
     /// Whole functions or sections, of any length.
@@ -93,6 +99,7 @@ impl Kind {
             Kind::ExtableInsn => "exception-table",
             Kind::JumpTarget => "jump-label-target",
             Kind::ExtableFixup => "exception-fixup",
+            Kind::PieceTarget => "piece-target",
             Kind::Blacklist => "kprobe-blacklist",
             Kind::Noinstr => "noinstr",
             Kind::Int3Path => "int3-path",
@@ -114,7 +121,7 @@ pub struct Entry {
 }
 
 /// An entry as it is kept, ordered by start. Length and kind share a word.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Packed {
     start: u32,
     tail: u32,
@@ -126,6 +133,11 @@ impl Packed {
             start,
             tail: len.min(LEN_MAX) << KIND_BITS | kind as u32,
         }
+    }
+
+    /// What they are sorted by.
+    fn key(self) -> u64 {
+        u64::from(self.start) << 32 | u64::from(self.tail)
     }
 
     fn len(self) -> u32 {
@@ -212,7 +224,7 @@ impl<A: Arrays> Table<A> {
     }
 
     fn seal_sites(&mut self) {
-        sort_by_key(self.entries.as_mut_slice(), |entry| *entry);
+        sort_by_key(self.entries.as_mut_slice(), |entry| entry.key());
         let mut last = None;
         self.retain(|entry| {
             let new = last != Some(entry);
@@ -224,7 +236,7 @@ impl<A: Arrays> Table<A> {
 
     /// Where two areas overlap, the one that begins first keeps the bytes.
     fn seal_areas(&mut self) {
-        sort_by_key(self.entries.as_mut_slice(), |entry| *entry);
+        sort_by_key(self.entries.as_mut_slice(), |entry| entry.key());
         let mut free = 0;
         self.retain(|entry| {
             let start = entry.start.max(free);

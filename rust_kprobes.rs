@@ -40,6 +40,7 @@ mod limits;
 mod locks;
 mod named;
 mod notifiers;
+mod pieces;
 mod probe;
 mod probe_commands;
 mod probe_files;
@@ -49,6 +50,7 @@ mod slots;
 mod stats;
 mod symbols;
 mod target;
+mod text;
 mod text_poke;
 
 pub use probe::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};

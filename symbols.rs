@@ -8,6 +8,7 @@
 
 use crate::ffi;
 use crate::refusal::Refusal;
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::prelude::*;
 use kernel::str::{CStr, CStrExt};
@@ -141,6 +142,49 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// Room for one.
+    pub(crate) const fn none() -> Self {
+        Self {
+            start: 0,
+            size: 0,
+            name: [0; NAME_LEN],
+            module: [0; 64],
+        }
+    }
+
+    /// Becomes the function at `addr`; says whether there is one.
+    pub(crate) fn find(&mut self, addr: usize) -> bool {
+        let (mut size, mut offset) = (0, 0);
+        let mut module: *mut kernel::ffi::c_char = core::ptr::null_mut();
+        // A module's name is in the module, which must not go before it is copied.
+        let rcu = kernel::sync::rcu::read_lock();
+        // SAFETY: all are out-parameters; the name's buffer has the length that kallsyms wants.
+        let name = unsafe {
+            ffi::rk_kallsyms_lookup(
+                addr,
+                &mut size,
+                &mut offset,
+                &mut module,
+                self.name.as_mut_ptr().cast(),
+            )
+        };
+        if name.is_null() {
+            return false;
+        }
+        self.module = [0; 64];
+        if !module.is_null() {
+            // SAFETY: the module is alive while RCU is read-locked.
+            let name = unsafe { CStr::from_char_ptr(module) }.to_bytes();
+            for (to, from) in self.module.iter_mut().take(63).zip(name) {
+                *to = *from;
+            }
+        }
+        drop(rcu);
+        self.start = addr.wrapping_sub(offset);
+        self.size = size;
+        true
+    }
+
     /// The symbol's name.
     pub(crate) fn name(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.name).unwrap_or(c"")
@@ -161,40 +205,17 @@ impl Function {
 
 /// The function at `addr`.
 pub(crate) fn function(addr: usize) -> Option<Function> {
-    let mut found = Function {
-        start: 0,
-        size: 0,
-        name: [0; NAME_LEN],
-        module: [0; 64],
-    };
+    let mut found = Function::none();
+    found.find(addr).then_some(found)
+}
+
+/// Where the function at `addr` is. Its name is what takes long to find.
+pub(crate) fn bounds(addr: usize) -> Option<Range<usize>> {
     let (mut size, mut offset) = (0, 0);
-    let mut module: *mut kernel::ffi::c_char = core::ptr::null_mut();
-    // A module's name is in the module, which must not go before it is copied.
-    let rcu = kernel::sync::rcu::read_lock();
-    // SAFETY: all are out-parameters; the name's buffer has the length that kallsyms wants.
-    let name = unsafe {
-        ffi::rk_kallsyms_lookup(
-            addr,
-            &mut size,
-            &mut offset,
-            &mut module,
-            found.name.as_mut_ptr().cast(),
-        )
-    };
-    if name.is_null() {
-        return None;
-    }
-    if !module.is_null() {
-        // SAFETY: the module is alive while RCU is read-locked.
-        let name = unsafe { CStr::from_char_ptr(module) }.to_bytes();
-        for (to, from) in found.module.iter_mut().take(63).zip(name) {
-            *to = *from;
-        }
-    }
-    drop(rcu);
-    found.start = addr.checked_sub(offset)?;
-    found.size = size;
-    Some(found)
+    // SAFETY: both are out-parameters.
+    let found = unsafe { ffi::rk_kallsyms_bounds(addr, &mut size, &mut offset) };
+    let start = addr.wrapping_sub(offset);
+    found.then(|| start..start.saturating_add(size))
 }
 
 /// The addresses of all functions of one name.

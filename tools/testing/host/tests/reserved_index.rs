@@ -16,7 +16,7 @@ use rkprobes_host::slab::{Arrays, NoMemory};
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::JumpLabel,
     Kind::StaticCall,
     Kind::Ftrace,
@@ -24,6 +24,7 @@ const KINDS: [Kind; 12] = [
     Kind::ExtableInsn,
     Kind::JumpTarget,
     Kind::ExtableFixup,
+    Kind::PieceTarget,
     Kind::Blacklist,
     Kind::Noinstr,
     Kind::Int3Path,

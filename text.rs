@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Live text: whose an address is, and its bytes as they would be without probes.
+//!
+//! Text is read under the text locks only, so that nobody's half-done poke is taken for an
+//! instruction.
+
+use crate::ffi;
+use crate::locks::TextLocks;
+use crate::optimizer::{Lane, Optimizer};
+use crate::refusal::Refusal;
+use crate::reserved::Kind;
+use crate::shell::Shell;
+use crate::symbols;
+
+/// Bytes that a jump replaces.
+const JUMP: usize = 5;
+
+/// Whether `addr` is in module text (`true`) or the kernel's (`false`).
+///
+/// # Errors
+///
+/// `NotText`, `ModuleGoing`, `InitTextGone`, or that it is our own.
+pub(crate) fn check(addr: usize) -> Result<bool, Refusal> {
+    if symbols::in_kernel_text(addr) {
+        return Ok(false);
+    }
+    // SAFETY: looks an address up.
+    match unsafe { ffi::rk_module_text(addr) } {
+        ffi::rk_text_RK_TEXT_MODULE | ffi::rk_text_RK_TEXT_MODULE_INIT => Ok(true),
+        ffi::rk_text_RK_TEXT_MODULE_GOING => Err(Refusal::ModuleGoing),
+        ffi::rk_text_RK_TEXT_OURS => Err(Refusal::Reserved(Kind::OwnText)),
+        _ => Err(Refusal::NotText),
+    }
+}
+
+/// Reads text as it would be without probes, ours or native ones. All of it is mapped.
+pub(crate) fn read_original(
+    _locks: &TextLocks,
+    optimizer: &Optimizer<Shell>,
+    start: usize,
+    bytes: &mut [u8],
+) {
+    // SAFETY: the text of a function, which is mapped; the locks keep others from writing it
+    // meanwhile.
+    unsafe {
+        core::ptr::copy_nonoverlapping(start as *const u8, bytes.as_mut_ptr(), bytes.len());
+    }
+    put_back_natives(start, bytes);
+    let end = start.saturating_add(bytes.len());
+    for (addr, id) in optimizer.range(start, end) {
+        let Some(site) = optimizer.site(*id).filter(|site| site.state().in_text()) else {
+            continue;
+        };
+        let changed = if site.state().is_jump() { JUMP } else { 1 };
+        if site.lane == Lane::Text {
+            let original = site.payload.trap.original().get(..changed).unwrap_or(&[]);
+            put_back(bytes, addr.wrapping_sub(start), original);
+        }
+    }
+}
+
+fn put_back_natives(start: usize, bytes: &mut [u8]) {
+    let mut at = 0usize;
+    while let Some(ahead) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| matches!(byte, 0xcc | 0xe9)))
+    {
+        at = at.wrapping_add(ahead);
+        let mut saved = [0u8; JUMP];
+        // SAFETY: out-parameter of 5 bytes; the caller's caller holds the locks.
+        let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(at), saved.as_mut_ptr()) };
+        put_back(bytes, at, saved.get(..len).unwrap_or(&[]));
+        at = at.wrapping_add(len.max(1));
+    }
+}
+
+fn put_back(bytes: &mut [u8], at: usize, original: &[u8]) {
+    for (to, from) in bytes.iter_mut().skip(at).zip(original) {
+        *to = *from;
+    }
+}
