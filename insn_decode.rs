@@ -37,10 +37,19 @@ pub enum DecodeError {
 /// Bytes behind the instruction are not looked at, but for the opcode of the two
 /// emulation prefixes (`ud2` and three letters).
 pub fn decode(bytes: &[u8], addr: u64) -> Result<Insn, DecodeError> {
-    if let Some(insn) = decode_forced_emulation(bytes, addr) {
-        return Ok(insn);
+    if let [0x0f, 0x0b, ..] = bytes {
+        if let Some(insn) = decode_forced_emulation(bytes, addr) {
+            return Ok(insn);
+        }
     }
-    Decoder::new(bytes, addr).run()
+    decode_plain(bytes, addr)
+}
+
+/// Decodes an instruction that is behind no emulation prefix.
+fn decode_plain(bytes: &[u8], addr: u64) -> Result<Insn, DecodeError> {
+    let mut decoder = Decoder::new(bytes, addr);
+    decoder.run()?;
+    Ok(decoder.insn)
 }
 
 /// An instruction behind an emulation prefix; without a whole one the prefix is a `ud2`.
@@ -48,7 +57,7 @@ fn decode_forced_emulation(bytes: &[u8], addr: u64) -> Option<Insn> {
     let rest = bytes
         .strip_prefix(b"\x0f\x0bxen")
         .or_else(|| bytes.strip_prefix(b"\x0f\x0bkvm"))?;
-    let inner = Decoder::new(rest, addr).run().ok()?;
+    let inner = decode_plain(rest, addr).ok()?;
     let len = inner.len.checked_add(FORCED_EMULATION_LEN)?;
     (usize::from(len) <= MAX_INSN_LEN).then_some(Insn {
         len,
@@ -63,8 +72,8 @@ fn decode_forced_emulation(bytes: &[u8], addr: u64) -> Option<Insn> {
 
 /// The bytes, how far they are read, and what was found so far.
 struct Decoder<'a> {
-    bytes: &'a [u8],
     /// Never more than [`MAX_INSN_LEN`].
+    bytes: &'a [u8],
     at: u8,
     insn: Insn,
 }
@@ -89,25 +98,34 @@ impl<'a> Decoder<'a> {
             forced_emulation: false,
             flow: Flow::Next,
         };
+        let bytes = bytes.get(..MAX_INSN_LEN).unwrap_or(bytes);
         Decoder { bytes, at: 0, insn }
     }
 
-    fn run(mut self) -> Result<Insn, DecodeError> {
+    fn run(&mut self) -> Result<(), DecodeError> {
         self.introduction()?;
         let insn = &self.insn;
         self.operands(tables::follows(insn.encoding, insn.map, insn.opcode))?;
         self.insn.len = self.at;
         self.insn.flow = flow::classify(&self.insn).ok_or(DecodeError::Invalid)?;
-        Ok(self.insn)
+        Ok(())
+    }
+
+    /// The next `N` bytes.
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let rest = self.bytes.get(usize::from(self.at)..);
+        match rest.and_then(|rest| rest.first_chunk()) {
+            Some(bytes) => {
+                self.at = self.at.wrapping_add(N as u8);
+                Ok(*bytes)
+            }
+            None if self.bytes.len() == MAX_INSN_LEN => Err(DecodeError::Invalid),
+            None => Err(DecodeError::Truncated),
+        }
     }
 
     fn byte(&mut self) -> Result<u8, DecodeError> {
-        let at = usize::from(self.at);
-        if at >= MAX_INSN_LEN {
-            return Err(DecodeError::Invalid);
-        }
-        let byte = *self.bytes.get(at).ok_or(DecodeError::Truncated)?;
-        self.at = self.at.wrapping_add(1);
+        let [byte] = self.take()?;
         Ok(byte)
     }
 
@@ -136,18 +154,19 @@ impl<'a> Decoder<'a> {
         let mut rex = None;
         loop {
             let byte = self.byte()?;
-            if let Some(prefix) = Prefixes::from_byte(byte) {
+            if !tables::is_prefix(byte) {
+                self.insn.rex = rex.unwrap_or(0) & 15;
+                return Ok((rex, byte));
+            }
+            if byte & 0xf0 == 0x40 {
+                rex = Some(byte);
+            } else if let Some(prefix) = Prefixes::from_byte(byte) {
                 let repeats = Prefixes::REP.with(Prefixes::REPNE);
                 if repeats.has(prefix) {
                     self.insn.prefixes = self.insn.prefixes.without(repeats);
                 }
                 self.insn.prefixes = self.insn.prefixes.with(prefix);
                 rex = None;
-            } else if byte & 0xf0 == 0x40 {
-                rex = Some(byte);
-            } else {
-                self.insn.rex = rex.unwrap_or(0) & 15;
-                return Ok((rex, byte));
             }
         }
     }
@@ -243,7 +262,10 @@ impl<'a> Decoder<'a> {
     /// Reads what `follows` the opcode, a character of the tables.
     fn operands(&mut self, follows: u8) -> Result<(), DecodeError> {
         match follows {
-            b'm' | b'B' | b'Z' | b'D' | b'g' | b'G' | b'q' | b'3' => self.modrm()?,
+            // Most instructions.
+            b'.' => return Ok(()),
+            b'm' => return self.modrm(),
+            b'B' | b'Z' | b'D' | b'g' | b'G' | b'q' | b'3' => self.modrm()?,
             b'r' => self.insn.modrm = Some(self.byte()?),
             _ => {}
         }
@@ -252,7 +274,7 @@ impl<'a> Decoder<'a> {
         let full = if narrow { 2 } else { 4 };
         let test = self.insn.modrm_reg() < 2;
         match follows {
-            b'.' | b'm' | b'r' => Ok(()),
+            b'r' => Ok(()),
             b'b' | b'B' | b'j' => self.immediate(1),
             b'w' => self.immediate(2),
             b'e' => self.immediate(3),
@@ -312,14 +334,17 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// A little-endian number of `size` bytes, 1 to 8, sign-extended.
+    /// A little-endian number of `size` bytes, 1, 2, 3, 4 or 8, sign-extended.
     fn signed(&mut self, size: u8) -> Result<i64, DecodeError> {
-        let mut value: u64 = 0;
-        for _ in 0..size {
-            // Shifts in from the top: the first byte ends lowest.
-            value = (value >> 8) | (u64::from(self.byte()?) << 56);
-        }
-        let unused = 64_u32.saturating_sub(u32::from(size).saturating_mul(8));
-        Ok((value as i64).checked_shr(unused).unwrap_or(0))
+        Ok(match size {
+            1 => i64::from(i8::from_le_bytes(self.take()?)),
+            2 => i64::from(i16::from_le_bytes(self.take()?)),
+            3 => {
+                let [a, b, c] = self.take()?;
+                i64::from(i32::from_le_bytes([0, a, b, c]) >> 8)
+            }
+            4 => i64::from(i32::from_le_bytes(self.take()?)),
+            _ => i64::from_le_bytes(self.take()?),
+        })
     }
 }

@@ -186,6 +186,11 @@ fn defined(encoding: Encoding, map: OpcodeMap) -> &'static Opcodes {
     }
 }
 
+/// Is `byte` a legacy prefix or REX, where an instruction may have one?
+pub(super) fn is_prefix(byte: u8) -> bool {
+    PRIMARY[usize::from(byte)] == b'p'
+}
+
 /// What follows `opcode` in `map`, as a character of the tables.
 pub(super) fn follows(encoding: Encoding, map: OpcodeMap, opcode: u8) -> u8 {
     let index = usize::from(opcode);

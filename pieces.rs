@@ -78,6 +78,10 @@ fn search(
         text::read_original(locks, &no_sites, at, bytes);
         let mut pushed = Ok(());
         let whole = collect_cross_branches(at as u64, bytes, |branch| {
+            // What is made by the compiler calls symbols only, which no region has inside.
+            if branch.call {
+                return;
+            }
             pushed =
                 pushed.and(index.push(branch.to, branch.to.wrapping_add(1), Kind::PieceTarget));
         });
