@@ -205,8 +205,11 @@ impl Iterator for Probes {
     }
 }
 
-/// detour_entry.S has this lane's number.
-const _: () = assert!(Lane::Jump as u32 == ffi::RK_LANE_JUMP);
+/// detour_entry.S sets this bit to say that it runs handlers, and asks for it.
+const LANE_BIT: u32 = 1 << ffi::RK_LANE_BIT;
+const _: () = assert!(Lane::Jump as u32 == LANE_BIT);
+const _: () = assert!(Lane::Int3 as u32 & LANE_BIT != 0);
+const _: () = assert!(Lane::Ftrace as u32 & LANE_BIT != 0);
 /// And takes the probe from a trap's beginning.
 const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
 
@@ -215,11 +218,11 @@ const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
 #[repr(u32)]
 pub enum Lane {
     /// A breakpoint.
-    Int3 = 1,
+    Int3 = 3,
     /// A jump, through its detour.
     Jump = 2,
     /// The function tracer, at a function's entry.
-    Ftrace = 3,
+    Ftrace = 6,
 }
 
 /// The [`Lane`] of the handlers that this CPU runs, 0 if it runs none. Interrupts are off.

@@ -50,9 +50,9 @@ SYM_CODE_START(rk_detour_entry)
 	UNWIND_HINT_REGS
 	movq	15*8(%rsp), %rax
 	movq	-RK_DETOUR_TRAP(%rax), %rax
-	cmpl	$0, %gs:rk_busy(%rip)
-	jne	.Lmissed
-	movl	$RK_LANE_JUMP, %gs:rk_busy(%rip)
+	/* Every lane's number has this bit, and this lane's no other. */
+	btsl	$RK_LANE_BIT, %gs:rk_busy(%rip)
+	jc	.Lmissed
 	/* What a trap begins with: its one probe, or rk_any_probe. */
 	movq	(%rax), %rdi
 	movq	RK_PROBE_HITS(%rdi), %rax
