@@ -205,11 +205,12 @@ impl Iterator for Probes {
     }
 }
 
-/// detour_entry.S sets this bit to say that it runs handlers, and asks for it.
-const LANE_BIT: u32 = 1 << ffi::RK_LANE_BIT;
-const _: () = assert!(Lane::Jump as u32 == LANE_BIT);
-const _: () = assert!(Lane::Int3 as u32 & LANE_BIT != 0);
-const _: () = assert!(Lane::Ftrace as u32 & LANE_BIT != 0);
+/// detour_entry.S sets one bit to say that it runs handlers, and asks for it.
+const _: () = {
+    let bit = 1 << ffi::RK_LANE_BIT;
+    assert!(Lane::Jump as u32 == bit);
+    assert!(Lane::Int3 as u32 & bit != 0 && Lane::Ftrace as u32 & bit != 0);
+};
 /// And takes the probe from a trap's beginning.
 const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
 

@@ -396,6 +396,7 @@ impl File for Stats {
                 stats::get(&stats::REFUSED_IN_HANDLERS),
             ),
             ("reserved", engine.reserved() as u64),
+            ("index_ns", stats::get(&stats::INDEX_TIME)),
             ("slots", slots as u64),
             ("slot_memory", slot_memory as u64),
         ] {

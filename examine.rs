@@ -20,12 +20,14 @@ use crate::reserved::{Index, Kind};
 use crate::sections;
 use crate::shell::{Shell, SiteMemory, MEMORY};
 use crate::slots;
+use crate::stats;
 use crate::symbols;
 use crate::text::{check as check_text, read_original};
 use crate::text_poke::live;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
+use kernel::time::{Instant, Monotonic};
 
 /// The shortest jump region.
 const JUMP: usize = 5;
@@ -99,6 +101,7 @@ unsafe extern "C" fn rk_reserved_sink(
 impl Examiner {
     /// Reads the kernel's tables, once.
     pub(crate) fn new() -> Result<Self> {
+        let started = Instant::<Monotonic>::now();
         let mut index = Index::default();
         let locks = TextLocks::lock();
         let tables = symbols::tables();
@@ -116,6 +119,8 @@ impl Examiner {
         drop(locks);
         sections::reserve(&mut index)?;
         index.seal();
+        let took = started.elapsed().as_nanos().unsigned_abs();
+        stats::add(&stats::INDEX_TIME, took);
         Ok(Self {
             index,
             function: Function::default(),

@@ -12,6 +12,8 @@ pub(crate) static SYNC_ROUNDS: AtomicU64 = AtomicU64::new(0);
 pub(crate) static GRACE_PERIODS: AtomicU64 = AtomicU64::new(0);
 /// Pokes that were not done because the text was not as we left it.
 pub(crate) static FOREIGN_TEXT: AtomicU64 = AtomicU64::new(0);
+/// Nanoseconds that building the index of reserved text took.
+pub(crate) static INDEX_TIME: AtomicU64 = AtomicU64::new(0);
 
 /// Calls of the interface from inside handlers, which were refused.
 pub(crate) static REFUSED_IN_HANDLERS: AtomicU64 = AtomicU64::new(0);

@@ -18,6 +18,8 @@ enum side { OURS, MAINLINE, SIDES };
 /* Sites that were chosen; each side probes them in turn. */
 extern unsigned long *sites;
 extern unsigned int site_count;
+/* Those whose region is one instruction. */
+extern bool *single;
 
 /* The probes of one site, for both sides. */
 extern struct rkprobe *ours;
@@ -30,20 +32,26 @@ extern struct kprobe *mainline;
 unsigned int attach(enum side side, unsigned int count);
 void detach(enum side side, unsigned int count);
 
-/* How many of the first @count sites begin with @byte. */
-unsigned int sites_with(unsigned int count, u8 byte);
+/* Whether somebody's jump is at the site with this number. */
+bool is_jump(unsigned int at);
+unsigned int count_jumps(unsigned int count);
 /* Polls until no site's text has changed for @quiet_ms. */
 void wait_until_quiet(unsigned int count, unsigned int quiet_ms);
 
 /* In bench_main.c: a line "NAME VALUE" of the answer. */
 void say(enum side side, const char *name, u64 value);
 
-/* All-CPU rounds of do_sync_core() since the module was loaded. */
+/* All-CPU rounds of do_sync_core() since the last call. */
 u64 sync_rounds(void);
+u64 free_bytes(void);
 
 int bench_bulk(enum side side, unsigned int count);
+int bench_arm(enum side side, unsigned int count);
+int bench_optimize(enum side side, unsigned int count);
+int bench_unoptimize(enum side side, unsigned int count);
+int bench_disarm(enum side side, unsigned int count);
 int bench_latency(enum side side, unsigned int count);
-int bench_single(enum side side, unsigned int count);
+int bench_alone(enum side side, unsigned int count);
 int bench_hits(enum side side, unsigned int calls);
 int bench_others(enum side side, unsigned int count);
 int bench_stall(enum side side, unsigned int count);

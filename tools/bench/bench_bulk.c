@@ -6,7 +6,7 @@
 #include <linux/vmalloc.h>
 #include "bench.h"
 
-static u64 free_bytes(void)
+u64 free_bytes(void)
 {
 	struct sysinfo info;
 
@@ -14,22 +14,21 @@ static u64 free_bytes(void)
 	return (u64)info.freeram * info.mem_unit;
 }
 
-/* The pass has ended: no jump has come for long. */
-static void wait_for_jumps(enum side side, unsigned int count)
+/* The pass has ended: no jump has come or gone for long. */
+static void wait_for_optimizer(enum side side, unsigned int count)
 {
 	if (side == OURS)
 		flush_rkprobes();
 	wait_until_quiet(count, 600);
 }
 
+/* Attached, turned into jumps, detached. */
 int bench_bulk(enum side side, unsigned int count)
 {
-	u64 start, before, rounds, attached;
+	u64 start, attached, before = free_bytes();
 
 	if (!count || count > site_count)
 		return -EINVAL;
-	before = free_bytes();
-	rounds = sync_rounds();
 	start = ktime_get_ns();
 	attached = attach(side, count);
 	start = ktime_get_ns() - start;
@@ -37,20 +36,52 @@ int bench_bulk(enum side side, unsigned int count)
 		return -EIO;
 	say(side, "attached", attached);
 	say(side, "attach", start / attached);
-	say(side, "arm_rounds", sync_rounds() - rounds);
-	rounds = sync_rounds();
-	wait_for_jumps(side, count);
-	say(side, "jumps", sites_with(count, 0xe9));
-	say(side, "optimize_rounds", sync_rounds() - rounds);
+	wait_for_optimizer(side, count);
+	say(side, "jumps", count_jumps(count));
+	/* What was allocated before, for other probes, is used again. */
 	say(side, "memory", (before - min(before, free_bytes())) / attached);
-
-	rounds = sync_rounds();
 	start = ktime_get_ns();
 	detach(side, count);
 	start = ktime_get_ns() - start;
 	say(side, "detach", start / attached);
-	wait_for_jumps(side, count);
-	say(side, "detach_rounds", sync_rounds() - rounds);
+	wait_for_optimizer(side, count);
+	return 0;
+}
+
+/*
+ * The steps of that one by one, for their sync rounds; who asks for them
+ * switches optimization between.
+ */
+int bench_arm(enum side side, unsigned int count)
+{
+	if (!count || count > site_count)
+		return -EINVAL;
+	sync_rounds();
+	say(side, "attached", attach(side, count));
+	say(side, "arm_rounds", sync_rounds());
+	return 0;
+}
+
+int bench_optimize(enum side side, unsigned int count)
+{
+	wait_for_optimizer(side, count);
+	say(side, "optimize_rounds", sync_rounds());
+	say(side, "jumps", count_jumps(count));
+	return 0;
+}
+
+int bench_unoptimize(enum side side, unsigned int count)
+{
+	wait_for_optimizer(side, count);
+	say(side, "unoptimize_rounds", sync_rounds());
+	return count_jumps(count) ? -EBUSY : 0;
+}
+
+int bench_disarm(enum side side, unsigned int count)
+{
+	detach(side, count);
+	wait_for_optimizer(side, count);
+	say(side, "disarm_rounds", sync_rounds());
 	return 0;
 }
 
@@ -62,7 +93,7 @@ static int compare(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-static int single(enum side side, unsigned long addr, u64 *took)
+static int alone(enum side side, unsigned long addr, u64 *took)
 {
 	struct rkprobe our = { .addr = (void *)addr };
 	struct kprobe their = { .addr = (void *)addr };
@@ -96,7 +127,7 @@ static void say_spread(enum side side, const char *name, u64 *values,
 	say(side, text, values[0]);
 }
 
-int bench_single(enum side side, unsigned int count)
+int bench_alone(enum side side, unsigned int count)
 {
 	unsigned int at, done = 0;
 	u64 *took;
@@ -106,45 +137,61 @@ int bench_single(enum side side, unsigned int count)
 	if (!took)
 		return -ENOMEM;
 	for (at = 0; at < count; at++)
-		done += !single(side, sites[at], &took[done]);
-	say_spread(side, "single", took, done);
+		done += !alone(side, sites[at], &took[done]);
+	say_spread(side, "alone", took, done);
 	vfree(took);
-	wait_for_jumps(side, count);
+	wait_for_optimizer(side, count);
 	return 0;
 }
 
-/* From the end of attaching until the jump is in the text, for each site. */
+/*
+ * From the end of attaching until the jump is in the text, for each site. Those
+ * whose region is one instruction are told apart: they wait for nothing but
+ * the optimizer's delay.
+ */
+static void watch(unsigned int count, u64 *took)
+{
+	u64 start = ktime_get_ns(), last = start;
+	unsigned int at;
+
+	while (ktime_get_ns() - last < NSEC_PER_SEC) {
+		for (at = 0; at < count; at++) {
+			if (took[at] || !is_jump(at))
+				continue;
+			last = ktime_get_ns();
+			took[at] = last - start;
+		}
+		usleep_range(200, 300);
+	}
+}
+
 int bench_latency(enum side side, unsigned int count)
 {
-	unsigned int at, found = 0, quiet = 0;
-	u64 start, *took;
-	bool *seen;
+	unsigned int at, found = 0, singles = 0;
+	u64 *took, *all, *alone;
 
 	count = min(count, site_count);
-	took = vcalloc(count, sizeof(*took));
-	seen = vcalloc(count, sizeof(*seen));
-	if (!took || !seen || !attach(side, count)) {
+	took = vcalloc(3 * count, sizeof(*took));
+	if (!took || !attach(side, count)) {
 		vfree(took);
-		vfree(seen);
 		return -ENOMEM;
 	}
-	start = ktime_get_ns();
-	while (quiet < 2000) {
-		quiet++;
-		for (at = 0; at < count; at++) {
-			if (seen[at] || READ_ONCE(*(u8 *)sites[at]) != 0xe9)
-				continue;
-			seen[at] = true;
-			took[found++] = ktime_get_ns() - start;
-			quiet = 0;
-		}
-		usleep_range(400, 500);
+	watch(count, took);
+	detach(side, count);
+	wait_for_optimizer(side, count);
+	all = took + count;
+	alone = all + count;
+	for (at = 0; at < count; at++) {
+		if (!took[at])
+			continue;
+		all[found++] = took[at];
+		if (single[at])
+			alone[singles++] = took[at];
 	}
 	say(side, "latency_jumps", found);
-	say_spread(side, "latency", took, found);
+	say(side, "latency_single_jumps", singles);
+	say_spread(side, "latency", all, found);
+	say_spread(side, "latency_single", alone, singles);
 	vfree(took);
-	vfree(seen);
-	detach(side, count);
-	wait_for_jumps(side, count);
 	return 0;
 }

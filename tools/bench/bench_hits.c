@@ -18,17 +18,25 @@ static int their_handler(struct kprobe *p, struct pt_regs *regs)
 	return 0;
 }
 
-/* In hundredths, of one call, which is through a pointer in every case. */
+/*
+ * In hundredths, of one call, which is through a pointer in every case.
+ * Interrupts would be counted with them.
+ */
 static noinline u64 calls_take(long (*call)(long), unsigned int calls)
 {
-	u64 start = ktime_get_ns();
+	unsigned long flags;
 	unsigned int at;
 	long sum = 0;
+	u64 start;
 
+	local_irq_save(flags);
+	start = ktime_get_ns();
 	for (at = 0; at < calls; at++)
 		sum = call(sum);
+	start = ktime_get_ns() - start;
+	local_irq_restore(flags);
 	OPTIMIZER_HIDE_VAR(sum);
-	return (ktime_get_ns() - start) * 100 / calls;
+	return start * 100 / calls;
 }
 
 static u64 native(long (*call)(long), unsigned int calls, bool handler, u8 byte)

@@ -6,11 +6,14 @@
 #include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/vmalloc.h>
+#include <asm/text-patching.h>
 #include "bench.h"
 #include "rktest.h"
 
 unsigned long *sites;
 unsigned int site_count;
+bool *single;
+static u8 (*original)[JMP32_INSN_SIZE];
 struct rkprobe *ours;
 struct kprobe *mainline;
 
@@ -89,12 +92,30 @@ void detach(enum side side, unsigned int count)
 	kvfree(list);
 }
 
-unsigned int sites_with(unsigned int count, u8 byte)
+/* A site may have been a jump before. */
+bool is_jump(unsigned int at)
+{
+	u8 *text = (u8 *)sites[at];
+
+	return READ_ONCE(*text) == JMP32_INSN_OPCODE &&
+	       memcmp(text, original[at], JMP32_INSN_SIZE);
+}
+
+unsigned int count_jumps(unsigned int count)
 {
 	unsigned int at, found = 0;
 
 	for (at = 0; at < count; at++)
-		found += READ_ONCE(*(u8 *)sites[at]) == byte;
+		found += is_jump(at);
+	return found;
+}
+
+static unsigned int count_int3s(unsigned int count)
+{
+	unsigned int at, found = 0;
+
+	for (at = 0; at < count; at++)
+		found += READ_ONCE(*(u8 *)sites[at]) == INT3_INSN_OPCODE;
 	return found;
 }
 
@@ -103,7 +124,7 @@ void wait_until_quiet(unsigned int count, unsigned int quiet_ms)
 	unsigned int before = UINT_MAX, now, same = 0;
 
 	while (same < quiet_ms / 20) {
-		now = sites_with(count, 0xe9) + (sites_with(count, 0xcc) << 16);
+		now = count_jumps(count) + (count_int3s(count) << 16);
 		same = now == before ? same + 1 : 0;
 		before = now;
 		msleep(20);
@@ -120,7 +141,7 @@ static struct ftrace_ops sync_ops = { .func = count_sync };
 
 u64 sync_rounds(void)
 {
-	return atomic64_read(&syncs) / num_online_cpus();
+	return atomic64_xchg(&syncs, 0) / num_online_cpus();
 }
 
 /* An address is a site if a probe is possible there, and it is no entry. */
@@ -137,20 +158,52 @@ static void consider(unsigned long addr)
 	if (register_rkprobe(p))
 		return;
 	our_list[site_count] = p;
+	memcpy(original[site_count], (void *)addr, JMP32_INSN_SIZE);
 	sites[site_count++] = addr;
 }
 
 static int cmd_consider(int argc, char **argv)
 {
+	static u64 before;
 	unsigned long addr;
 	int at;
 
+	if (!site_count)
+		before = free_bytes();
 	for (at = 1; at < argc; at++) {
 		if (kstrtoul(argv[at], 16, &addr))
 			return -EINVAL;
 		consider(addr);
 	}
 	rktest_print("%u\n", site_count);
+	/* Disabled probes have all that armed ones have. */
+	if (site_count)
+		say(OURS, "held", (before - min(before, free_bytes())) / site_count);
+	return 0;
+}
+
+/* The addresses of a hundred sites. */
+static int cmd_sites(int argc, char **argv)
+{
+	unsigned int from, at;
+
+	if (argc != 2 || kstrtouint(argv[1], 0, &from))
+		return -EINVAL;
+	for (at = from; at < min(from + 100, site_count); at++)
+		rktest_print("%lx\n", sites[at]);
+	return 0;
+}
+
+/* The region of the site at this address is one instruction. */
+static int cmd_single(int argc, char **argv)
+{
+	unsigned long addr;
+	unsigned int at;
+
+	if (argc != 2 || kstrtoul(argv[1], 16, &addr))
+		return -EINVAL;
+	for (at = 0; at < site_count; at++)
+		single[at] |= sites[at] == addr;
 	return 0;
 }
 
@@ -168,7 +221,9 @@ static int rktest_run(int argc, char **argv)
 		const char *name;
 		int (*run)(enum side side, unsigned int number);
 	} commands[] = {
-		{ "single", bench_single }, { "bulk", bench_bulk },
+		{ "alone", bench_alone }, { "bulk", bench_bulk },
+		{ "arm", bench_arm }, { "optimize", bench_optimize },
+		{ "unoptimize", bench_unoptimize }, { "disarm", bench_disarm },
 		{ "latency", bench_latency }, { "hits", bench_hits },
 		{ "others", bench_others }, { "stall", bench_stall },
 	};
@@ -177,6 +232,10 @@ static int rktest_run(int argc, char **argv)
 
 	if (!strcmp(argv[0], "consider"))
 		return cmd_consider(argc, argv);
+	if (!strcmp(argv[0], "sites"))
+		return cmd_sites(argc, argv);
+	if (!strcmp(argv[0], "single"))
+		return cmd_single(argc, argv);
 	if (rktest_is(argc, argv, "chosen", 0))
 		return cmd_chosen();
 	if (argc != 3 || kstrtouint(argv[2], 0, &number))
@@ -192,6 +251,8 @@ static int rktest_run(int argc, char **argv)
 static void free_all(void)
 {
 	vfree(sites);
+	vfree(single);
+	vfree(original);
 	vfree(ours);
 	vfree(our_list);
 	vfree(mainline);
@@ -202,10 +263,13 @@ static int __init bench_init(void)
 	int ret = -ENOMEM;
 
 	sites = vcalloc(MAX_SITES, sizeof(*sites));
+	single = vcalloc(MAX_SITES, sizeof(*single));
+	original = vcalloc(MAX_SITES, sizeof(*original));
 	ours = vcalloc(MAX_SITES, sizeof(*ours));
 	our_list = vcalloc(MAX_SITES, sizeof(*our_list));
 	mainline = vcalloc(MAX_SITES, sizeof(*mainline));
-	if (!sites || !ours || !our_list || !mainline)
+	if (!sites || !single || !original || !ours || !our_list ||
+	    !mainline)
 		goto err;
 	ret = ftrace_set_filter(&sync_ops, "do_sync_core",
 				strlen("do_sync_core"), 1);

@@ -4,30 +4,45 @@
 import json
 import sys
 
-# Name, key in the measurement's output, measurement, divisor, unit.
+# Name, run, measurement, key in its output, divisor, unit.
 ROWS = [
     ("attach_batch", "count", "bulk 500", "attach", 1, "instructions/probe"),
     ("attach_1000", "count", "bulk 1000", "attach", 1, "instructions/probe"),
     ("attach_10000", "count", "bulk 10000", "attach", 1, "instructions/probe"),
-    ("attach_single", "count", "single", "single_median", 1, "instructions"),
+    ("attach_single", "count", "alone", "alone_median", 1, "instructions"),
+    ("attach_debugfs", "count", "debugfs", "attach_debugfs", 1, "instructions/line"),
     ("detach_batch", "count", "bulk 500", "detach", 1, "instructions/probe"),
+    ("detach_1000", "count", "bulk 1000", "detach", 1, "instructions/probe"),
+    ("detach_10000", "count", "bulk 10000", "detach", 1, "instructions/probe"),
+    ("detach_debugfs", "count", "debugfs", "detach_debugfs", 1, "instructions/line"),
     ("hit_int3", "count", "hits", "hit_int3", 100, "instructions/call"),
+    ("hit_int3_of_10000", "count", "crowded", "hit_int3", 100, "instructions/call"),
     ("hit_jump", "count", "hits", "hit_jump", 100, "instructions/call"),
     ("hit_count", "count", "hits", "hit_count", 100, "instructions/call"),
     ("bare_call", "count", "hits", "bare", 100, "instructions/call"),
-    ("sync_arm", "time", "bulk 500", "arm_rounds", 1, "rounds"),
-    ("sync_optimize", "time", "bulk 500", "optimize_rounds", 1, "rounds"),
-    ("sync_detach", "time", "bulk 500", "detach_rounds", 1, "rounds"),
+    ("index", "count", "", "index", 1, "instructions"),
+    ("load", "count", "", "load", 1, "instructions"),
+    ("memory", "count", "", "held", 1, "bytes/probe"),
+    ("sync_arm", "time", "arm", "arm_rounds", 1, "rounds"),
+    ("sync_optimize", "time", "optimize", "optimize_rounds", 1, "rounds"),
+    ("sync_unoptimize", "time", "unoptimize", "unoptimize_rounds", 1, "rounds"),
+    ("sync_disarm", "time", "disarm", "disarm_rounds", 1, "rounds"),
     ("jumps", "time", "bulk 500", "jumps", 1, "of 500"),
+    ("attach_time", "time", "bulk 500", "attach", 1e3, "us/probe"),
+    ("time_to_jump_single_median", "time", "latency200", "latency_single_median", 1e6, "ms"),
+    ("time_to_jump_single_p99", "time", "latency200", "latency_single_p99", 1e6, "ms"),
     ("time_to_jump_median", "time", "latency", "latency_median", 1e6, "ms"),
     ("time_to_jump_p99", "time", "latency", "latency_p99", 1e6, "ms"),
-    ("time_to_jump_first", "time", "latency", "latency_first", 1e6, "ms"),
     ("stall", "time", "stall", "stall", 1e6, "ms"),
     ("static_key", "time", "others", "static_key", 1e6, "ms"),
     ("native_register", "time", "others", "native_register", 1e6, "ms"),
     ("hotplug", "time", "others", "hotplug", 1e6, "ms"),
-    ("memory", "time", "bulk 500", "memory", 1, "bytes/probe"),
 ]
+
+# Rows whose ratio says nothing.
+NOT_DRAWN = ("jumps", "bare_call")
+# What depends on more than the instructions of one side.
+NOT_COMPARED = ("memory", "held", "load")
 
 
 def read(path):
@@ -50,7 +65,7 @@ def compare(first, second):
     """Counts of instructions must not depend on the run."""
     for key, value in first.items():
         again = second.get(key)
-        if key[2] == "memory" or key[2].endswith("first") or key[2].endswith("p99"):
+        if key[2] in NOT_COMPARED or key[2].endswith(("first", "p99")):
             continue
         if again is None or abs(again - value) > max(value, again) / 100 + 1:
             print(f"# not equal in two runs: {' '.join(key)}: {value}, {again}")
@@ -71,6 +86,14 @@ def rows(runs):
         }
 
 
+def growth(runs, step):
+    """How much longer 10,000 take than 1,000."""
+    small = runs["count"].get(("bulk 1000", "ours", step))
+    large = runs["count"].get(("bulk 10000", "ours", step))
+    if small and large:
+        yield {"name": f"growth_{step}", "ours": 10 * large / small, "mainline": None, "ratio": None, "unit": "times"}
+
+
 def text(value):
     return "-" if value is None else f"{value:.4g}" if value < 1000 else f"{value:.0f}"
 
@@ -83,7 +106,7 @@ def draw(table, path):
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "rkprobes"})
     from matplotlib import pyplot
 
-    shown = [row for row in table if row["ratio"] and row["name"] not in ("jumps", "bare_call")]
+    shown = [row for row in table if row["ratio"] and row["name"] not in NOT_DRAWN]
     shown.reverse()
     figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(shown) + 1))
     bars = axes.barh([row["name"] for row in shown], [row["ratio"] for row in shown], color="#2b6ca3")
@@ -101,10 +124,8 @@ def main():
     first, second, time = map(read, sys.argv[1:4])
     folder = sys.argv[4]
     compare(first, second)
-    table = list(rows({"count": first, "time": time}))
-    load = first.get(("", "ours", "load"))
-    if load is not None:
-        table.append({"name": "load", "ours": load, "mainline": None, "ratio": None, "unit": "instructions"})
+    runs = {"count": first, "time": time}
+    table = [*rows(runs), *growth(runs, "attach"), *growth(runs, "detach")]
     for row in table:
         values = " ".join(f"{key}={text(row[key])}" for key in ("ours", "mainline", "ratio"))
         print(f"bench {row['name']} {values} unit={row['unit'].replace(' ', '_')}")
