@@ -74,7 +74,7 @@ def compare(first, second):
 def rows(runs):
     for name, run, what, key, divisor, unit in ROWS:
         ours = runs[run].get((what, "ours", key))
-        theirs = runs[run].get((what, "mainline", key), runs[run].get((what.split()[0], "mainline", key)))
+        theirs = runs[run].get((what, "mainline", key), runs[run].get((what.partition(" ")[0], "mainline", key)))
         if ours is None:
             continue
         yield {

@@ -2,6 +2,7 @@
 
 //! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
 
+use rkprobes_host::eligibility::collect_cross_branches;
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::decode;
 use rkprobes_host::reserved::{Index, Kind};
@@ -24,10 +25,18 @@ pub struct Tables<'a> {
     pub extable: BTreeSet<u64>,
     /// Places that the kernel's own tables jump to.
     pub landings: Vec<(u64, Kind)>,
+    /// Where the pieces are.
+    piece_areas: Vec<(u64, u64)>,
 }
 
 /// How near text may be one with a function in assembly.
 const NEAR: u64 = 1024;
+
+/// Where the linker puts the pieces that the compiler splits off, as in pieces.rs.
+const PIECES: [(&str, &str); 2] = [
+    ("__split_text_start", "__split_text_end"),
+    ("__unlikely_text_start", "__unlikely_text_end"),
+];
 
 /// The ends of areas, by their symbols.
 const AREAS: [(&str, &str, Kind); 5] = [
@@ -76,6 +85,7 @@ impl<'a> Tables<'a> {
             index: Index::default(),
             extable: BTreeSet::new(),
             landings: Vec::new(),
+            piece_areas: Vec::new(),
         };
         for (at, function) in tables.functions.iter().enumerate() {
             for name in &function.names {
@@ -87,6 +97,7 @@ impl<'a> Tables<'a> {
         tables.read_extable()?;
         tables.read_areas()?;
         tables.read_blacklist()?;
+        tables.read_pieces()?;
         tables.index.seal();
         Ok(tables)
     }
@@ -217,8 +228,40 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
+    /// Where the symbols in the areas of pieces branch to outside of themselves.
+    fn read_pieces(&mut self) -> Result<(), String> {
+        for (first, last) in PIECES {
+            let ends = self.kernel.address(first).zip(self.kernel.address(last));
+            self.piece_areas
+                .push(ends.ok_or_else(|| format!("no {first} to {last}"))?);
+        }
+        let pieces: Vec<_> = self
+            .all
+            .iter()
+            .filter(|symbol| self.is_piece(symbol))
+            .collect();
+        let mut targets = Vec::new();
+        for piece in pieces {
+            let bytes = self.kernel.bytes(piece.start, piece.end).unwrap_or(&[]);
+            let whole = collect_cross_branches(piece.start, bytes, |branch| {
+                targets.extend((!branch.call).then_some(branch.to));
+            });
+            if !whole {
+                return Err(format!("{:?} does not decode", piece.names));
+            }
+        }
+        targets
+            .into_iter()
+            .try_for_each(|to| self.push(to, 1, Kind::PieceTarget))
+    }
+
+    fn is_piece(&self, symbol: &Function<'_>) -> bool {
+        let mut areas = self.piece_areas.iter();
+        areas.any(|(start, end)| *start <= symbol.start && symbol.start < *end)
+    }
+
     /// What assembly may be one with a function: what is near it, up to where a compiled function
-    /// begins, which has its padding before it.
+    /// begins, which has its padding before it. There is none among the pieces.
     pub fn neighbours(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let at = self
             .all
@@ -231,17 +274,17 @@ impl<'a> Tables<'a> {
         let compiled =
             |function: &&Function<'_>| function.names.iter().any(|name| name.starts_with("__pfx_"));
         let before = before.take_while(move |other| !compiled(other));
-        before.chain(behind.take_while(move |other| !compiled(other)))
+        let around = before.chain(behind.take_while(move |other| !compiled(other)));
+        let alone = self.is_piece(function);
+        around.filter(move |_| !alone)
     }
 
-    /// The other pieces of a function: the compiler moves unlikely code to `NAME.cold`.
+    /// The function that a piece was split off, `NAME` of `NAME.cold`. Branches of pieces are in the
+    /// index.
     pub fn pieces(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let names = function.names.iter();
-        let others = names.map(|name| match name.strip_suffix(".cold") {
-            Some(stem) => stem.to_string(),
-            None => format!("{name}.cold"),
-        });
-        let others: Vec<String> = others.collect();
+        let others = names.filter_map(|name| name.strip_suffix(".cold"));
+        let others: Vec<String> = others.map(str::to_string).collect();
         others
             .into_iter()
             .flat_map(|other| self.by_name.get(&other).into_iter().flatten())
