@@ -53,7 +53,9 @@ int bench_disarm(enum side side, unsigned int count);
 int bench_latency(enum side side, unsigned int count);
 int bench_alone(enum side side, unsigned int count);
 int bench_hits(enum side side, unsigned int calls);
-int bench_others(enum side side, unsigned int count);
+int bench_static_key(enum side side, unsigned int count);
+int bench_native_register(enum side side, unsigned int count);
+int bench_hotplug(enum side side, unsigned int count);
 int bench_stall(enum side side, unsigned int count);
 
 #endif /* BENCH_H */

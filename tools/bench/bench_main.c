@@ -225,7 +225,9 @@ static int rktest_run(int argc, char **argv)
 		{ "arm", bench_arm }, { "optimize", bench_optimize },
 		{ "unoptimize", bench_unoptimize }, { "disarm", bench_disarm },
 		{ "latency", bench_latency }, { "hits", bench_hits },
-		{ "others", bench_others }, { "stall", bench_stall },
+		{ "static_key", bench_static_key },
+		{ "native_register", bench_native_register },
+		{ "hotplug", bench_hotplug }, { "stall", bench_stall },
 	};
 	unsigned int at, number;
 	enum side side;

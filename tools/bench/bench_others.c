@@ -47,14 +47,14 @@ static void replug(void)
 		add_cpu(cpu);
 }
 
-/* The longest time that @act takes in the second after @count probes came. */
-static int longest(enum side side, unsigned int count, const char *name,
-		   void (*act)(void))
+/*
+ * The longest time that @act takes in the next second: a pass of the optimizer
+ * with its grace period begins meanwhile.
+ */
+static int longest(enum side side, const char *name, void (*act)(void))
 {
 	u64 end, start, worst = 0;
 
-	if (!attach(side, count))
-		return -EIO;
 	end = ktime_get_ns() + NSEC_PER_SEC;
 	while (ktime_get_ns() < end) {
 		start = ktime_get_ns();
@@ -62,25 +62,24 @@ static int longest(enum side side, unsigned int count, const char *name,
 		worst = max(worst, ktime_get_ns() - start);
 		usleep_range(500, 1000);
 	}
-	detach(side, count);
-	if (side == OURS)
-		flush_rkprobes();
-	wait_until_quiet(count, 600);
 	say(side, name, worst);
 	return 0;
 }
 
-int bench_others(enum side side, unsigned int count)
+int bench_static_key(enum side side, unsigned int count)
 {
-	int ret;
+	longest(side, "static_key", flip);
+	return key_user(0);
+}
 
-	count = min(count, site_count);
-	ret = longest(side, count, "static_key", flip);
-	if (!ret)
-		ret = longest(side, count, "native_register", register_one);
-	if (!ret)
-		ret = longest(side, count, "hotplug", replug);
-	return ret ?: key_user(0);
+int bench_native_register(enum side side, unsigned int count)
+{
+	return longest(side, "native_register", register_one);
+}
+
+int bench_hotplug(enum side side, unsigned int count)
+{
+	return longest(side, "hotplug", replug);
 }
 
 static u64 longest_gap;
@@ -97,26 +96,19 @@ static int spin(void *unused)
 	return 0;
 }
 
-/* The longest gap that a reader which spins on the last CPU sees. */
+/* The longest gap that a reader which spins on the last CPU sees meanwhile. */
 int bench_stall(enum side side, unsigned int count)
 {
 	struct task_struct *task;
 
-	count = min(count, site_count);
-	if (!attach(side, count))
-		return -EIO;
 	longest_gap = 0;
 	task = kthread_create(spin, NULL, "rkbench");
-	if (!IS_ERR(task)) {
-		kthread_bind(task, num_online_cpus() - 1);
-		wake_up_process(task);
-		msleep(1500);
-		kthread_stop(task);
-		say(side, "stall", longest_gap);
-	}
-	detach(side, count);
-	if (side == OURS)
-		flush_rkprobes();
-	wait_until_quiet(count, 600);
-	return PTR_ERR_OR_ZERO(task);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	kthread_bind(task, num_online_cpus() - 1);
+	wake_up_process(task);
+	msleep(1000);
+	kthread_stop(task);
+	say(side, "stall", longest_gap);
+	return 0;
 }

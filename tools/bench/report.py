@@ -33,16 +33,24 @@ ROWS = [
     ("time_to_jump_single_p99", "time", "latency200", "latency_single_p99", 1e6, "ms"),
     ("time_to_jump_median", "time", "latency", "latency_median", 1e6, "ms"),
     ("time_to_jump_p99", "time", "latency", "latency_p99", 1e6, "ms"),
+    ("counted_time_to_jump_single_median", "count", "latency", "latency_single_median", 1e6, "ms"),
+    ("counted_time_to_jump_single_p99", "count", "latency", "latency_single_p99", 1e6, "ms"),
+    ("counted_time_to_jump_median", "count", "latency", "latency_median", 1e6, "ms"),
+    ("counted_time_to_jump_p99", "count", "latency", "latency_p99", 1e6, "ms"),
     ("stall", "time", "stall", "stall", 1e6, "ms"),
-    ("static_key", "time", "others", "static_key", 1e6, "ms"),
-    ("native_register", "time", "others", "native_register", 1e6, "ms"),
-    ("hotplug", "time", "others", "hotplug", 1e6, "ms"),
+    ("stall_undisturbed", "time", "undisturbed_stall", "stall", 1e6, "ms"),
+    ("static_key", "time", "static_key", "static_key", 1e6, "ms"),
+    ("static_key_undisturbed", "time", "undisturbed_static_key", "static_key", 1e6, "ms"),
+    ("native_register", "time", "native_register", "native_register", 1e6, "ms"),
+    ("native_register_undisturbed", "time", "undisturbed_native_register", "native_register", 1e6, "ms"),
+    ("hotplug", "time", "hotplug", "hotplug", 1e6, "ms"),
+    ("hotplug_undisturbed", "time", "undisturbed_hotplug", "hotplug", 1e6, "ms"),
 ]
 
 # Rows whose ratio says nothing.
 NOT_DRAWN = ("jumps", "bare_call")
 # What depends on more than the instructions of one side.
-NOT_COMPARED = ("memory", "held", "load")
+NOT_COMPARED = ("memory", "held", "load", "index")
 
 
 def read(path):
