@@ -60,7 +60,7 @@ pub(crate) struct Trap {
     pub(crate) steps: [AtomicUsize; 2],
     /// Handlers run.
     live: AtomicBool,
-    /// Int3 hits go on in `copy`.
+    /// Int3 hits go on in `copy`; cleared by a hit that did not.
     detour_hits: AtomicBool,
     /// The probes, in registration order.
     first: AtomicPtr<ffi::rkprobe>,
@@ -121,6 +121,36 @@ impl Trap {
     /// Chooses where int3 hits go on.
     pub(crate) fn set_detour_hits(&self, on: bool) {
         self.detour_hits.store(on, Ordering::Release);
+    }
+
+    /// Whether an int3 hit goes on in the copy of the region: not when somebody has changed the
+    /// region behind the int3 meanwhile.
+    ///
+    /// A native kprobe there is to be hit, and it may become a jump over the region's end, which the
+    /// copy goes back to. It waits for RCU-tasks between its int3 and its jump, as we do: who has
+    /// seen the region without the int3 has left the copy before the jump is there.
+    #[inline(always)]
+    fn goes_on_in_copy(&self) -> bool {
+        if !self.has_detour_hits() {
+            return false;
+        }
+        if self.region_is_original() {
+            return true;
+        }
+        // This hit will be inside the region: whatever grace period has begun is of no use, also if
+        // the bytes are back when it is over.
+        self.set_detour_hits(false);
+        false
+    }
+
+    /// Whether the region is as it was, behind the first byte. Nobody is told of a change before all
+    /// CPUs have synced, and interrupts are off.
+    #[inline(always)]
+    fn region_is_original(&self) -> bool {
+        self.original().iter().enumerate().skip(1).all(|(at, byte)| {
+            // SAFETY: text that our int3 is in; the site is gone from the table before its text is.
+            *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
+        })
     }
 
     /// Appends a probe. The engine's lock is held.
@@ -493,7 +523,7 @@ fn hit(trap: &Trap, regs: *mut pt_regs) {
         return;
     }
     let mut saved = SavedRegs(regs);
-    if trap.detour_hits.load(Ordering::Acquire) {
+    if trap.goes_on_in_copy() {
         saved.set_ip(trap.copy as u64);
         return;
     }

@@ -13,7 +13,7 @@ use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
 use crate::slots::Slots;
 use crate::stats;
-use crate::text_poke::{kprobe_in, TextPokeBatch};
+use crate::text_poke::TextPokeBatch;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
 
@@ -165,12 +165,7 @@ impl Backend for Shell {
     }
 
     fn set_detour_hits(&self, site: &SiteMemory, on: bool) {
-        // Hits must not pass by a native kprobe in the region, which may also become a jump over the
-        // region's end. Without detour hits there will be no jump (text_poke.rs).
-        let trap = &site.trap;
-        let end = trap.addr.wrapping_add(trap.original().len());
-        let natives = on && kprobe_in(trap.addr.wrapping_add(1), end);
-        trap.set_detour_hits(on && !natives);
+        site.trap.set_detour_hits(on);
     }
 
     fn set_enabled(&self, probe: &ProbePtr, enabled: bool) {

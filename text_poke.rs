@@ -47,7 +47,7 @@ fn text_is(addr: usize, bytes: &[u8]) -> bool {
 
 /// Whether a native kprobe is registered in `start..end`; it may come or go unless the caller holds
 /// `kprobe_mutex`.
-pub(crate) fn kprobe_in(start: usize, end: usize) -> bool {
+fn kprobe_in(start: usize, end: usize) -> bool {
     // SAFETY: looks addresses up.
     (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr) })
 }
@@ -113,7 +113,7 @@ impl TextPokeBatch {
     }
 
     fn optimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
-        // Else hits have come back into the region while the pass waited.
+        // A hit has found somebody's bytes in the region and gone on there while the pass waited.
         if !trap.has_detour_hits() {
             return Err(Foreign::KprobeNear);
         }

@@ -97,3 +97,27 @@ printf '%s\n' -:ours -:other >"$debugfs/probes"
 flush
 works "after a pass"
 same "the text in the end" "$(ask rktest_functions text alu)" "$text"
+
+# Ours first, and queued for long: our int3s go on in a copy of the region, +26 to +31. Theirs at +29 is hit all the same, also as a
+# jump over +31, where the copy goes back to.
+unload_mod rkprobes
+load_mod rkprobes optimize_delay=60000
+their_jump() { [ "$(ask rktest_functions text alu | cut -d" " -f30)" = e9 ]; }
+settled() { flush && state_is ours "$1"; }
+check "ours, queued" add ours rktest_functions:rktest_alu+26
+works "with ours queued"
+place=$(ask rktest_native add rktest_alu 29) || fail "add a native kprobe to a queued region"
+works "with a native kprobe in the queued region"
+same "state" "$(of ours state)" optimizing
+same "both are hit there" "$(ask rktest_native hits "$place") $(of ours hits)" "10 20"
+wait_for "their jump" their_jump
+works "with a native jump over the queued region's end"
+same "both are hit with their jump" "$(ask rktest_native hits "$place") $(of ours hits)" "20 30"
+check "our pass leaves theirs alone" settled armed
+works "after our pass"
+check "remove theirs in the end" ask rktest_native del "$place"
+wait_for "our jump when theirs is gone" settled optimized
+works "with our jump in the end"
+check "remove ours in the end" remove ours
+flush
+same "the text after all" "$(ask rktest_functions text alu)" "$text"
