@@ -147,10 +147,14 @@ impl Trap {
     /// CPUs have synced, and interrupts are off.
     #[inline(always)]
     fn region_is_original(&self) -> bool {
-        self.original().iter().enumerate().skip(1).all(|(at, byte)| {
-            // SAFETY: text that our int3 is in; the site is gone from the table before its text is.
-            *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
-        })
+        self.original()
+            .iter()
+            .enumerate()
+            .skip(1)
+            .all(|(at, byte)| {
+                // SAFETY: text that our int3 is in; the site is gone from the table before its text is.
+                *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
+            })
     }
 
     /// Appends a probe. The engine's lock is held.

@@ -93,11 +93,19 @@ impl TextPokeBatch {
     }
 
     fn disarm(&mut self, trap: &Trap) -> Result<(), Foreign> {
-        if live::<1>(trap.addr) != [INT3] || kprobe_in(trap.addr, trap.addr.wrapping_add(1)) {
+        let end = trap.addr.wrapping_add(usize::from(trap.len));
+        let insn = trap.original().get(..usize::from(trap.len));
+        let (first, tail) = insn
+            .and_then(|insn| insn.split_first())
+            .ok_or(Foreign::Bytes)?;
+        // Who does not know our int3 may take a byte of our instruction's tail for an instruction.
+        if live::<1>(trap.addr) != [INT3]
+            || !text_is(trap.addr.wrapping_add(1), tail)
+            || kprobe_in(trap.addr, end)
+        {
             return Err(Foreign::Bytes);
         }
-        let first = trap.original().first().copied().ok_or(Foreign::Bytes)?;
-        self.poke_byte(trap, first)
+        self.poke_byte(trap, *first)
     }
 
     /// Writes the first byte of a site; the sync is for the whole batch.
@@ -136,7 +144,13 @@ impl TextPokeBatch {
     }
 
     fn unoptimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
-        if !text_is(trap.addr, jump) || kprobe_in(trap.addr, trap.addr.wrapping_add(JUMP)) {
+        // What the region has behind the jump must be whole, for it is executed again.
+        let end = trap.addr.wrapping_add(trap.original().len());
+        let rest = trap.original().get(JUMP..).ok_or(Foreign::Bytes)?;
+        if !text_is(trap.addr, jump)
+            || !text_is(trap.addr.wrapping_add(JUMP), rest)
+            || kprobe_in(trap.addr, end)
+        {
             return Err(Foreign::Bytes);
         }
         let mut bytes = [INT3; JUMP];

@@ -6,6 +6,9 @@ top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rkprobes
 # shellcheck disable=SC2034 # used by the scripts that read this file
 lab=$top/tools/lab root=$cache/root tree=$cache/root/build/linux vmlinuz=$cache/boot/vmlinuz
+# The debug kernel, and the copy of this project that has the objects for it.
+# shellcheck disable=SC2034
+debug_tree=$root/build/debug debug_project=$root/build/project-$(cksum <<<"$top" | cut -d' ' -f1)
 
 # What the kernel's console has when something went wrong.
 # shellcheck disable=SC2034 # used by the scripts that read this file

@@ -17,6 +17,7 @@
 #include <linux/jump_label.h>
 #include <linux/static_call.h>
 #include <asm/asm.h>
+#include <asm/extable.h>
 #include "rktest.h"
 
 unsigned long rktest_victim_work(unsigned long x);

@@ -232,16 +232,18 @@ void torture_random_operation(u64 *seed)
 void torture_make_probes(void)
 {
 	static const unsigned int offsets[TORTURE_OFFSETS] = { 0, 3, 7, 18, 24 };
+	const char *functions = rktorture_functions;
 	unsigned int i;
 
+	/* Else objtool sees an address inside a function. */
+	OPTIMIZER_HIDE_VAR(functions);
 	for (i = 0; i < TORTURE_PROBES; i++) {
 		struct torture_probe *t = &torture_probes[i];
 		unsigned int site = i / 2;
 
 		mutex_init(&t->lock);
 		t->function = &torture_functions[site / TORTURE_OFFSETS];
-		t->probe.addr = (void *)(rktorture_functions +
-					 site / TORTURE_OFFSETS * TORTURE_DISTANCE + FIRST +
+		t->probe.addr = (void *)(functions + site / TORTURE_OFFSETS * TORTURE_DISTANCE + FIRST +
 					 offsets[site % TORTURE_OFFSETS]);
 	}
 }
