@@ -13,7 +13,10 @@
 use crate::emulate::{Emulation, Regs};
 use crate::ffi;
 use crate::int3_table;
+use crate::locks::KprobeMutex;
+use crate::symbols;
 use core::arch::asm;
+use core::cell::UnsafeCell;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use kernel::bindings::{notifier_block, pt_regs};
@@ -64,6 +67,8 @@ pub(crate) struct Trap {
     detour_hits: AtomicBool,
     /// The probes, in registration order.
     first: AtomicPtr<ffi::rkprobe>,
+    /// What native kprobes are refused; changed under `kprobe_mutex`.
+    refused: UnsafeCell<ffi::rk_blacklisted>,
 }
 
 impl Trap {
@@ -83,6 +88,7 @@ impl Trap {
             live: AtomicBool::new(false),
             detour_hits: AtomicBool::new(false),
             first: AtomicPtr::new(null_mut()),
+            refused: UnsafeCell::default(),
         }
     }
 
@@ -118,9 +124,39 @@ impl Trap {
         self.detour_hits.load(Ordering::Acquire)
     }
 
-    /// Chooses where int3 hits go on.
+    /// Chooses where int3 hits go on. While that is the copy of the region, or the jump is there,
+    /// native kprobes are refused all of the region.
     pub(crate) fn set_detour_hits(&self, on: bool) {
         self.detour_hits.store(on, Ordering::Release);
+        let end = match on {
+            true => self.addr.wrapping_add(self.original().len()),
+            false => self.insn_end(),
+        };
+        // SAFETY: stores a word that others only read.
+        unsafe { ffi::rk_blacklist_end(self.refused.get(), end as kernel::ffi::c_ulong) };
+    }
+
+    /// The address behind the instruction.
+    fn insn_end(&self) -> usize {
+        self.addr.wrapping_add(usize::from(self.len))
+    }
+
+    /// Refuses native kprobes what is behind the int3, or lets them in again.
+    ///
+    /// They decode the text with our int3 and our jump in it, so they may take bytes behind those
+    /// for instructions, also of our neighbours, and would write there.
+    pub(crate) fn refuse_natives(&self, _held: &KprobeMutex, refused: bool) {
+        let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
+        let start = self.addr.wrapping_add(1) as kernel::ffi::c_ulong;
+        let end = self.insn_end() as kernel::ffi::c_ulong;
+        let at = self.refused.get();
+        // SAFETY: the mutex is held, and by the invariant the trap stays for a grace period.
+        unsafe {
+            match refused {
+                true => ffi::rk_blacklist_add(list, at, start, end),
+                false => ffi::rk_blacklist_del(at),
+            }
+        }
     }
 
     /// Whether an int3 hit goes on in the copy of the region: not when somebody has changed the
@@ -139,7 +175,7 @@ impl Trap {
         }
         // This hit will be inside the region: whatever grace period has begun is of no use, also if
         // the bytes are back when it is over.
-        self.set_detour_hits(false);
+        self.detour_hits.store(false, Ordering::Release);
         false
     }
 

@@ -225,6 +225,46 @@ int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 	return matches.found;
 }
 
+static_assert(sizeof_field(struct rk_blacklisted, entry) ==
+	      sizeof(struct kprobe_blacklist_entry));
+
+/*
+ * Refuses native kprobes the bytes from @start to before @end. kprobe_mutex is
+ * held.
+ */
+void rk_blacklist_add(unsigned long blacklist, struct rk_blacklisted *at,
+		      unsigned long start, unsigned long end)
+{
+	struct kprobe_blacklist_entry *entry = (void *)at->entry;
+
+	entry->start_addr = start;
+	entry->end_addr = end;
+	list_add_tail_rcu(&entry->list, (struct list_head *)blacklist);
+	at->linked = true;
+}
+
+void rk_blacklist_end(struct rk_blacklisted *at, unsigned long end)
+{
+	WRITE_ONCE(((struct kprobe_blacklist_entry *)at->entry)->end_addr, end);
+}
+
+/*
+ * Takes it out, if it is there; who reads the list may see it until an RCU
+ * grace period is over. kprobe_mutex is held.
+ */
+void rk_blacklist_del(struct rk_blacklisted *at)
+{
+	if (at->linked)
+		list_del_rcu(&((struct kprobe_blacklist_entry *)at->entry)->list);
+	at->linked = false;
+}
+
+/* Whether somebody sleeps until @mutex, which is held, is his: its bit 0 says so. */
+bool rk_mutex_has_waiters(struct mutex *mutex)
+{
+	return atomic_long_read(&mutex->owner) & 1;
+}
+
 /* Whether a native kprobe is registered at exactly this address. */
 bool rk_kprobe_at(unsigned long addr)
 {

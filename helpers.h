@@ -8,6 +8,7 @@
 
 #include <linux/kdebug.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
@@ -61,6 +62,18 @@ bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
 			unsigned long *offset);
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max);
+
+/* A place in native kprobes' blacklist: as large as an entry, and whether it is there. */
+struct rk_blacklisted {
+	unsigned long entry[6];
+	bool linked;
+};
+
+void rk_blacklist_add(unsigned long blacklist, struct rk_blacklisted *at,
+		      unsigned long start, unsigned long end);
+void rk_blacklist_end(struct rk_blacklisted *at, unsigned long end);
+void rk_blacklist_del(struct rk_blacklisted *at);
+bool rk_mutex_has_waiters(struct mutex *mutex);
 
 bool rk_kprobe_at(unsigned long addr);
 size_t rk_kprobe_original(unsigned long addr, u8 *bytes);

@@ -42,6 +42,14 @@ impl KprobeMutex {
     }
 }
 
+impl KprobeMutex {
+    /// Whether somebody sleeps until he has it, be it to register a native kprobe.
+    pub(crate) fn is_awaited(&self) -> bool {
+        // SAFETY: as in `lock`.
+        unsafe { ffi::rk_mutex_has_waiters(symbols::data(symbols::Data::KprobeMutex)) }
+    }
+}
+
 impl Drop for KprobeMutex {
     fn drop(&mut self) {
         // SAFETY: taken in `lock` by this task.
@@ -72,7 +80,7 @@ impl Drop for CpusHeld {
 pub(crate) struct TextLocks {
     text: TextMutex,
     _cpus: CpusHeld,
-    _kprobes: KprobeMutex,
+    kprobes: KprobeMutex,
 }
 
 impl TextLocks {
@@ -83,12 +91,17 @@ impl TextLocks {
         Self {
             text: TextMutex::lock(),
             _cpus: cpus,
-            _kprobes: kprobes,
+            kprobes,
         }
     }
 
     /// The proof that `text_mutex` is held.
     pub(crate) fn text(&self) -> &TextMutex {
         &self.text
+    }
+
+    /// The proof that `kprobe_mutex` is held.
+    pub(crate) fn kprobes(&self) -> &KprobeMutex {
+        &self.kprobes
     }
 }

@@ -8,6 +8,7 @@ use crate::counting::Counter;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
 use crate::int3_table::{Retired, Table, TRAPS_OF_A_SITE};
+use crate::locks::KprobeMutex;
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
@@ -173,6 +174,7 @@ impl Backend for Shell {
     }
 
     fn gone(&self, site: &SiteMemory) {
+        site.trap.refuse_natives(&KprobeMutex::lock(), false);
         if site.lane == Lane::Ftrace {
             // Else the filter would trace whoever is loaded there next. The entry may be gone
             // already, so there is no failure to handle.

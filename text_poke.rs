@@ -22,7 +22,7 @@ const JUMP: usize = 5;
 
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
-    _locks: TextLocks,
+    locks: TextLocks,
     added: usize,
 }
 
@@ -56,7 +56,7 @@ impl TextPokeBatch {
     /// Takes the text locks.
     pub(crate) fn lock() -> Self {
         Self {
-            _locks: TextLocks::lock(),
+            locks: TextLocks::lock(),
             added: 0,
         }
     }
@@ -89,7 +89,9 @@ impl TextPokeBatch {
         if !text_is(addr, first) {
             return Err(Foreign::Bytes);
         }
-        self.poke_byte(trap, INT3)
+        self.poke_byte(trap, INT3)?;
+        trap.refuse_natives(self.locks.kprobes(), true);
+        Ok(())
     }
 
     fn disarm(&mut self, trap: &Trap) -> Result<(), Foreign> {
@@ -105,7 +107,9 @@ impl TextPokeBatch {
         {
             return Err(Foreign::Bytes);
         }
-        self.poke_byte(trap, *first)
+        self.poke_byte(trap, *first)?;
+        trap.refuse_natives(self.locks.kprobes(), false);
+        Ok(())
     }
 
     /// Writes the first byte of a site; the sync is for the whole batch.
@@ -130,9 +134,11 @@ impl TextPokeBatch {
             return Err(Foreign::Bytes);
         }
         // A native kprobe that is registered and disabled would write into our displacement when it
-        // is enabled; one in front of us may become a jump over us.
+        // is enabled; one in front of us may become a jump over us. One that passed the blacklist
+        // before the region was in it is registered by now, unless it sleeps until it has the mutex:
+        // the pass has waited for RCU-tasks since.
         let end = trap.addr.wrapping_add(trap.original().len().max(JUMP));
-        if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) {
+        if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.locks.kprobes().is_awaited() {
             return Err(Foreign::KprobeNear);
         }
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is

@@ -98,15 +98,37 @@ flush
 works "after a pass"
 same "the text in the end" "$(ask rktest_functions text alu)" "$text"
 
-# Ours first, and queued for long: our int3s go on in a copy of the region, +26 to +31. Theirs at +29 is hit all the same, also as a
-# jump over +31, where the copy goes back to.
+# What they would take for instructions behind our int3 (+2 to +7) and behind our jump (+0 to +5, the region goes to +7): refused, and
+# not for long.
+echo 0 >"$debugfs/optimization"
+blacklist=$(cat /sys/kernel/debug/kprobes/blacklist)
+check "ours, as int3" add ours rktest_functions:rktest_alu+2
+refuse "a native kprobe in our instruction" ask rktest_native add rktest_alu 3
+check "remove our int3" remove ours
+echo 1 >"$debugfs/optimization"
+check "ours, as jump" add ours rktest_functions:rktest_alu
+flush
+same "it is a jump" "$(of ours state)" optimized
+for offset in 1 2 5; do
+	refuse "a native kprobe at +$offset in our region" ask rktest_native add rktest_alu $offset
+done
+works "with all of them refused"
+check "remove our jump from the region" remove ours
+flush
+same "what they are refused in the end" "$(cat /sys/kernel/debug/kprobes/blacklist)" "$blacklist"
+
+# Ours first, and queued for long: our int3s go on in a copy of the region, +26 to +31. Theirs at +29 was disabled when ours came; it is
+# hit all the same, also as a jump over +31, where the copy goes back to.
 unload_mod rkprobes
 load_mod rkprobes optimize_delay=60000
 their_jump() { [ "$(ask rktest_functions text alu | cut -d" " -f30)" = e9 ]; }
 settled() { flush && state_is ours "$1"; }
+place=$(ask rktest_native add rktest_alu 29) || fail "add a native kprobe"
+check "disable it" ask rktest_native disable "$place"
 check "ours, queued" add ours rktest_functions:rktest_alu+26
 works "with ours queued"
-place=$(ask rktest_native add rktest_alu 29) || fail "add a native kprobe to a queued region"
+refuse "a native kprobe in a queued region" ask rktest_native add rktest_alu 27
+check "enable theirs in the queued region" ask rktest_native enable "$place"
 works "with a native kprobe in the queued region"
 same "state" "$(of ours state)" optimizing
 same "both are hit there" "$(ask rktest_native hits "$place") $(of ours hits)" "10 20"
