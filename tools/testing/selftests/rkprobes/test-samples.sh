@@ -25,6 +25,7 @@ load_mod rkprobe_count functions=vfs_read,vfs_write
 dd if=/dev/zero of=/dev/null bs=1 count=3000 2>/dev/null
 unload_mod rkprobe_count
 check "the counter counts" said "$mark" 'rkprobe_count: [3-9][0-9]\{3\} vfs_read'
+[ ! -e /proc/lockdep ] || skip "lockdep may run much between an int3 and its handler: some of the sample's own list of functions are refused"
 load_mod rkprobe_count
 check "its own list of functions" said "$mark" 'rkprobe_count: counting the calls of [1-9][0-9] functions'
 same "all in the list" "$(wc -l <"$debugfs/list")" "$(dmesg | sed -n 's/.*rkprobe_count: counting the calls of \([0-9]*\) .*/\1/p' | tail -n 1)"
