@@ -14,16 +14,15 @@ modules: ## the module, its samples and what the tests load, for the kernel whos
 run: lab ## see it work: an unmodified Debian kernel in a VM, a probe from breakpoint to jump and back
 	@tools/lab/vm demo
 
-test: ## all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these, in the VM
-	@tools/lab/test $(T)
+test: ## all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these, in the VM; TORTURE=120 besides
+	@TORTURE=$(TORTURE) tools/lab/test $(T)
 
 test-ibt: lab ## the module's life on an emulated CPU that enforces indirect branch tracking: some minutes
 	@tools/lab/ibt
 
 DURATION ?= 600
-torture: lab ## random operations on hot functions, and much else at once; DURATION=60 SEED=1 DISTURB="cpus lanes" for another run
-	@tools/lab/kmake -s torture-modules
-	@DISTURB="$(DISTURB)" tools/lab/torture $(DURATION) $(SEED)
+torture: ## on a debug kernel: the selftests, then random operations and much else at once; DURATION=60 SEED=1 for another run
+	@tools/lab/torture $(DURATION) $(SEED)
 
 torture-modules: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/testing/selftests/rkprobes/torture KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules

@@ -38,6 +38,8 @@ static int operator_thread(void *data)
 {
 	u64 seed = first_seed + (unsigned long)data * 0x9e3779b97f4a7c15ULL;
 
+	/* What happens beside is to happen. */
+	set_user_nice(current, MAX_NICE / 2);
 	while (!kthread_should_stop()) {
 #ifdef CONFIG_FAULT_INJECTION
 		current->make_it_fail = READ_ONCE(fail_allocations);
