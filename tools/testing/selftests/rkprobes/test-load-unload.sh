@@ -1,11 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Loads and unloads the module many times while probes in all states are hit on all CPUs. The text is as before.
+# Loads and unloads the module many times while probes in all states are hit on all CPUs. The text is as before. rk.cycles=N on the kernel
+# command line is how many times.
 . ./functions.sh
 
 cycles=200
 # With one CPU nobody is in the text while it is poked: what differs is soon seen.
 [ "$(grep -c '^processor' /proc/cpuinfo)" -gt 1 ] || cycles=50
+asked=$(sed -n 's/.*\brk.cycles=\([0-9]*\).*/\1/p' /proc/cmdline)
+cycles=${asked:-$cycles}
 load_mod rktest_functions
 plain=$(ask rktest_functions call all 64)
 module=$(module_file rkprobes) || fail "rkprobes.ko is not built"
