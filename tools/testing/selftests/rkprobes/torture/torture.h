@@ -42,6 +42,7 @@ struct torture_probe {
 	s64 calls_then;
 };
 
+extern const u8 rktorture_functions[];
 extern struct torture_function torture_functions[TORTURE_FUNCTIONS];
 extern struct torture_probe torture_probes[TORTURE_PROBES];
 extern atomic64_t torture_errors;

@@ -5,6 +5,8 @@
  *   start OPERATORS SEED   one caller per CPU and so many operators
  *   stop                   ends them and removes all probes; prints
  *                          "operations N hits N calls N refusals N errors N"
+ *   changed                prints how many bytes of the functions are not as they
+ *                          were when this was loaded
  *   fail 0|1               let allocations of the operators fail, as set up in
  *                          debugfs's failslab
  */
@@ -19,6 +21,7 @@ static struct task_struct *threads[MOST_THREADS];
 static unsigned int thread_count;
 static u64 first_seed;
 static int fail_allocations;
+static u8 original[TORTURE_FUNCTIONS * TORTURE_DISTANCE];
 
 static int caller_thread(void *data)
 {
@@ -91,6 +94,15 @@ static s64 torture_calls(void)
 	return calls;
 }
 
+static unsigned int changed_bytes(void)
+{
+	unsigned int i, changed = 0;
+
+	for (i = 0; i < sizeof(original); i++)
+		changed += READ_ONCE(rktorture_functions[i]) != original[i];
+	return changed;
+}
+
 static int rktest_run(int argc, char **argv)
 {
 	unsigned int operators;
@@ -100,6 +112,10 @@ static int rktest_run(int argc, char **argv)
 		if (kstrtouint(argv[1], 0, &operators) || kstrtou64(argv[2], 0, &seed))
 			return -EINVAL;
 		return start(operators, seed);
+	}
+	if (rktest_is(argc, argv, "changed", 0)) {
+		rktest_print("%u\n", changed_bytes());
+		return 0;
 	}
 	if (rktest_is(argc, argv, "fail", 1))
 		return kstrtoint(argv[1], 0, &fail_allocations);
@@ -114,6 +130,7 @@ static int rktest_run(int argc, char **argv)
 
 static int __init torture_init(void)
 {
+	memcpy(original, rktorture_functions, sizeof(original));
 	torture_make_probes();
 	return 0;
 }

@@ -13,8 +13,6 @@
 #define FIRST	(IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? 4 : 0)
 #define BATCH	24
 
-extern const char rktorture_functions[];
-
 struct torture_function torture_functions[TORTURE_FUNCTIONS];
 struct torture_probe torture_probes[TORTURE_PROBES];
 atomic64_t torture_errors;
@@ -232,7 +230,7 @@ void torture_random_operation(u64 *seed)
 void torture_make_probes(void)
 {
 	static const unsigned int offsets[TORTURE_OFFSETS] = { 0, 3, 7, 18, 24 };
-	const char *functions = rktorture_functions;
+	const u8 *functions = rktorture_functions;
 	unsigned int i;
 
 	/* Else objtool sees an address inside a function. */
