@@ -259,10 +259,14 @@ void rk_blacklist_del(struct rk_blacklisted *at)
 	at->linked = false;
 }
 
-/* Whether somebody sleeps until @mutex, which is held, is his: its bit 0 says so. */
+/* Whether somebody sleeps until @mutex, which is held, is his: the owner's bit 0 says so. */
 bool rk_mutex_has_waiters(struct mutex *mutex)
 {
+#ifdef CONFIG_PREEMPT_RT
+	return (unsigned long)data_race(READ_ONCE(mutex->rtmutex.owner)) & 1;
+#else
 	return atomic_long_read(&mutex->owner) & 1;
+#endif
 }
 
 /* Whether a native kprobe is registered at exactly this address. */
