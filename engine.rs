@@ -293,6 +293,7 @@ impl Engine {
     /// One pass of the optimizer. Only one runs at a time.
     fn pass(&self) {
         shell::pass_begins();
+        shell::let_natives_go_first();
         let mut core = self.core.lock();
         let grace: Grace = core.optimizer.begin_pass(&Shell);
         let retired: int3_table::Retired = shell::take_retired();
@@ -302,6 +303,7 @@ impl Engine {
         }
         let quiesced = grace.wait(&Shell);
         drop(retired);
+        shell::let_natives_go_first();
         self.core.lock().optimizer.end_pass(&Shell, quiesced);
         self.passed.notify_all();
     }
