@@ -9,7 +9,7 @@ parameter() {
 }
 
 writes=$(parameter writes)
-writes=${writes:-20000}
+writes=${writes:-8000}
 seed=$(parameter seed)
 seed=${seed:-2010}
 
