@@ -242,6 +242,13 @@ impl Trap {
         }
     }
 
+    /// Whether the probe is on the list. The engine's lock is held.
+    pub(crate) fn has_probe(&self, probe: *mut ffi::rkprobe) -> bool {
+        let mut found = false;
+        self.each_probe(|other| found |= other == probe);
+        found
+    }
+
     fn probes(&self) -> Probes {
         Probes(self.first.load(Ordering::Acquire))
     }

@@ -536,6 +536,10 @@ fn add_one(
     };
     let ready = site.and_then(|id| {
         let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
+        // Who has overwritten a registered probe would link it to itself.
+        if site.payload.trap.has_probe(probe) {
+            return Err(Refusal::AlreadyRegistered);
+        }
         match handlers {
             Handlers::None => session.prepare_count(optimizer, &site.payload)?,
             Handlers::Pre => {}

@@ -7,7 +7,7 @@ load_mod rktest_functions
 load_mod rkprobes
 text=$(ask rktest_functions text alu)
 load_mod rktest_misuse
-for group in null twice garbage inside work at_once; do
+for group in null twice garbage inside work at_once overwritten; do
 	group_of rktest_misuse "$group"
 done
 # Eight calls in each handler; handlers ran five times.

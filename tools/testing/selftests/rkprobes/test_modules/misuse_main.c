@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The C API used as it must not be. Groups of assertions, each a command by its
- * name: null, twice, garbage, inside, work, at_once; and "leave", which leaves
- * two probes behind when the module is unloaded. With early=1 the module's init
+ * name: null, twice, garbage, inside, work, at_once, overwritten; and "leave", which
+ * leaves two probes behind when the module is unloaded. With early=1 the module's init
  * function leaves one in memory that is freed when it has run.
  */
 #include <linux/completion.h>
@@ -247,15 +247,18 @@ static void test_work(void)
 	remove_by(&a.p, true);
 }
 
+struct at_once {
+	struct completion start;
+	struct completion ended;
+};
+
 static int unregister_thread(void *data)
 {
-	struct completion *start = data;
+	struct at_once *at_once = data;
 
-	wait_for_completion(start);
+	wait_for_completion(&at_once->start);
 	unregister_rkprobe(&a.p);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	kthread_complete_and_exit(&at_once->ended, 0);
 }
 
 /* Two that remove the same probe. */
@@ -264,23 +267,37 @@ static void test_at_once(void)
 	unsigned int turn, i, failed = 0;
 
 	for (turn = 0; turn < 20; turn++) {
-		DECLARE_COMPLETION_ONSTACK(start);
-		struct task_struct *tasks[2];
+		struct at_once at_once;
+		unsigned int running = 0;
 
+		init_completion(&at_once.start);
+		init_completion(&at_once.ended);
 		set(&a, "rktest_api_target", FIRST);
 		failed += register_rkprobe(&a.p) != 0;
-		for (i = 0; i < ARRAY_SIZE(tasks); i++) {
-			tasks[i] = kthread_run(unregister_thread, &start, "rktest/%u", i);
-			failed += IS_ERR(tasks[i]);
-		}
-		complete_all(&start);
-		for (i = 0; i < ARRAY_SIZE(tasks); i++) {
-			if (!IS_ERR(tasks[i]))
-				kthread_stop(tasks[i]);
-		}
+		for (i = 0; i < 2; i++)
+			running += !IS_ERR(kthread_run(unregister_thread, &at_once, "rktest/%u", i));
+		failed += running != 2;
+		complete_all(&at_once.start);
+		while (running--)
+			wait_for_completion(&at_once.ended);
 		failed += disable_rkprobe(&a.p) != -EINVAL;
 	}
 	same("twenty times", failed, 0);
+}
+
+/* Its memory was overwritten while it was registered: it is refused, and those on its address go on. */
+static void test_overwritten(void)
+{
+	set(&a, "rktest_api_target", FIRST);
+	a.p.flags = RKPROBE_FLAG_DISABLED;
+	same("one", register_rkprobe(&a.p), 0);
+	b.p = a.p;
+	set(&a, "rktest_api_target", FIRST);
+	same("again", register_rkprobe(&a.p), -EINVAL);
+	same("result", rktest_api_target(1), 2);
+	a.p = b.p;
+	unregister_rkprobe(&a.p);
+	same("it is removed", disable_rkprobe(&a.p), -EINVAL);
 }
 
 /* One with a handler, one that has nothing but itself in this module. */
@@ -300,6 +317,7 @@ static const struct rktest_group tests[] = {
 	{ "inside", test_inside },
 	{ "work", test_work },
 	{ "at_once", test_at_once },
+	{ "overwritten", test_overwritten },
 	{ "leave", test_leave },
 };
 
