@@ -188,7 +188,7 @@ impl Engine {
         let mut core = self.core.lock();
         for probe in probes.clone() {
             if core.knows(probe) {
-                core.remove(probe);
+                core.remove(id_of(probe), probe);
             }
         }
         core.optimizer.commit(&Shell);
@@ -293,7 +293,6 @@ impl Engine {
     /// One pass of the optimizer. Only one runs at a time.
     fn pass(&self) {
         shell::pass_begins();
-        shell::let_natives_go_first();
         let mut core = self.core.lock();
         let grace: Grace = core.optimizer.begin_pass(&Shell);
         let retired: int3_table::Retired = shell::take_retired();
@@ -303,7 +302,6 @@ impl Engine {
         }
         let quiesced = grace.wait(&Shell);
         drop(retired);
-        shell::let_natives_go_first();
         self.core.lock().optimizer.end_pass(&Shell, quiesced);
         self.passed.notify_all();
     }
@@ -327,17 +325,24 @@ impl Engine {
 
     /// The memory of a module is about to be freed: removes the probes that it has forgotten there.
     pub(crate) fn owner_gone(&self, is_freed: impl Fn(usize) -> bool) {
-        while let Some(orphan) = self.rests_on(&is_freed) {
+        while self.remove_orphan(&is_freed) {
             pr_err!("a probe was left behind by its module: removed\n");
-            self.unregister(core::iter::once(orphan));
         }
     }
 
-    /// A probe that is itself in such memory, or has a handler there.
-    fn rests_on(&self, is_freed: &impl Fn(usize) -> bool) -> Option<ProbePtr> {
-        let core = self.core.lock();
-        let mut probes = core.optimizer.probes().map(|(_, probe)| probe.payload);
-        probes.find(|probe| probe.rests_on(is_freed))
+    /// Removes a probe that is itself in such memory, or has a handler there, whatever it says of
+    /// itself; says whether there was one.
+    fn remove_orphan(&self, is_freed: &impl Fn(usize) -> bool) -> bool {
+        let mut core = self.core.lock();
+        let Some((id, orphan)) = core.orphan(is_freed) else {
+            return false;
+        };
+        core.remove(id, orphan);
+        core.optimizer.commit(&Shell);
+        drop(core);
+        kernel::sync::rcu::synchronize_rcu();
+        release(orphan);
+        true
     }
 
     /// Removes what nobody will remove any more, takes every byte out of the text and frees all
@@ -441,6 +446,13 @@ impl Core {
                 .is_some_and(|known| known.payload == probe)
     }
 
+    /// A probe that rests on memory that is freed.
+    fn orphan(&self, is_freed: &impl Fn(usize) -> bool) -> Option<(ProbeId, ProbePtr)> {
+        let mut probes = self.optimizer.probes();
+        let (id, orphan) = probes.find(|(_, probe)| probe.payload.rests_on(is_freed))?;
+        Some((id, orphan.payload))
+    }
+
     /// Examines and adds what was resolved.
     fn add(&mut self, requests: &mut [Request]) {
         if self
@@ -472,7 +484,7 @@ impl Core {
                 continue;
             };
             if let Some(refusal) = self.unarmed(site) {
-                self.remove(request.probe);
+                self.remove(id_of(request.probe), request.probe);
                 request.result = Err(refusal);
                 failed = true;
             }
@@ -493,8 +505,7 @@ impl Core {
         }
     }
 
-    fn remove(&mut self, probe: ProbePtr) {
-        let id = id_of(probe);
+    fn remove(&mut self, id: ProbeId, probe: ProbePtr) {
         let site = self.optimizer.probe(id).map(|probe| probe.site);
         if let Some(site) = site.and_then(|site| self.optimizer.site(site)) {
             site.payload.credit(probe, false);

@@ -239,7 +239,11 @@ void rk_blacklist_add(unsigned long blacklist, struct rk_blacklisted *at,
 
 	entry->start_addr = start;
 	entry->end_addr = end;
-	list_add_tail_rcu(&entry->list, (struct list_head *)blacklist);
+	/*
+	 * At the head: who was reading it when it was taken out, a moment ago,
+	 * goes on from here with all others, and not from the end.
+	 */
+	list_add_rcu(&entry->list, (struct list_head *)blacklist);
 	at->linked = true;
 }
 

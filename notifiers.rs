@@ -37,7 +37,8 @@ impl Block {
 /// Behind those that were there before with this priority: native kprobes and hardware
 /// breakpoints. In front of uprobes.
 static DIE: Block = Block::new(int3_notify, i32::MAX);
-static MODULE: Block = Block::new(module_notify, 0);
+/// In front of the kernel's own for kprobes, which frees what of their blacklist is in the module.
+static MODULE: Block = Block::new(module_notify, 1);
 
 /// Both notifiers, registered until this is dropped; then none of them is running.
 pub(crate) struct Notifiers(());

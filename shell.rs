@@ -17,15 +17,11 @@ use crate::stats;
 use crate::text_poke::TextPokeBatch;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
-use kernel::time::{delay::fsleep, Delta};
 
 /// The delay of the optimizer, in jiffies; a module parameter.
 pub(crate) static OPTIMIZE_DELAY: AtomicU32 = AtomicU32::new(5);
 /// The delay before bytes of others are looked at again, in jiffies.
 const RETRY_DELAY: u32 = 250;
-
-/// How often somebody at `kprobe_mutex` is let go first.
-const PATIENCE: u32 = 20;
 
 /// The delayed work is pending with [`RETRY_DELAY`].
 static LAZY: AtomicBool = AtomicBool::new(false);
@@ -248,17 +244,6 @@ pub(crate) fn hurry() {
 /// A pass begins: what is kicked from now on is the next one.
 pub(crate) fn pass_begins() {
     LAZY.store(false, Ordering::Relaxed);
-}
-
-/// Lets those go first who sleep at `kprobe_mutex`, for a while: no jump is made while anybody does
-/// (text_poke.rs). No lock is held.
-pub(crate) fn let_natives_go_first() {
-    for _ in 0..PATIENCE {
-        if !KprobeMutex::lock().is_awaited() {
-            return;
-        }
-        fsleep(Delta::from_millis(1));
-    }
 }
 
 /// The tables that readers may still be in.

@@ -12,17 +12,22 @@
 
 use crate::arch_x86::{Trap, INT3};
 use crate::ffi;
-use crate::locks::TextLocks;
+use crate::locks::{KprobeMutex, TextLocks};
 use crate::optimizer::{Foreign, JumpTo, Poke, VECTOR};
 use crate::shell::SiteMemory;
 use crate::stats;
+use kernel::time::{delay::fsleep, Delta};
 
 /// Bytes of a jump.
 const JUMP: usize = 5;
+/// How often those who sleep at `kprobe_mutex` are let go first.
+const PATIENCE: u32 = 20;
 
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
     locks: TextLocks,
+    /// Somebody slept at `kprobe_mutex` when it was taken, and may register a native kprobe.
+    awaited: bool,
     added: usize,
 }
 
@@ -53,10 +58,19 @@ fn kprobe_in(start: usize, end: usize) -> bool {
 }
 
 impl TextPokeBatch {
-    /// Takes the text locks.
+    /// Takes the text locks. Native kprobes that are about to be registered go first: they have
+    /// passed the blacklist, and must be seen here.
     pub(crate) fn lock() -> Self {
+        for _ in 0..PATIENCE {
+            if !KprobeMutex::lock().is_awaited() {
+                break;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        let locks = TextLocks::lock();
         Self {
-            locks: TextLocks::lock(),
+            awaited: locks.kprobes().is_awaited(),
+            locks,
             added: 0,
         }
     }
@@ -138,7 +152,7 @@ impl TextPokeBatch {
         // before the region was in it is registered by now, unless it sleeps until it has the mutex:
         // the pass has waited for RCU-tasks since.
         let end = trap.addr.wrapping_add(trap.original().len().max(JUMP));
-        if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.locks.kprobes().is_awaited() {
+        if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.awaited {
             return Err(Foreign::KprobeNear);
         }
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
