@@ -149,8 +149,8 @@ impl TextPokeBatch {
         }
         // A native kprobe that is registered and disabled would write into our displacement when it
         // is enabled; one in front of us may become a jump over us. One that passed the blacklist
-        // before the region was in it is registered by now, unless it sleeps until it has the mutex:
-        // the pass has waited for RCU-tasks since.
+        // before the region was in it is registered by now, or sleeps until it has the mutex; who may
+        // still be in between is said in Documentation/hazards.rst.
         let end = trap.addr.wrapping_add(trap.original().len().max(JUMP));
         if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.awaited {
             return Err(Foreign::KprobeNear);
