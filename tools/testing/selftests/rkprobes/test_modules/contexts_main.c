@@ -61,6 +61,13 @@ static void in_irq_work(struct irq_work *unused)
 
 static struct irq_work hard_work = IRQ_WORK_INIT_HARD(in_irq_work);
 
+static void tell_done(struct irq_work *unused)
+{
+	complete(&done);
+}
+
+/* An NMI may take no lock, so it cannot complete. */
+static struct irq_work nmi_done = IRQ_WORK_INIT_HARD(tell_done);
 static bool nmi_wanted;
 
 static int in_nmi_handler(unsigned int type, struct pt_regs *regs)
@@ -69,7 +76,7 @@ static int in_nmi_handler(unsigned int type, struct pt_regs *regs)
 		return NMI_DONE;
 	while (left)
 		call(in_nmi());
-	complete(&done);
+	irq_work_queue(&nmi_done);
 	return NMI_HANDLED;
 }
 
@@ -85,6 +92,7 @@ static int run_in_nmi(void)
 	preempt_enable();
 	ret = wait_for_completion_timeout(&done, 30 * HZ) ? 0 : -ETIMEDOUT;
 	unregister_nmi_handler(NMI_LOCAL, "rktest");
+	irq_work_sync(&nmi_done);
 	return ret;
 }
 
