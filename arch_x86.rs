@@ -188,7 +188,7 @@ impl Trap {
             .enumerate()
             .skip(1)
             .all(|(at, byte)| {
-                // SAFETY: text that our int3 is in; the site is gone from the table before its text is.
+                // SAFETY: text that an int3 was executed in just now, so it is mapped (rule 13).
                 *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
             })
     }

@@ -72,8 +72,13 @@ pub trait Backend: Arrays {
     fn set_detour_hits(&self, site: &Self::Site, on: bool);
     /// Enables or disables the handler of one probe.
     fn set_enabled(&self, probe: &Self::Probe, enabled: bool);
-    /// The text of `site` was freed: forget its address.
-    fn gone(&self, site: &Self::Site);
+    /// The text of `site` goes, and others keep our bytes in it: from now on only hits of them may
+    /// find the site by its address.
+    fn leave(&self, site: &Self::Site);
+    /// Whether the text of `site`, which goes, may still be executed.
+    fn may_run(&self, site: &Self::Site) -> bool;
+    /// What was left in the text of `site` cannot be hit any more.
+    fn forget(&self, site: &Self::Site);
     /// Nobody can be in the memory of `site` any more: free it.
     fn free(&self, site: Self::Site);
     /// Starts the delayed work; if it is pending already, the shorter of the two delays counts.

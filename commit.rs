@@ -12,7 +12,7 @@ use core::mem::take;
 /// What is wanted of a site, as far as its next step depends on it.
 struct Wish {
     want: Want,
-    /// Rules 3, 7, 8, 14: a jump must go at once.
+    /// Rules 3, 7, 8, 13, 14: a jump must go at once.
     forced: bool,
     /// No probe is on it.
     unused: bool,
@@ -41,7 +41,7 @@ impl State {
             (State::Disarmed, Want::Int3 | Want::Jump) => Step::Poke(Poke::Arm),
             // Rule 10.
             (State::Armed, Want::Off) => Step::Poke(Poke::Disarm),
-            // Rules 3, 7, 8 and 14: at once.
+            // Rules 3, 7, 8, 13 and 14: at once.
             (State::Optimized | State::Unoptimizing, _) if wish.forced => {
                 Step::Poke(Poke::Unoptimize)
             }
@@ -145,6 +145,9 @@ impl<B: Backend> Optimizer<B> {
         if site.planned {
             return;
         }
+        if self.stays_claimed(backend, id) {
+            return;
+        }
         let Some(site) = self.site(id) else {
             return;
         };
@@ -180,7 +183,7 @@ impl<B: Backend> Optimizer<B> {
         };
         Wish {
             want,
-            forced: blocked || (must_call && want != Want::Off),
+            forced: blocked || self.is_going(site) || (must_call && want != Want::Off),
             unused: site.probes == 0,
         }
     }

@@ -306,7 +306,8 @@ impl Engine {
         self.passed.notify_all();
     }
 
-    /// Text is about to be freed by its owner (rule 13).
+    /// Text is about to be freed by its owner, and may still be executed until then (rule 13). Takes
+    /// the text locks. May sleep.
     pub(crate) fn text_gone(&self, start: usize, end: usize) {
         if start == end {
             return;
@@ -314,13 +315,17 @@ impl Engine {
         let mut core = self.core.lock();
         core.examiner.forget(start, end);
         core.optimizer.text_gone(&Shell, start, end);
-        core.optimizer.commit(&Shell);
         for (_, probe) in core.optimizer.probes() {
             let site = core.optimizer.site(probe.site);
             if site.is_some_and(|site| site.state() == State::Gone) {
                 probe.payload.set_flag(ffi::RKPROBE_FLAG_GONE, true);
             }
         }
+    }
+
+    /// New text is in `start..end` (rule 13).
+    pub(crate) fn text_came(&self, start: usize, end: usize) {
+        self.change(|core| core.optimizer.text_came(&Shell, start, end));
     }
 
     /// The memory of a module is about to be freed: removes the probes that it has forgotten there.

@@ -68,7 +68,9 @@ impl Drop for Notifiers {
     }
 }
 
-/// Text that a module takes with it is never touched again.
+/// Text that a module takes with it gets its own bytes back, for what the module has left to run
+/// asynchronously is waited for behind us only (kernel/module/main.c: delete_module,
+/// do_init_module).
 ///
 /// # Safety
 ///
@@ -89,6 +91,10 @@ unsafe extern "C" fn module_notify(
             ffi::rk_module_init_text(module),
         )
     };
+    if state == ffi::module_state_MODULE_STATE_COMING as kernel::ffi::c_ulong {
+        engine.text_came(core.start, core.end);
+        engine.text_came(init.start, init.end);
+    }
     if state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
         engine.text_gone(core.start, core.end);
     }

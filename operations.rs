@@ -2,7 +2,7 @@
 
 //! What users do with sites and probes, and what their owner does with text.
 
-use super::backend::Backend;
+use super::backend::{Backend, Foreign};
 use super::site::{Handlers, JumpTo, NewSite, Probe, ProbeId, Site, SiteId, State};
 use super::Optimizer;
 use crate::slab::{Array, NoMemory};
@@ -129,17 +129,63 @@ impl<B: Backend> Optimizer<B> {
         self.mark_all();
     }
 
-    /// The text in `start..end` is about to be freed by its owner (rule 13): forgets the addresses
-    /// and touches nothing.
+    /// The text in `start..end` is about to be freed by its owner, and may still be executed until
+    /// then (rule 13): puts its own bytes back, and touches it no more. Commits.
     pub fn text_gone(&mut self, backend: &B, start: usize, end: usize) {
+        self.going = start..end;
+        for at in 0..self.range(start, end).len() {
+            if let Some((_, id)) = self.range(start, end).get(at).copied() {
+                self.mark(id);
+            }
+        }
+        self.commit(backend);
         while let Some((_, id)) = self.range(start, end).last().copied() {
             self.unlink(id);
-            self.set_foreign(id, None);
+            let left = self.site(id).filter(|site| site.state.in_text());
+            let foreign = left.map(|site| {
+                backend.leave(&site.payload);
+                site.foreign.unwrap_or(Foreign::Bytes)
+            });
+            self.set_foreign(id, foreign);
             self.enter(backend, id, State::Gone);
-            if let Some(site) = self.site(id) {
-                backend.gone(&site.payload);
-            }
             self.mark(id);
+        }
+        self.going = 0..0;
+        self.commit(backend);
+    }
+
+    /// New text is in `start..end`: what was there before cannot be executed any more (rule 13).
+    pub fn text_came(&mut self, backend: &B, start: usize, end: usize) {
+        if self.foreign == 0 {
+            return;
+        }
+        for id in (0..=u32::MAX).map(SiteId).take(self.sites.bound()) {
+            let here = |site: &Site<B::Site>| site.is_left() && (start..end).contains(&site.addr);
+            if self.site(id).is_some_and(here) {
+                self.forget(backend, id);
+                self.mark(id);
+            }
+        }
+    }
+
+    /// Whether the site is one that is gone with our bytes in its text, which may still be executed
+    /// (rule 13).
+    pub(super) fn stays_claimed(&mut self, backend: &B, id: SiteId) -> bool {
+        let Some(site) = self.site(id).filter(|site| site.is_left()) else {
+            return false;
+        };
+        let may_run = backend.may_run(&site.payload);
+        if !may_run {
+            self.forget(backend, id);
+        }
+        may_run
+    }
+
+    /// Nobody can hit what was left in the text of a site that is gone.
+    fn forget(&mut self, backend: &B, id: SiteId) {
+        self.set_foreign(id, None);
+        if let Some(site) = self.site(id) {
+            backend.forget(&site.payload);
         }
     }
 

@@ -31,7 +31,9 @@
 //! 10. The last probe's removal disarms at once if the site is only armed, else the pass does it.
 //! 11. A disabled site whose jump is still in place runs no handler.
 //! 12. Switching optimization off unoptimizes all; `enabled`=0 disarms all, re-optimizing none.
-//! 13. Text that was freed is never touched again: its sites are `Gone`.
+//! 13. Text that goes gets its own bytes back at once, for it may still be executed; then its sites
+//!     are `Gone`, and it is never touched again. Where others' bytes prevent that, the site is kept
+//!     as it is, claimed, until nobody can execute the text any more.
 //! 14. A jump counts inline only while no probe on its site has a handler: one that comes forces the
 //!     site to int3, and its next jump calls. When the last handler goes the jump stays as it is.
 
@@ -54,6 +56,7 @@ pub use site::{Handlers, JumpTo, NewSite, Pass, Probe, ProbeId, Site, SiteId, St
 use crate::slab::{Array, Slab};
 use commit::Plan;
 use core::mem::take;
+use core::ops::Range;
 
 /// All sites and probes, and what is to be done with them.
 ///
@@ -72,6 +75,8 @@ pub struct Optimizer<B: Backend> {
     dirty: B::Of<SiteId>,
     plan: Plan<B>,
     foreign: u32,
+    /// Text that is about to go (rule 13); empty but in [`Optimizer::text_gone`].
+    going: Range<usize>,
     all_armed: bool,
     optimization: bool,
     begun: Pass,
@@ -90,6 +95,7 @@ impl<B: Backend> Default for Optimizer<B> {
             dirty: B::Of::default(),
             plan: Plan::default(),
             foreign: 0,
+            going: 0..0,
             all_armed: true,
             optimization: true,
             begun: 0,
@@ -117,6 +123,7 @@ where
             dirty: self.dirty.clone(),
             plan: self.plan.clone(),
             foreign: self.foreign,
+            going: self.going.clone(),
             all_armed: self.all_armed,
             optimization: self.optimization,
             begun: self.begun,
@@ -211,11 +218,13 @@ impl<B: Backend> Optimizer<B> {
         let Some(site) = self.site(id) else {
             return Why::Gone;
         };
+        if site.state == State::Gone {
+            return Why::Gone;
+        }
         if let Some(foreign) = site.foreign {
             return Why::Foreign(foreign);
         }
         match site.state {
-            State::Gone => Why::Gone,
             _ if site.enabled == 0 => Why::Disabled,
             _ if !self.all_armed => Why::AllDisarmed,
             State::Optimized => Why::Nothing,
@@ -238,7 +247,13 @@ impl<B: Backend> Optimizer<B> {
     }
 
     fn wants_arming(&self, site: &Site<B::Site>) -> bool {
-        self.all_armed && site.enabled > 0 && site.state != State::Gone
+        let stays = site.state != State::Gone && !self.is_going(site);
+        self.all_armed && site.enabled > 0 && stays
+    }
+
+    /// Whether the text of `site` is about to go.
+    fn is_going(&self, site: &Site<B::Site>) -> bool {
+        self.going.contains(&site.addr)
     }
 }
 
@@ -319,7 +334,9 @@ impl<B: Backend> Optimizer<B> {
         let Some(site) = self.sites.get_mut(id.0) else {
             return;
         };
-        if site.state.has_detour_hits() != state.has_detour_hits() {
+        // What is left of a jump in text that goes still has no inside to come back to (rule 13).
+        let stays = state == State::Gone;
+        if site.state.has_detour_hits() != state.has_detour_hits() && !stays {
             backend.set_detour_hits(&site.payload, state.has_detour_hits());
         }
         site.state = state;

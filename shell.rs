@@ -173,16 +173,27 @@ impl Backend for Shell {
         probe.set_flag(ffi::RKPROBE_FLAG_DISABLED, !enabled);
     }
 
-    fn gone(&self, site: &SiteMemory) {
+    fn leave(&self, site: &SiteMemory) {
+        // The kernel frees what of the blacklist begins in the blacklisted text of the module.
         site.trap.refuse_natives(&KprobeMutex::lock(), false);
         if site.lane == Lane::Ftrace {
-            // Else the filter would trace whoever is loaded there next. The entry may be gone
-            // already, so there is no failure to handle.
+            // It failed with others; alone it may go. Else the filter would trace whoever is loaded
+            // there next.
             let mut ip = site.trap.addr as kernel::ffi::c_ulong;
             // SAFETY: one address; the engine's lock is held.
             unsafe { ffi::rk_ftrace_filter(&mut ip, 1, true) };
         }
-        // The text is not executed any more, so nobody can hit the address.
+    }
+
+    fn may_run(&self, site: &SiteMemory) -> bool {
+        // What runs there was started before the module went, and is waited for before the kernel
+        // says of the address that it is no module's any more (kernel/module/main.c: delete_module,
+        // do_init_module). Text that came there since is not going.
+        // SAFETY: looks an address up.
+        unsafe { ffi::rk_module_text(site.trap.addr) == ffi::rk_text_RK_TEXT_MODULE_GOING }
+    }
+
+    fn forget(&self, site: &SiteMemory) {
         MEMORY.lock().table.remove(site.trap.addr);
     }
 

@@ -52,7 +52,8 @@ pub enum State {
         /// The pass that took the site into its grace period.
         waited: Option<Pass>,
     },
-    /// The text was freed by its owner.
+    /// The text is freed by its owner, or will be; it has the original bytes, or what others made of
+    /// ours.
     Gone,
 }
 
@@ -230,6 +231,11 @@ impl<S> Site<S> {
     /// Whether the site is found by its address.
     pub fn linked(&self) -> bool {
         self.linked
+    }
+
+    /// Whether it is gone with our bytes, which others kept there.
+    pub(super) fn is_left(&self) -> bool {
+        self.state == State::Gone && self.foreign.is_some()
     }
 
     /// Whether a jump here would cover `addr` behind its first byte.

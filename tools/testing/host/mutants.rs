@@ -92,8 +92,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "rule 7: a jump stays over an armed probe",
         scope: "overlap",
         file: "commit.rs",
-        find: "forced: blocked || (",
-        put: "forced: (blocked && !MUTANT) || (",
+        find: "forced: blocked ||",
+        put: "forced: (blocked && !MUTANT) ||",
     },
     Mutant {
         name: "rule 8: a post_handler does not keep its site at int3",
@@ -157,6 +157,41 @@ pub const MUTANTS: &[Mutant] = &[
         put: "if !MUTANT {
                 self.enter(backend, id, State::Gone);
             }",
+    },
+    Mutant {
+        name: "rule 13: text goes armed",
+        scope: "module",
+        file: "optimizer.rs",
+        find: "self.going.contains(&site.addr)",
+        put: "self.going.contains(&site.addr) && !MUTANT",
+    },
+    Mutant {
+        name: "rule 13: text goes with jumps that are queued to go",
+        scope: "module",
+        file: "commit.rs",
+        find: "self.is_going(site) ||",
+        put: "(self.is_going(site) && !MUTANT) ||",
+    },
+    Mutant {
+        name: "rule 13: what others kept in text that goes is freed while it can be hit",
+        scope: "module",
+        file: "operations.rs",
+        find: "backend.may_run(&site.payload);",
+        put: "backend.may_run(&site.payload) && !MUTANT;",
+    },
+    Mutant {
+        name: "rule 13: hits come back into a jump that others kept in text that goes",
+        scope: "module",
+        file: "optimizer.rs",
+        find: "state.has_detour_hits() && !stays {",
+        put: "state.has_detour_hits() && (!stays || MUTANT) {",
+    },
+    Mutant {
+        name: "rule 13: an address in text that was freed is claimed in what comes there",
+        scope: "module",
+        file: "operations.rs",
+        find: "site.is_left() && (start..end)",
+        put: "site.is_left() && !MUTANT && (start..end)",
     },
     Mutant {
         name: "rule 14: a jump counts past a handler that came",
@@ -326,10 +361,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "detour: hits still go around the probe that the jump was taken out for",
         scope: "overlap",
         file: "optimizer.rs",
-        find: "if site.state.has_detour_hits() != state.has_detour_hits() {",
-        put: "if site.state.has_detour_hits() != state.has_detour_hits()
-            && !(MUTANT && state == State::Armed)
-        {",
+        find: "let stays = state == State::Gone;",
+        put: "let stays = state == State::Gone || (MUTANT && state == State::Armed);",
     },
     Mutant {
         name: "detour: hits never go there, and come back into the region",

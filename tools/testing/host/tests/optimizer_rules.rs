@@ -378,20 +378,76 @@ fn rule_12_disarming_all_optimizes_nobody() {
 }
 
 #[test]
-fn rule_13_text_that_was_freed_is_not_touched() {
+fn rule_13_text_that_goes_is_given_back_and_not_touched_again() {
     let mut system = System::with(&[Inner, Single]);
     system.begin_pass();
     system.module_goes();
+    assert!(system.is_clean(Inner));
+    system.world.free_module();
     let gone = system.world.text;
     system.end_pass();
     system.unregister(Inner, 0);
     system.pass();
     assert_eq!(system.world.text, gone);
     assert_eq!(system.optimizer.sites().count(), 1);
-    system.world.set_present(true);
+    system.module_comes();
     system.add_probe(Inner);
     system.pass();
     assert_eq!(system.byte(Inner), JMP);
+    system.holds();
+}
+
+#[test]
+fn rule_13_jumps_of_text_that_goes_are_taken_out_whatever_is_wanted() {
+    let mut system = System::with(&[Inner, Single]);
+    system.pass();
+    system.set_enabled(Inner, 0, false);
+    assert_eq!(system.state(Inner), Some(State::Unoptimizing));
+    system.set_enabled(Inner, 0, true);
+    assert_eq!((system.byte(Inner), system.byte(Single)), (JMP, JMP));
+    system.module_goes();
+    assert!(system.is_clean(Inner));
+    assert_eq!(system.byte(Single), JMP);
+    assert!(!system.optimizer.pending());
+    system.holds();
+}
+
+#[test]
+fn rule_13_what_others_kept_in_text_that_goes_is_claimed_until_it_is_freed() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    assert!(system.world.native_arms(Outer.offset()));
+    system.module_goes();
+    system.unregister(Outer, 0);
+    system.pass();
+    system.pass();
+    assert_eq!(system.optimizer.sites().count(), 1);
+    system.world.cpus[0].0 = Cpu::At(Outer.offset());
+    system.world.step(0);
+    assert!(matches!(system.world.cpus[0].0, Cpu::Detour(_)));
+    while system.world.cpus[0].0 != Cpu::Outside {
+        system.world.step(0);
+    }
+    system.world.free_module();
+    system.pass();
+    assert_eq!(system.optimizer.sites().count(), 0);
+    system.holds();
+}
+
+#[test]
+fn rule_13_text_that_comes_ends_the_claims_on_what_was_there() {
+    let mut system = System::with(&[Outer]);
+    system.pass();
+    assert!(system.world.native_arms(Outer.offset()));
+    system.module_goes();
+    assert_eq!(system.optimizer.foreign(), 1);
+    system.world.free_module();
+    system.module_comes();
+    assert_eq!(system.optimizer.foreign(), 0);
+    assert!(system.register(Outer, 1, true, Handlers::Pre).is_ok());
+    assert_eq!(system.byte(Outer), INT3);
+    system.pass();
+    assert_eq!(system.byte(Outer), JMP);
     system.holds();
 }
 

@@ -110,6 +110,11 @@ at_exit() {
 trap at_exit EXIT
 trap 'exit 1' INT TERM
 
+# address SYMBOL
+address() {
+	awk -v name="$1" '$3 == name { print "0x" $1; exit }' /proc/kallsyms
+}
+
 # stat_of NAME: a value of the stats file.
 stat_of() {
 	sed -n "s/^$1 //p" "$debugfs/stats"

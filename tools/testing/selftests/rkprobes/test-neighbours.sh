@@ -4,11 +4,6 @@
 # test-native, the function tracer is in test-entry.
 . ./functions.sh
 
-# address SYMBOL
-address() {
-	awk -v name="$1" '$3 == name { print "0x" $1; exit }' /proc/kallsyms
-}
-
 # Others go first when this ends, in whatever way: rkprobes waits for those on its jumps.
 load_mod rkprobes
 load_mod rktest_functions

@@ -4,7 +4,7 @@
 
 use super::optimizer::{Handlers, JumpTo, Lane, Site, SiteId, State};
 use super::place::{original, Place, BASE, MODULE_END};
-use super::world::{Handler, Mem, Soon, World};
+use super::world::{Handler, Mem, Module, Soon, World};
 use super::System;
 
 /// What is wrong with a system, if anything is.
@@ -25,6 +25,11 @@ fn unless(holds: bool, fault: &'static str) -> Option<&'static str> {
     (!holds).then_some(fault)
 }
 
+/// Whether it is gone with our bytes under those of others.
+fn is_left(site: &Site<Mem>) -> bool {
+    site.state() == State::Gone && site.foreign().is_some()
+}
+
 /// The text is what the states say, under what others put over it.
 fn text(system: &System) -> Option<&'static str> {
     let mut text: Vec<u8> = (0..system.world.text.len()).map(original).collect();
@@ -40,13 +45,21 @@ fn text(system: &System) -> Option<&'static str> {
             (State::Disarmed | State::Freeing { .. } | State::Gone, _) => {}
         }
     }
+    let from = match system.world.module {
+        Module::Loaded | Module::Leaving => 0,
+        Module::Going => {
+            for (_, site) in system.optimizer.sites().filter(|(_, site)| is_left(site)) {
+                let at = site.addr - BASE;
+                let region = at..at + site.region().max(1);
+                text[region.clone()].copy_from_slice(&system.world.text[region]);
+            }
+            0
+        }
+        Module::Freed => MODULE_END,
+    };
     if let Some(native) = system.world.native {
         text[native.at] = system.world.text[native.at];
     }
-    let from = match system.world.present {
-        true => 0,
-        false => MODULE_END,
-    };
     unless(
         text[from..] == system.world.text[from..],
         "the text is not what the states say",
@@ -163,7 +176,10 @@ fn sites(system: &System) -> Option<&'static str> {
                 && has(|handlers| handlers != Handlers::None);
         let fault = match site.state() {
             State::Freeing { .. } => unless(!wish.used, "rule 9: a used site is on freeing_list"),
-            State::Gone => unless(wish.used, "a site that is gone and unused leaks"),
+            State::Gone => {
+                let kept = wish.used || is_left(site);
+                unless(kept, "a site that is gone and unused leaks")
+            }
             State::Disarmed => unless(wish.used, "an unused site leaks")
                 .or_else(|| unless(!wish.armed || refused, "an enabled probe is not armed")),
             State::Armed => unless(wish.armed || refused, "rule 10: an unwanted int3 stays")

@@ -6,7 +6,7 @@ use super::array::with_memory_for;
 use super::checks;
 use super::optimizer::Handlers;
 use super::place::Place;
-use super::world::Cpu;
+use super::world::{Cpu, Module};
 use super::System;
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,6 +82,7 @@ pub enum Action {
     AllowOptimization(bool),
     ArmAll(bool),
     ModuleGoes,
+    ModuleIsFreed,
     ModuleComesBack,
     NativeArms(usize),
     NativeLeaves,
@@ -104,7 +105,7 @@ impl Scope {
         for (place, count) in self.places.iter().copied() {
             for number in 0..count {
                 match system.users[place as usize][number] {
-                    None if place.in_module() && !system.world.present => {}
+                    None if place.in_module() && system.world.module != Module::Loaded => {}
                     None => {
                         actions.push(Action::Register(place, number));
                         if self.disabling {
@@ -128,7 +129,7 @@ impl Scope {
     fn batch(&self, system: &System, registered: bool) -> Vec<Place> {
         let can = |place: &Place| {
             system.users[*place as usize][0].is_some() == registered
-                && (registered || !place.in_module() || system.world.present)
+                && (registered || !place.in_module() || system.world.module == Module::Loaded)
         };
         self.places
             .iter()
@@ -151,9 +152,10 @@ impl Scope {
             actions.push(Action::ArmAll(!system.optimizer.all_armed()));
         }
         if self.module {
-            actions.push(match system.world.present {
-                true => Action::ModuleGoes,
-                false => Action::ModuleComesBack,
+            actions.push(match system.world.module {
+                Module::Loaded => Action::ModuleGoes,
+                Module::Leaving | Module::Going => Action::ModuleIsFreed,
+                Module::Freed => Action::ModuleComesBack,
             });
         }
         match system.world.native {
@@ -178,7 +180,7 @@ impl Scope {
                 continue;
             }
             for place in self.entries.iter().copied() {
-                if system.world.present || !place.in_module() {
+                if system.world.module != Module::Freed || !place.in_module() {
                     actions.push(Action::CpuEnters(cpu, place));
                 }
             }
@@ -221,9 +223,11 @@ impl Scope {
             Action::Disable(place, number) => next.set_enabled(place, number, false),
             Action::AllowOptimization(allowed) => next.set_optimization(allowed),
             Action::ArmAll(armed) => next.set_all_armed(armed),
-            Action::ModuleGoes if next.module_is_busy() => return None,
+            Action::ModuleGoes if next.has_gone() => return None,
             Action::ModuleGoes => next.module_goes(),
-            Action::ModuleComesBack => next.world.set_present(true),
+            Action::ModuleIsFreed if next.world.module_is_busy() => return None,
+            Action::ModuleIsFreed => next.world.free_module(),
+            Action::ModuleComesBack => next.module_comes(),
             Action::NativeArms(at) => next.world.native_arms(at).then_some(())?,
             Action::NativeLeaves => next.world.native_leaves().then_some(())?,
             Action::Flush => next.flush(),

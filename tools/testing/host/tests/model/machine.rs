@@ -5,7 +5,7 @@
 use super::array::Room;
 use super::optimizer::{Backend, Delay, Foreign, JumpTo, Lane, Poke, Text};
 use super::place::Place;
-use super::world::{Cpu, Mem, Soon, World, ATTACHED, INT3};
+use super::world::{Cpu, Mem, Module, Soon, World};
 use rkprobes_host::slab::Arrays;
 use std::cell::RefCell;
 
@@ -55,10 +55,27 @@ impl Backend for Machine {
         }
     }
 
-    fn gone(&self, site: &Mem) {
-        self.0
-            .borrow_mut()
-            .change(*site, |memory| memory.listed = false);
+    fn leave(&self, site: &Mem) {
+        let mut world = self.0.borrow_mut();
+        let memory = world.at(*site);
+        let from = memory.place.offset();
+        let region = from..from + memory.place.region().max(1);
+        if !world
+            .native
+            .is_some_and(|native| region.contains(&native.at))
+        {
+            world.fail("rule 13: text goes with our bytes, and nobody kept them there");
+        }
+    }
+
+    fn may_run(&self, site: &Mem) -> bool {
+        let mut world = self.0.borrow_mut();
+        let goes = matches!(world.module, Module::Leaving | Module::Going);
+        world.at(*site).place.in_module() && goes
+    }
+
+    fn forget(&self, site: &Mem) {
+        self.0.borrow_mut().list(*site, false);
     }
 
     fn free(&self, site: Mem) {
@@ -69,13 +86,16 @@ impl Backend for Machine {
         if world.cpus.iter().any(|(cpu, _)| inside(*cpu)) {
             world.fail("memory is freed under a CPU");
         }
-        let text = &world.text[memory.place.offset()..];
+        let text = world.without_native();
         let jumps = [JumpTo::Detour, JumpTo::Count].map(|to| World::jump(site, to));
-        if memory.listed
-            && ([INT3, ATTACHED].contains(&text[0])
-                || jumps.iter().any(|jump| text.starts_with(jump)))
+        if jumps
+            .iter()
+            .any(|jump| text[memory.place.offset()..].starts_with(jump))
         {
             world.fail("memory is freed while the text leads to it");
+        }
+        if memory.listed {
+            world.fail("memory is freed while the int3 table has it");
         }
         if world
             .handlers
@@ -130,6 +150,9 @@ impl Text for Poker<'_> {
         if self.lane == Lane::Text {
             world.compare(poke, *site, to)?;
         }
+        if poke == Poke::Arm {
+            world.list(*site, true);
+        }
         let place = world.at(*site).place;
         if place.lane() != self.lane {
             world.fail("a site is poked in the wrong lane");
@@ -146,12 +169,14 @@ impl Text for Poker<'_> {
     fn finish(&mut self, poke: Poke) -> Result<(), Foreign> {
         let mut world = self.machine.0.borrow_mut();
         // ftrace refuses all of a batch, and at its end.
-        if self.lane == Lane::Ftrace {
-            for (site, to) in &self.batch {
-                world
-                    .compare(poke, *site, *to)
-                    .map_err(|_| Foreign::Ftrace)?;
+        let refuses = |(site, to): &(Mem, JumpTo)| world.compare(poke, *site, *to).is_err();
+        if self.lane == Lane::Ftrace && self.batch.iter().any(refuses) {
+            for (site, _) in self.batch.drain(..) {
+                if poke == Poke::Arm {
+                    world.list(site, false);
+                }
             }
+            return Err(Foreign::Ftrace);
         }
         for (site, to) in self.batch.drain(..) {
             world.write(poke, site, to);
@@ -169,6 +194,9 @@ impl Text for Poker<'_> {
         };
         if ![JumpTo::Detour, JumpTo::Count].into_iter().any(is_after) {
             world.fail("a poke is said to be done and is not");
+        }
+        if poke == Poke::Disarm {
+            world.list(*site, false);
         }
     }
 }

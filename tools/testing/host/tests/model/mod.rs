@@ -24,7 +24,7 @@ use place::{original, Place, BASE, MODULE_END};
 use rkprobes_host::slab::NoMemory;
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use world::{Cpu, Handler, Mem, Memory, World};
+use world::{Cpu, Handler, Mem, Memory, Module, World};
 
 /// A probe as its user knows it.
 #[derive(Clone, Copy, Debug)]
@@ -240,18 +240,25 @@ impl System {
         self.locked(|optimizer, machine| optimizer.commit(machine));
     }
 
-    /// The module goes; nobody is in its text any more.
+    /// The module says that it goes; what it has started may be anywhere in its text.
     pub fn module_goes(&mut self) {
+        self.disturb();
+        self.world.module = Module::Leaving;
         self.locked(|optimizer, machine| optimizer.text_gone(machine, BASE, BASE + MODULE_END));
-        self.commit();
-        self.world.set_present(false);
+        self.world.module = Module::Going;
     }
 
-    /// Whether somebody is in the module's text, or will return to it. For the model's sake also
-    /// whether sites are left from the last time that it went.
-    pub fn module_is_busy(&mut self) -> bool {
-        let left = self.optimizer.sites().any(|(_, site)| !site.linked());
-        left || self.world.module_is_busy()
+    /// The module is loaded again.
+    pub fn module_comes(&mut self) {
+        self.locked(|optimizer, machine| optimizer.text_came(machine, BASE, BASE + MODULE_END));
+        self.commit();
+        self.world.load_module();
+    }
+
+    /// Whether sites are there from the last time that the module went; for the model's sake it does
+    /// not go again before.
+    pub fn has_gone(&self) -> bool {
+        self.optimizer.sites().any(|(_, site)| !site.linked())
     }
 
     /// Somebody begins to wait for a full pass.
@@ -330,6 +337,9 @@ impl System {
             while self.world.cpus[cpu].0 != Cpu::Outside {
                 self.world.step(cpu);
             }
+        }
+        if self.world.module == Module::Going {
+            self.world.free_module();
         }
         self.end_pass();
         for _ in 0..4 {

@@ -41,13 +41,14 @@ pub const NEIGHBOURS: Scope = Scope {
     ..NOTHING
 };
 
-/// Text that goes and comes back, under probes in every state.
+/// Text that goes and comes back, under probes in every state, with a native kprobe on one.
 pub const MODULE: Scope = Scope {
     name: "module",
     places: &[(Place::Outer, 1), (Place::Inner, 1)],
     batches: true,
     disabling: true,
     module: true,
+    natives: &[0],
     cpus: 1,
     entries: &[Place::Outer],
     ..NOTHING

@@ -64,13 +64,26 @@ pub struct Native {
     saved: u8,
 }
 
+/// Where the module is whose text can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Module {
+    /// It may be probed.
+    Loaded,
+    /// We are told that it goes.
+    Leaving,
+    /// We were told that it goes; what it has started still runs.
+    Going,
+    /// Its text is freed.
+    Freed,
+}
+
 /// All but the optimizer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     /// The bytes in memory.
     pub text: [u8; SIZE],
-    /// The module's text is there.
-    pub present: bool,
+    /// The module.
+    pub module: Module,
     /// The memory of sites.
     pub memory: [Option<Memory>; 6],
     /// The handlers, by place and number.
@@ -105,7 +118,7 @@ impl World {
         }
         Self {
             text,
-            present: true,
+            module: Module::Loaded,
             memory: [None; 6],
             handlers: Default::default(),
             cpus: [(Cpu::Outside, false); 2],
@@ -152,7 +165,7 @@ impl World {
             place,
             live: false,
             detour_hits: false,
-            listed: true,
+            listed: false,
         });
         Some(Mem(at as u8))
     }
@@ -193,8 +206,8 @@ impl World {
     /// The text as a poke of this site should find it, or why not.
     pub fn compare(&mut self, poke: Poke, mem: Mem, to: JumpTo) -> Result<(), Foreign> {
         let place = self.at(mem).place;
-        if place.in_module() && (!self.present || !self.at(mem).listed) {
-            self.fail("rule 13: freed text is touched");
+        if place.in_module() && !matches!(self.module, Module::Loaded | Module::Leaving) {
+            self.fail("rule 13: text that has gone is touched");
             return Err(Foreign::Bytes);
         }
         let (before, _) = Self::change_of(poke, mem, place, to);
@@ -203,6 +216,25 @@ impl World {
             true => Ok(()),
             false => Err(Foreign::Bytes),
         }
+    }
+
+    /// The int3 table has the address of a site, or has it no more.
+    pub fn list(&mut self, mem: Mem, listed: bool) {
+        let place = self.at(mem).place;
+        let claims = |memory: &Memory| memory.listed && memory.place == place;
+        if listed && self.memory.iter().flatten().any(claims) {
+            self.fail("an address is claimed twice");
+        }
+        self.change(mem, |memory| memory.listed = listed);
+    }
+
+    /// The text as it is without the native kprobe.
+    pub fn without_native(&self) -> [u8; SIZE] {
+        let mut text = self.text;
+        if let Some(native) = self.native {
+            text[native.at] = native.saved;
+        }
+        text
     }
 
     pub fn write(&mut self, poke: Poke, mem: Mem, to: JumpTo) {
@@ -222,7 +254,8 @@ impl World {
     /// A native kprobe arms at `at`, where it can: on an instruction of the compiler's or our jump.
     pub fn native_arms(&mut self, at: usize) -> bool {
         let free = [original(at), JMP, ATTACHED].contains(&self.text[at]);
-        if free && self.present && self.native.is_none() {
+        let stays = at >= MODULE_END || self.module == Module::Loaded;
+        if free && stays && self.native.is_none() {
             let saved = std::mem::replace(&mut self.text[at], NATIVE);
             self.native = Some(Native { at, saved });
             return true;
@@ -230,24 +263,29 @@ impl World {
         false
     }
 
-    /// The native kprobe puts back what it found.
+    /// The native kprobe puts back what it found; where the module goes, it stays.
     pub fn native_leaves(&mut self) -> bool {
-        let Some(native) = self.native.take() else {
+        let module = self.module;
+        let leaves = |native: &mut Native| native.at >= MODULE_END || module == Module::Loaded;
+        let Some(native) = self.native.take_if(leaves) else {
             return false;
         };
         self.text[native.at] = native.saved;
         true
     }
 
-    /// The module's text is freed, or loaded again.
-    pub fn set_present(&mut self, present: bool) {
-        self.present = present;
+    /// The module's text is freed: nobody runs there any more.
+    pub fn free_module(&mut self) {
+        self.module = Module::Freed;
         self.native.take_if(|native| native.at < MODULE_END);
+        self.text[..MODULE_END].fill(0);
+    }
+
+    /// The module is loaded again, to where it was.
+    pub fn load_module(&mut self) {
+        self.module = Module::Loaded;
         for at in 0..MODULE_END {
-            self.text[at] = match present {
-                true => original(at),
-                false => 0,
-            };
+            self.text[at] = original(at);
         }
     }
 

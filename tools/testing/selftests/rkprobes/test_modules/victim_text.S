@@ -2,11 +2,13 @@
 /* Text of the victim whose instructions are at known offsets. */
 #include <linux/init.h>
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 
 	.text
 
 /* unsigned long rktest_victim_work(unsigned long x): (x * 3 + 0x123456) ^ 0x55 */
 SYM_FUNC_START(rktest_victim_work)
+	ANNOTATE_NOENDBR
 	leaq	(%rdi,%rdi,2), %rax	/* +0 */
 	addq	$0x123456, %rax		/* +4 */
 	xorq	$0x55, %rax		/* +10 */
@@ -17,6 +19,7 @@ SYM_FUNC_END(rktest_victim_work)
 
 /* unsigned long rktest_victim_start(unsigned long x): x * 5 + 0x654321 */
 SYM_FUNC_START(rktest_victim_start)
+	ANNOTATE_NOENDBR
 	leaq	(%rdi,%rdi,4), %rax	/* +0 */
 	addq	$0x654321, %rax		/* +4 */
 	RET

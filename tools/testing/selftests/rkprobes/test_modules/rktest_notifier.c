@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stops the kernel in the middle of telling of a module, in front of all others
+ * that are told or behind them, and has rktest_async run what it has left to
+ * run. Commands:
+ *
+ *   hold first|last coming|live|going MODULE
+ *                  the next such notification waits, in front of the others or behind
+ *   held           fails while it does not
+ *   release        lets it go on; with "release fail" it says that the module must not be loaded
+ *   run            has rktest_async's asynchronous function go on
+ *   ran            prints what that called returned, and its text; fails while it has not
+ */
+#include <linux/limits.h>
+#include <linux/notifier.h>
+#include <linux/wait.h>
+#include "rktest.h"
+#include "rktest_notifier.h"
+
+/* What waits goes on by itself when a test has failed: it may be in the way of its end. */
+#define MOST	(60 * HZ)
+
+static DECLARE_WAIT_QUEUE_HEAD(changed);
+
+static struct notifier_block first, last;
+
+/* Which notification is held, by which of the two; NULL for none. */
+static struct notifier_block *holder;
+static unsigned long hold_state;
+static char hold_name[MODULE_NAME_LEN];
+static bool held, fails;
+
+static bool may_run, has_run;
+static u8 ran_text[RKTEST_BYTES];
+static unsigned long ran_result;
+
+void rktest_wait_to_run(void)
+{
+	wait_event_timeout(changed, READ_ONCE(may_run), MOST);
+}
+EXPORT_SYMBOL_GPL(rktest_wait_to_run);
+
+void rktest_has_run(const void *text, unsigned long result)
+{
+	memcpy(ran_text, text, sizeof(ran_text));
+	ran_result = result;
+	smp_store_release(&has_run, true);
+}
+EXPORT_SYMBOL_GPL(rktest_has_run);
+
+static int notify(struct notifier_block *block, unsigned long state, void *data)
+{
+	struct module *module = data;
+
+	if (READ_ONCE(holder) != block || state != hold_state ||
+	    strcmp(module->name, hold_name))
+		return NOTIFY_DONE;
+	WRITE_ONCE(held, true);
+	wait_event_timeout(changed, !READ_ONCE(holder), MOST);
+	WRITE_ONCE(held, false);
+	return fails ? notifier_from_errno(-EPERM) : NOTIFY_DONE;
+}
+
+static struct notifier_block first = { .notifier_call = notify, .priority = INT_MAX };
+static struct notifier_block last = { .notifier_call = notify, .priority = INT_MIN };
+
+static int hold(const char *place, const char *state, const char *name)
+{
+	static const char * const states[] = {
+		[MODULE_STATE_LIVE] = "live",
+		[MODULE_STATE_COMING] = "coming",
+		[MODULE_STATE_GOING] = "going",
+	};
+	int at = match_string(states, ARRAY_SIZE(states), state);
+
+	if (at < 0 || holder || held)
+		return -EINVAL;
+	hold_state = at;
+	strscpy(hold_name, name);
+	fails = may_run = has_run = false;
+	WRITE_ONCE(holder, strcmp(place, "first") ? &last : &first);
+	return 0;
+}
+
+static int rktest_run(int argc, char **argv)
+{
+	if (rktest_is(argc, argv, "hold", 3))
+		return hold(argv[1], argv[2], argv[3]);
+	if (rktest_is(argc, argv, "held", 0))
+		return READ_ONCE(held) ? 0 : -EAGAIN;
+	if (rktest_is(argc, argv, "release", 0) || rktest_is(argc, argv, "release", 1)) {
+		fails = argc == 2;
+		WRITE_ONCE(holder, NULL);
+	} else if (rktest_is(argc, argv, "run", 0)) {
+		WRITE_ONCE(may_run, true);
+	} else if (rktest_is(argc, argv, "ran", 0)) {
+		if (!smp_load_acquire(&has_run))
+			return -EAGAIN;
+		rktest_print("%lu %*ph\n", ran_result, RKTEST_BYTES, ran_text);
+	} else {
+		return -EINVAL;
+	}
+	wake_up_all(&changed);
+	return 0;
+}
+
+static int __init notifier_init(void)
+{
+	int ret = register_module_notifier(&first);
+
+	if (ret)
+		return ret;
+	ret = register_module_notifier(&last);
+	if (ret)
+		unregister_module_notifier(&first);
+	return ret;
+}
+
+static void __exit notifier_exit(void)
+{
+	unregister_module_notifier(&last);
+	unregister_module_notifier(&first);
+}
+
+module_init(notifier_init);
+module_exit(notifier_exit);
+MODULE_DESCRIPTION("Holds the notifications of a module, for the rkprobes tests");
+MODULE_LICENSE("GPL");
