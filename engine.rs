@@ -4,6 +4,9 @@
 //!
 //! No grace period is waited for under that lock.
 
+#[path = "modules.rs"]
+mod modules;
+
 use crate::counting;
 use crate::examine::{Examiner, Plan};
 use crate::explain::Explanation;
@@ -306,50 +309,6 @@ impl Engine {
         self.passed.notify_all();
     }
 
-    /// Text is about to be freed by its owner, and may still be executed until then (rule 13). Takes
-    /// the text locks. May sleep.
-    pub(crate) fn text_gone(&self, start: usize, end: usize) {
-        if start == end {
-            return;
-        }
-        let mut core = self.core.lock();
-        core.examiner.forget(start, end);
-        core.optimizer.text_gone(&Shell, start, end);
-        for (_, probe) in core.optimizer.probes() {
-            let site = core.optimizer.site(probe.site);
-            if site.is_some_and(|site| site.state() == State::Gone) {
-                probe.payload.set_flag(ffi::RKPROBE_FLAG_GONE, true);
-            }
-        }
-    }
-
-    /// New text is in `start..end` (rule 13).
-    pub(crate) fn text_came(&self, start: usize, end: usize) {
-        self.change(|core| core.optimizer.text_came(&Shell, start, end));
-    }
-
-    /// The memory of a module is about to be freed: removes the probes that it has forgotten there.
-    pub(crate) fn owner_gone(&self, is_freed: impl Fn(usize) -> bool) {
-        while self.remove_orphan(&is_freed) {
-            pr_err!("a probe was left behind by its module: removed\n");
-        }
-    }
-
-    /// Removes a probe that is itself in such memory, or has a handler there, whatever it says of
-    /// itself; says whether there was one.
-    fn remove_orphan(&self, is_freed: &impl Fn(usize) -> bool) -> bool {
-        let mut core = self.core.lock();
-        let Some((id, orphan)) = core.orphan(is_freed) else {
-            return false;
-        };
-        core.remove(id, orphan);
-        core.optimizer.commit(&Shell);
-        drop(core);
-        kernel::sync::rcu::synchronize_rcu();
-        release(orphan);
-        true
-    }
-
     /// Removes what nobody will remove any more, takes every byte out of the text and frees all
     /// sites. Waits for as long as somebody else's bytes are in the way.
     pub(crate) fn drain(&self) {
@@ -449,13 +408,6 @@ impl Core {
                 .optimizer
                 .probe(id_of(probe))
                 .is_some_and(|known| known.payload == probe)
-    }
-
-    /// A probe that rests on memory that is freed.
-    fn orphan(&self, is_freed: &impl Fn(usize) -> bool) -> Option<(ProbeId, ProbePtr)> {
-        let mut probes = self.optimizer.probes();
-        let (id, orphan) = probes.find(|(_, probe)| probe.payload.rests_on(is_freed))?;
-        Some((id, orphan.payload))
     }
 
     /// Examines and adds what was resolved.

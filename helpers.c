@@ -314,11 +314,14 @@ size_t rk_kprobe_original(unsigned long addr, u8 *bytes)
 	return len;
 }
 
-unsigned int rk_module_text(unsigned long addr)
+/* What kind of text; @coming is the module that it is of, if that is not live yet, or 0. */
+unsigned int rk_module_text(unsigned long addr, unsigned long *coming)
 {
 	unsigned int text = RK_TEXT_NONE;
+	enum module_state state;
 	struct module *module;
 
+	*coming = 0;
 	rcu_read_lock();
 	module = static_call(rk_sc_module_address)(addr);
 	if (!module)
@@ -331,9 +334,11 @@ unsigned int rk_module_text(unsigned long addr)
 		text = RK_TEXT_MODULE_INIT;
 	else
 		goto out;
-	if (module->state == MODULE_STATE_GOING ||
-	    (text == RK_TEXT_MODULE_INIT &&
-	     module->state == MODULE_STATE_LIVE))
+	state = READ_ONCE(module->state);
+	if (state == MODULE_STATE_COMING)
+		*coming = (unsigned long)module;
+	if (state == MODULE_STATE_GOING ||
+	    (text == RK_TEXT_MODULE_INIT && state == MODULE_STATE_LIVE))
 		text = RK_TEXT_MODULE_GOING;
 out:
 	rcu_read_unlock();

@@ -87,7 +87,7 @@ enum rk_text {
 	RK_TEXT_OURS,
 };
 
-unsigned int rk_module_text(unsigned long addr);
+unsigned int rk_module_text(unsigned long addr, unsigned long *coming);
 
 /* Text that is reserved, as (start, end, kind) ranges. */
 enum rk_reserved {

@@ -7,6 +7,7 @@ use crate::engine::engine;
 use crate::ffi;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::ops::Range;
 use kernel::bindings::notifier_block;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -37,19 +38,25 @@ impl Block {
 /// Behind those that were there before with this priority: native kprobes and hardware
 /// breakpoints. In front of uprobes.
 static DIE: Block = Block::new(int3_notify, i32::MAX);
-/// In front of the kernel's own for kprobes, which frees what of their blacklist is in the module.
-static MODULE: Block = Block::new(module_notify, 1);
+/// Of what goes, in front of the kernel's own for kprobes, which frees what of their blacklist is in
+/// the module. Who was told of a module that comes by [`COMING`] is told here if it then fails, for
+/// this one is in front of that (kernel/notifier.c:notifier_call_chain_robust).
+static GOING: Block = Block::new(module_goes, 1);
+/// Of what comes, behind the kernel's own for kprobes, which adds the module's functions to their
+/// blacklist.
+static COMING: Block = Block::new(module_comes, -1);
 
-/// Both notifiers, registered until this is dropped; then none of them is running.
+/// The notifiers, registered until this is dropped; then none of them is running.
 pub(crate) struct Notifiers(());
 
 impl Notifiers {
-    /// Registers both.
+    /// Registers all.
     pub(crate) fn register() -> Result<Self> {
-        // SAFETY: static blocks, unregistered before the module goes.
+        // SAFETY: static blocks, unregistered before the module goes. A module that is being loaded
+        // meanwhile is told of to the first at least, and not probed before it is live.
         unsafe {
             to_result(ffi::register_die_notifier(DIE.0.get()))?;
-            if let Err(error) = to_result(ffi::register_module_notifier(MODULE.0.get())) {
+            if let Err(error) = register_for_modules() {
                 ffi::unregister_die_notifier(DIE.0.get());
                 return Err(error);
             }
@@ -58,14 +65,47 @@ impl Notifiers {
     }
 }
 
+/// # Safety
+///
+/// Once, and what is registered is unregistered before the module goes.
+unsafe fn register_for_modules() -> Result {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        to_result(ffi::register_module_notifier(GOING.0.get()))?;
+        if let Err(error) = to_result(ffi::register_module_notifier(COMING.0.get())) {
+            ffi::unregister_module_notifier(GOING.0.get());
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
 impl Drop for Notifiers {
     fn drop(&mut self) {
         // SAFETY: they are registered.
         unsafe {
-            ffi::unregister_module_notifier(MODULE.0.get());
+            ffi::unregister_module_notifier(COMING.0.get());
+            ffi::unregister_module_notifier(GOING.0.get());
             ffi::unregister_die_notifier(DIE.0.get());
         }
     }
+}
+
+/// A module's text, and that of its initialization.
+///
+/// # Safety
+///
+/// A module that is not freed.
+unsafe fn texts(module: *mut c_void) -> [Range<usize>; 2] {
+    let module = module.cast();
+    // SAFETY: by the contract of this function.
+    let texts = unsafe {
+        [
+            ffi::rk_module_core_text(module),
+            ffi::rk_module_init_text(module),
+        ]
+    };
+    texts.map(|text| text.start..text.end)
 }
 
 /// Text that a module takes with it gets its own bytes back, for what the module has left to run
@@ -75,7 +115,7 @@ impl Drop for Notifiers {
 /// # Safety
 ///
 /// Called by the module notifier chain only.
-unsafe extern "C" fn module_notify(
+unsafe extern "C" fn module_goes(
     _block: *mut notifier_block,
     state: kernel::ffi::c_ulong,
     module: *mut c_void,
@@ -83,29 +123,37 @@ unsafe extern "C" fn module_notify(
     let Some(engine) = engine() else {
         return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     };
-    let module = module.cast();
-    // SAFETY: the chain hands in a module that is not freed yet.
-    let (core, init) = unsafe {
-        (
-            ffi::rk_module_core_text(module),
-            ffi::rk_module_init_text(module),
-        )
-    };
-    if state == ffi::module_state_MODULE_STATE_COMING as kernel::ffi::c_ulong {
-        engine.text_came(core.start, core.end);
-        engine.text_came(init.start, init.end);
-    }
-    if state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
-        engine.text_gone(core.start, core.end);
-    }
     // After its init function has ended, a module's init text is freed.
-    if state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong
-        || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong
-    {
-        engine.text_gone(init.start, init.end);
-        let live = state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong;
+    let live = state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong;
+    if live || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
+        // SAFETY: the chain hands in a module that is not freed yet.
+        let texts = unsafe { texts(module) };
+        engine.text_gone(
+            module as usize,
+            texts.get(usize::from(live)..).unwrap_or(&[]),
+        );
         // SAFETY: as above.
-        engine.owner_gone(|addr| unsafe { ffi::rk_module_holds(module, addr, live) });
+        engine.owner_gone(|addr| unsafe { ffi::rk_module_holds(module.cast(), addr, live) });
+    }
+    ffi::NOTIFY_OK as kernel::ffi::c_int
+}
+
+/// From now on a module may be probed.
+///
+/// # Safety
+///
+/// Called by the module notifier chain only.
+unsafe extern "C" fn module_comes(
+    _block: *mut notifier_block,
+    state: kernel::ffi::c_ulong,
+    module: *mut c_void,
+) -> kernel::ffi::c_int {
+    if state != ffi::module_state_MODULE_STATE_COMING as kernel::ffi::c_ulong {
+        return ffi::NOTIFY_DONE as kernel::ffi::c_int;
+    }
+    if let Some(engine) = engine() {
+        // SAFETY: the chain hands in a module that is not freed yet.
+        engine.text_came(module as usize, &unsafe { texts(module) });
     }
     ffi::NOTIFY_OK as kernel::ffi::c_int
 }

@@ -62,6 +62,8 @@ pub enum Refusal {
     OutsideFunction,
     /// Not kernel or module text.
     NotText,
+    /// The module is on its way in, and not ready.
+    ModuleComing,
     /// The module is on its way out.
     ModuleGoing,
     /// Initialization text of something that is initialized.
@@ -106,6 +108,7 @@ impl Refusal {
             Refusal::NameInUse | Refusal::KprobeHere => EEXIST,
             Refusal::NoSuchProbe
             | Refusal::UnknownSymbol
+            | Refusal::ModuleComing
             | Refusal::ModuleGoing
             | Refusal::InitTextGone => ENOENT,
             Refusal::AmbiguousSymbol => EADDRNOTAVAIL,
@@ -146,6 +149,7 @@ impl Refusal {
             }
             Refusal::OutsideFunction => "offset outside the function: choose a smaller one",
             Refusal::NotText => "not kernel or module text: choose an address in a function",
+            Refusal::ModuleComing => "module is being loaded: try again when it is",
             Refusal::ModuleGoing => "module is being unloaded: load it again first",
             Refusal::InitTextGone => "initialization text is freed: it does not run again",
             Refusal::InsideInstruction => {

@@ -14,6 +14,7 @@ use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
 use crate::slots::Slots;
 use crate::stats;
+use crate::text;
 use crate::text_poke::TextPokeBatch;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
@@ -189,8 +190,7 @@ impl Backend for Shell {
         // What runs there was started before the module went, and is waited for before the kernel
         // says of the address that it is no module's any more (kernel/module/main.c: delete_module,
         // do_init_module). Text that came there since is not going.
-        // SAFETY: looks an address up.
-        unsafe { ffi::rk_module_text(site.trap.addr) == ffi::rk_text_RK_TEXT_MODULE_GOING }
+        text::is_going(site.trap.addr)
     }
 
     fn forget(&self, site: &SiteMemory) {

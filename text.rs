@@ -13,23 +13,67 @@ use crate::refusal::Refusal;
 use crate::reserved::Kind;
 use crate::shell::Shell;
 use crate::symbols;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes that a jump replaces.
 const JUMP: usize = 5;
 /// What it begins with.
 const JMP: u8 = 0xe9;
 
-/// Whether `addr` is in module text (`true`) or the kernel's (`false`).
+/// The modules that are being loaded, and whose blacklist is known; 0 is none. Changed under the
+/// engine's lock.
+///
+/// A module whose loading fails before its notifiers are told, or while they are, is freed without a
+/// word to those that come later (kernel/module/main.c:prepare_coming_module). So text of others
+/// that are being loaded is refused. A module for which there is no room is probed when it is live.
+static COMING: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+
+/// A module is being loaded, and its end will be told. The engine's lock is held.
+pub(crate) fn module_comes(module: usize) {
+    replace(0, module);
+}
+
+/// A module is live, or goes. The engine's lock is held.
+pub(crate) fn module_has_come(module: usize) {
+    replace(module, 0);
+}
+
+fn replace(from: usize, to: usize) {
+    let mut all = COMING.iter();
+    if let Some(entry) = all.find(|entry| entry.load(Ordering::Relaxed) == from) {
+        entry.store(to, Ordering::Relaxed);
+    }
+}
+
+/// Whether what is at `addr` goes with its module: no probe may be put there any more, and it may
+/// still be executed.
+pub(crate) fn is_going(addr: usize) -> bool {
+    let mut coming = 0;
+    // SAFETY: looks an address up; an out-parameter.
+    unsafe { ffi::rk_module_text(addr, &mut coming) == ffi::rk_text_RK_TEXT_MODULE_GOING }
+}
+
+/// Whether `addr` is in module text (`true`) or the kernel's (`false`). The engine's lock is held.
 ///
 /// # Errors
 ///
-/// `NotText`, `ModuleGoing`, `InitTextGone`, or that it is our own.
+/// `NotText`, `ModuleComing`, `ModuleGoing`, or that it is our own.
 pub(crate) fn check(addr: usize) -> Result<bool, Refusal> {
     if symbols::in_kernel_text(addr) {
         return Ok(false);
     }
-    // SAFETY: looks an address up.
-    match unsafe { ffi::rk_module_text(addr) } {
+    let mut coming = 0;
+    // SAFETY: looks an address up; an out-parameter.
+    let text = unsafe { ffi::rk_module_text(addr, &mut coming) };
+    let told = |module| {
+        COMING
+            .iter()
+            .any(|entry| entry.load(Ordering::Relaxed) == module)
+    };
+    if coming != 0 && !told(coming) {
+        return Err(Refusal::ModuleComing);
+    }
+    match text {
         ffi::rk_text_RK_TEXT_MODULE | ffi::rk_text_RK_TEXT_MODULE_INIT => Ok(true),
         ffi::rk_text_RK_TEXT_MODULE_GOING => Err(Refusal::ModuleGoing),
         ffi::rk_text_RK_TEXT_OURS => Err(Refusal::Reserved(Kind::OwnText)),

@@ -39,7 +39,7 @@ for lane in int3 jump; do
 	jump) echo 1 ;;
 	esac >"$debugfs/optimization"
 
-	load_mod rktest_async
+	load_mod rktest_async exit=1
 	check "add" add one $work+4
 	check "add an entry" add entry rktest_async:rktest_async_traced
 	flush
@@ -71,7 +71,7 @@ for lane in int3 jump; do
 	unload_mod rktest_async
 
 	# Another tool changes the last byte of the instruction, behind our int3 or our jump.
-	load_mod rktest_async
+	load_mod rktest_async exit=1
 	check "add" add one $work+4
 	flush
 	check "$lane" $lane one

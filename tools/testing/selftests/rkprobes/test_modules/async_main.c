@@ -5,8 +5,8 @@
  * afterwards. rktest_notifier says when it goes on.
  *
  * With init=1 the init function starts it, when "release" is written, and it
- * calls rktest_victim_start(5), which is init text; else the exit function
- * starts it, and it calls rktest_victim_work(5).
+ * calls rktest_victim_start(5), which is init text. With exit=1 the exit
+ * function starts it, and it calls rktest_victim_work(5).
  */
 #include <linux/async.h>
 #include <linux/delay.h>
@@ -20,6 +20,10 @@ unsigned long rktest_victim_start(unsigned long x);
 static bool init;
 module_param(init, bool, 0400);
 MODULE_PARM_DESC(init, "the init function starts it, and it runs init text");
+
+static bool exit;
+module_param(exit, bool, 0400);
+MODULE_PARM_DESC(exit, "the exit function starts it");
 
 static int release;
 module_param(release, int, 0600);
@@ -65,7 +69,7 @@ static int __init rktest_async_init(void)
 
 static void __exit rktest_async_exit(void)
 {
-	if (!init)
+	if (exit)
 		async_schedule(work, NULL);
 }
 

@@ -7,7 +7,8 @@
  *   hold first|last coming|live|going MODULE
  *                  the next such notification waits, in front of the others or behind
  *   held           fails while it does not
- *   release        lets it go on; with "release fail" it says that the module must not be loaded
+ *   release        lets it go on; with "release fail" it says that the module must not be loaded, and
+ *                  says it again until the next "hold" or "release", for insmod may try twice
  *   run            has rktest_async's asynchronous function go on
  *   ran            prints what that called returned, and its text; fails while it has not
  */
@@ -24,11 +25,11 @@ static DECLARE_WAIT_QUEUE_HEAD(changed);
 
 static struct notifier_block first, last;
 
-/* Which notification is held, by which of the two; NULL for none. */
+/* Which notification is held, by which of the two, and whether it waits and fails. */
 static struct notifier_block *holder;
 static unsigned long hold_state;
 static char hold_name[MODULE_NAME_LEN];
-static bool held, fails;
+static bool holds, held, fails;
 
 static bool may_run, has_run;
 static u8 ran_text[RKTEST_BYTES];
@@ -55,8 +56,8 @@ static int notify(struct notifier_block *block, unsigned long state, void *data)
 	if (READ_ONCE(holder) != block || state != hold_state ||
 	    strcmp(module->name, hold_name))
 		return NOTIFY_DONE;
-	WRITE_ONCE(held, true);
-	wait_event_timeout(changed, !READ_ONCE(holder), MOST);
+	WRITE_ONCE(held, READ_ONCE(holds));
+	wait_event_timeout(changed, !READ_ONCE(holds), MOST);
 	WRITE_ONCE(held, false);
 	return fails ? notifier_from_errno(-EPERM) : NOTIFY_DONE;
 }
@@ -73,11 +74,12 @@ static int hold(const char *place, const char *state, const char *name)
 	};
 	int at = match_string(states, ARRAY_SIZE(states), state);
 
-	if (at < 0 || holder || held)
+	if (at < 0 || holds || held)
 		return -EINVAL;
 	hold_state = at;
 	strscpy(hold_name, name);
 	fails = may_run = has_run = false;
+	holds = true;
 	WRITE_ONCE(holder, strcmp(place, "first") ? &last : &first);
 	return 0;
 }
@@ -90,7 +92,7 @@ static int rktest_run(int argc, char **argv)
 		return READ_ONCE(held) ? 0 : -EAGAIN;
 	if (rktest_is(argc, argv, "release", 0) || rktest_is(argc, argv, "release", 1)) {
 		fails = argc == 2;
-		WRITE_ONCE(holder, NULL);
+		WRITE_ONCE(holds, false);
 	} else if (rktest_is(argc, argv, "run", 0)) {
 		WRITE_ONCE(may_run, true);
 	} else if (rktest_is(argc, argv, "ran", 0)) {
