@@ -646,9 +646,13 @@ static void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
 	raw_local_irq_restore(flags);
 }
 
+/*
+ * Permanent: a kernel that lets kernel.ftrace_enabled=0 silence tracers must
+ * refuse that while probes rest on it, and the probes while it is 0.
+ */
 static struct ftrace_ops rk_ftrace_ops = {
 	.func = rk_ftrace_fn,
-	.flags = FTRACE_OPS_FL_SAVE_REGS,
+	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT,
 };
 
 static bool rk_ftrace_started;

@@ -48,6 +48,21 @@ called 0 "when all are disarmed"
 echo 1 >"$debugfs/enabled"
 called 10 "when all are armed again"
 
+# The switch of ftrace: whoever comes first, entries are hit.
+ftrace_enabled=/proc/sys/kernel/ftrace_enabled
+switch_off() {
+	echo 0 >$ftrace_enabled
+}
+refuse "switch ftrace off under a probe" switch_off
+same "it is on" "$(cat $ftrace_enabled)" 1
+called 10 "after that"
+check "remove" remove entry
+unload_mod rkprobes
+load_mod rkprobes
+refuse "switch ftrace off before the first probe" switch_off
+check "add" add entry rktest_victim:rktest_victim_traced
+called 10 "added after that"
+
 check "the tracer comes second" tracer_on
 called 10 "with the tracer"
 check "the tracer sees it, too" traced
