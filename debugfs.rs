@@ -2,12 +2,12 @@
 
 //! `/sys/kernel/debug/rkprobes/`: the files about all probes.
 
-use crate::arch_x86::MISSED;
 use crate::command::parse_switch;
 use crate::counting;
 use crate::debugfs_file::{data, Dir, File};
 use crate::engine::engine;
 use crate::explain::Explained;
+use crate::handlers::MISSED;
 use crate::named::Registry;
 use crate::optimizer::{Optimizer, State};
 use crate::probe_commands::{self, Said};

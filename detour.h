@@ -10,7 +10,7 @@
 #define RK_PROBE_PRE	24
 #define RK_PROBE_HITS	64
 
-/* The bit that the numbers of all lanes have (arch_x86.rs). */
+/* The bit that the numbers of all lanes have (handlers.rs). */
 #define RK_LANE_BIT	1
 
 #endif /* _RKPROBES_DETOUR_H */

@@ -5,7 +5,6 @@
 //! Text is read under the text locks only, so that nobody's half-done poke is taken for an
 //! instruction, and what probes have replaced is put back in the copy that is decoded.
 
-use crate::arch_x86::{Trap, ORIGINAL};
 use crate::detour::{jump, Image, DETOUR};
 use crate::eligibility::{Function, Region};
 use crate::emulate::Emulation;
@@ -24,6 +23,7 @@ use crate::stats;
 use crate::symbols;
 use crate::text::{check as check_text, read_original};
 use crate::text_poke::live;
+use crate::trap::{Trap, ORIGINAL};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
@@ -72,7 +72,7 @@ pub(crate) struct Session<'a> {
     locks: TextLocks,
 }
 
-/// Called by helpers.c for each piece of reserved text.
+/// Called by reserved_tables.c for each piece of reserved text.
 ///
 /// # Safety
 ///

@@ -3,12 +3,17 @@
 //! Function entries: where a function calls the tracer, ftrace does the poking.
 //!
 //! All entries of a batch are added or removed with one update of ftrace's filter. The addresses
-//! are in the int3 table like the others, which is where the callback finds its trap.
+//! are in the int3 table like the others, which is where a hit finds its trap.
 
+use crate::emulate::Regs;
 use crate::ffi;
+use crate::handlers::{post_handlers, pre_handlers, Lane};
+use crate::int3_table;
 use crate::optimizer::{Foreign, Poke};
+use crate::saved_regs::SavedRegs;
 use crate::shell::{SiteMemory, MEMORY};
 use crate::stats;
+use kernel::bindings::pt_regs;
 use kernel::prelude::*;
 
 /// The entries of one batch.
@@ -48,5 +53,29 @@ impl FtraceLane {
             return Err(Foreign::Ftrace);
         }
         Ok(())
+    }
+}
+
+/// The handlers of a function's entry, called by ftrace_ops.c with interrupts off.
+///
+/// # Safety
+///
+/// Called by `rk_ftrace_fn` only.
+#[no_mangle]
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs) {
+    let trap = int3_table::find(ip);
+    if trap.is_null() {
+        return;
+    }
+    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
+    let trap = unsafe { &*trap };
+    // A detach does not wait for callbacks: the bucket may be another site's by now.
+    if trap.addr != ip {
+        return;
+    }
+    if !pre_handlers(trap, regs, Lane::Ftrace) {
+        SavedRegs(regs).set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
+        post_handlers(trap, regs, Lane::Ftrace);
     }
 }

@@ -63,16 +63,14 @@ bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max);
 
-/* A place in native kprobes' blacklist: as large as an entry, and whether it is there. */
-struct rk_blacklisted {
-	unsigned long entry[6];
-	bool linked;
+/* An entry of ours in native kprobes' blacklist; prev is NULL while it is not there. */
+struct rk_refused {
+	void *next, *prev;
+	unsigned long start, end;
 };
 
-void rk_blacklist_add(unsigned long blacklist, struct rk_blacklisted *at,
-		      unsigned long start, unsigned long end);
-void rk_blacklist_end(struct rk_blacklisted *at, unsigned long end);
-void rk_blacklist_del(struct rk_blacklisted *at);
+void rk_refused_link(unsigned long blacklist, struct rk_refused *at);
+void rk_refused_unlink(struct rk_refused *at);
 bool rk_mutex_has_waiters(struct mutex *mutex);
 
 bool rk_kprobe_at(unsigned long addr);
@@ -148,12 +146,12 @@ unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove);
 void rk_ftrace_stop(void);
-/* In arch_x86.rs: a function whose entry is probed was called. */
+/* In ftrace_lane.rs: a function whose entry is probed was called. */
 void rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
 
 /* In detour_entry.S: what every detour calls. */
 void rk_detour_entry(void);
-/* In arch_x86.rs: all handlers of a jump's site; and a hit inside a handler. */
+/* In handlers.rs: all handlers of a jump's site; and a hit inside a handler. */
 int rk_detour_hit(struct rkprobe *any, struct pt_regs *regs);
 void rk_detour_missed(const void *trap);
 /* Stands for the probes of a site that detour_entry.S leaves to Rust. */

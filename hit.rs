@@ -2,8 +2,8 @@
 
 //! What a typed handler gets to see of a hit.
 
-use crate::arch_x86;
-pub use crate::arch_x86::Lane;
+use crate::handlers;
+pub use crate::handlers::Lane;
 use kernel::bindings::pt_regs;
 
 /// One hit of a probe, for as long as its handler runs.
@@ -40,7 +40,7 @@ impl<'a> Hit<'a> {
     // What it reads is in this module, and not exported.
     #[inline(never)]
     pub fn lane(&self) -> Lane {
-        arch_x86::lane()
+        handlers::lane()
     }
 
     /// The registers: before the probed instruction in [`Handler::pre`](crate::Handler::pre),

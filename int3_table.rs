@@ -6,7 +6,7 @@
 //! An address is in the table from before its int3 is written until after all CPUs have seen it go,
 //! for an int3 that nobody claims kills the kernel. One writer at a time (the engine's lock).
 
-use crate::arch_x86::Trap;
+use crate::trap::Trap;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use kernel::prelude::*;

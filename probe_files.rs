@@ -2,7 +2,6 @@
 
 //! `probe/NAME/`: the files of one probe.
 
-use crate::arch_x86::ORIGINAL;
 use crate::command::{parse_limit, parse_switch};
 use crate::debugfs_file::{data, Dir, File};
 use crate::engine::engine;
@@ -13,6 +12,7 @@ use crate::optimizer::{JumpTo, Optimizer, Probe, State};
 use crate::report;
 use crate::shell::{ProbePtr, Shell};
 use crate::text_poke::live;
+use crate::trap::ORIGINAL;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;

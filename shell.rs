@@ -2,7 +2,6 @@
 
 //! What the optimizer decides, done in the kernel.
 
-use crate::arch_x86::Trap;
 use crate::arrays::Growable;
 use crate::counting::Counter;
 use crate::ffi;
@@ -16,6 +15,7 @@ use crate::slots::Slots;
 use crate::stats;
 use crate::text;
 use crate::text_poke::TextPokeBatch;
+use crate::trap::Trap;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use kernel::prelude::*;
 

@@ -3,7 +3,7 @@
 //! Names and addresses: what the module needs of the kernel, and what users name.
 //!
 //! `kallsyms_lookup_name` is not exported, so it is found with a short-lived native kprobe.
-//! Functions that are not exported become static calls in helpers.c, which IBT does not check;
+//! Functions that are not exported become static calls in static_calls.c, which IBT does not check;
 //! variables become addresses that only locks.rs and the reserved-text index use.
 
 use crate::ffi;

@@ -10,12 +10,13 @@
 //! The vector may hold entries of others, who queue, drop `text_mutex` and finish later: flushing
 //! those is harmless.
 
-use crate::arch_x86::{Trap, INT3};
+use crate::arch_x86::INT3;
 use crate::ffi;
 use crate::locks::{KprobeMutex, TextLocks};
 use crate::optimizer::{Foreign, JumpTo, Poke, VECTOR};
 use crate::shell::SiteMemory;
 use crate::stats;
+use crate::trap::Trap;
 use kernel::time::{delay::fsleep, Delta};
 
 /// Bytes of a jump.

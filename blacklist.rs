@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What native kprobes are refused besides what the kernel itself forbids: entries of ours in their
+//! blacklist (kernel/kprobes.c:kprobe_blacklist).
+//!
+//! The kernel reads it under RCU when a native kprobe is registered, and changes it under
+//! `kprobe_mutex` when a module comes or goes. An entry of ours is never taken for one of a module
+//! that goes, which it would free (kernel/kprobes.c:kprobe_remove_area_blacklist): those begin in
+//! text that is itself refused, where no site is, and ours have been unlinked by then, for our
+//! module notifier runs first.
+
+use crate::ffi;
+use crate::locks::KprobeMutex;
+use crate::symbols;
+use core::cell::UnsafeCell;
+use core::ops::Range;
+use core::ptr::addr_of_mut;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// A range of addresses that native kprobes are refused while it is linked. Changed under the
+/// engine's lock.
+pub(crate) struct Refused(UnsafeCell<ffi::rk_refused>);
+
+impl Refused {
+    /// One that is not linked.
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::default())
+    }
+
+    /// Refuses native kprobes the addresses of `range`. One that is linked already gets another
+    /// range.
+    ///
+    /// # Safety
+    ///
+    /// It stays where it is until an RCU grace period after it was unlinked.
+    pub(crate) unsafe fn link(&self, _held: &KprobeMutex, range: Range<usize>) {
+        let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
+        let entry = self.0.get();
+        // SAFETY: the start of one that is linked is only read by others, and is one word.
+        unsafe { AtomicUsize::from_ptr(addr_of_mut!((*entry).start)) }
+            .store(range.start, Ordering::Relaxed);
+        self.set_end(range.end);
+        // SAFETY: `kprobe_mutex` is held, and by the contract the entry stays while others read it.
+        unsafe { ffi::rk_refused_link(list, entry) };
+    }
+
+    /// Moves the end of the range. A native kprobe that is being registered sees the old or the new
+    /// one.
+    pub(crate) fn set_end(&self, end: usize) {
+        // SAFETY: inside of us; others only read it, and it is one word.
+        unsafe { AtomicUsize::from_ptr(addr_of_mut!((*self.0.get()).end)) }
+            .store(end, Ordering::Relaxed);
+    }
+
+    /// Lets native kprobes in again, if they are refused it. Who reads the list may still see it
+    /// until a grace period is over.
+    pub(crate) fn unlink(&self, _held: &KprobeMutex) {
+        // SAFETY: `kprobe_mutex` is held.
+        unsafe { ffi::rk_refused_unlink(self.0.get()) };
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A trap: what a hit needs to know of a site, in one piece of memory that stays where it is.
+
+use crate::blacklist::Refused;
+use crate::emulate::Emulation;
+use crate::ffi;
+use crate::locks::KprobeMutex;
+use core::ptr::{addr_of, addr_of_mut, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+/// Original bytes that are kept: the longest region.
+pub(crate) const ORIGINAL: usize = crate::optimizer::MAX_REGION;
+
+/// detour_entry.S takes the probe from a trap's beginning.
+const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
+
+/// What a hit needs to know of a site.
+///
+/// # Invariants
+///
+/// A trap stays allocated, and its out-of-line memory executable, for an RCU-tasks and an RCU grace
+/// period after the last of its bytes left the text and the int3 table.
+#[repr(C)]
+pub(crate) struct Trap {
+    /// What detour_entry.S calls: the one probe, or `rk_any_probe`.
+    direct: AtomicPtr<ffi::rkprobe>,
+    /// The probed address.
+    pub(crate) addr: usize,
+    /// The site's bytes in the text before it was armed: the region, or the first instruction, but
+    /// at least 5 bytes.
+    pub(crate) original: [u8; ORIGINAL],
+    /// How many bytes of `original` count.
+    pub(crate) original_len: u8,
+    /// Bytes of the probed instruction.
+    pub(crate) len: u8,
+    /// How the instruction is emulated; else it is executed in `slot`.
+    pub(crate) emulation: Option<Emulation>,
+    /// The copy of the instruction with a jump back; 0 if it is emulated.
+    pub(crate) slot: usize,
+    /// What the jump calls; 0 if there can be none.
+    pub(crate) detour: usize,
+    /// The detour's copy of the region; 0 if there can be no jump.
+    pub(crate) copy: usize,
+    /// Copies of the instruction with an int3 behind, for post_handlers; 0 until one comes.
+    pub(crate) steps: [AtomicUsize; 2],
+    /// Handlers run.
+    live: AtomicBool,
+    /// Int3 hits go on in `copy`; cleared by a hit that did not.
+    detour_hits: AtomicBool,
+    /// The probes, in registration order.
+    first: AtomicPtr<ffi::rkprobe>,
+    /// What is behind the int3 or the jump.
+    refused: Refused,
+}
+
+impl Trap {
+    /// A trap without probes.
+    pub(crate) fn new(addr: usize, len: u8, emulation: Option<Emulation>) -> Self {
+        Self {
+            direct: AtomicPtr::new(any_probe()),
+            addr,
+            original: [0; ORIGINAL],
+            original_len: 0,
+            len,
+            emulation,
+            slot: 0,
+            detour: 0,
+            copy: 0,
+            steps: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            live: AtomicBool::new(false),
+            detour_hits: AtomicBool::new(false),
+            first: AtomicPtr::new(null_mut()),
+            refused: Refused::new(),
+        }
+    }
+
+    /// The bytes of the text before it was armed.
+    pub(crate) fn original(&self) -> &[u8] {
+        self.original
+            .get(..usize::from(self.original_len))
+            .unwrap_or(&[])
+    }
+
+    /// Lets handlers run.
+    pub(crate) fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Release);
+        self.direct.store(self.choose_direct(), Ordering::Release);
+    }
+
+    /// Whether handlers run.
+    #[inline(always)]
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// The one probe of the site, if it is to run.
+    fn choose_direct(&self) -> *mut ffi::rkprobe {
+        let first = self.first.load(Ordering::Acquire);
+        if first.is_null() || !self.is_live() {
+            return any_probe();
+        }
+        // SAFETY: probes on the list live until after they are unlinked; the engine's lock is held.
+        let probe = unsafe { &*first };
+        match probe.next.is_null() && probe.flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
+            true => first,
+            false => any_probe(),
+        }
+    }
+
+    /// Whether int3 hits go on in the copy of the region.
+    pub(crate) fn has_detour_hits(&self) -> bool {
+        self.detour_hits.load(Ordering::Acquire)
+    }
+
+    /// Chooses where int3 hits go on. While that is the copy of the region, or the jump is there,
+    /// native kprobes are refused all of the region.
+    pub(crate) fn set_detour_hits(&self, on: bool) {
+        self.detour_hits.store(on, Ordering::Release);
+        let end = match on {
+            true => self.addr.wrapping_add(self.original().len()),
+            false => self.insn_end(),
+        };
+        self.refused.set_end(end);
+    }
+
+    /// The address behind the instruction.
+    fn insn_end(&self) -> usize {
+        self.addr.wrapping_add(usize::from(self.len))
+    }
+
+    /// Refuses native kprobes what is behind the int3, or lets them in again.
+    ///
+    /// They decode the text with our int3 and our jump in it, so they may take bytes behind those
+    /// for instructions, also of our neighbours, and would write there.
+    pub(crate) fn refuse_natives(&self, held: &KprobeMutex, refused: bool) {
+        match refused {
+            // SAFETY: by the invariant the trap stays for a grace period.
+            true => unsafe {
+                self.refused
+                    .link(held, self.addr.wrapping_add(1)..self.insn_end());
+            },
+            false => self.refused.unlink(held),
+        }
+    }
+
+    /// Whether an int3 hit goes on in the copy of the region: not when somebody has changed the
+    /// region behind the int3 meanwhile.
+    ///
+    /// A native kprobe there is to be hit, and it may become a jump over the region's end, which the
+    /// copy goes back to. It waits for RCU-tasks between its int3 and its jump, as we do: who has
+    /// seen the region without the int3 has left the copy before the jump is there.
+    #[inline(always)]
+    pub(crate) fn goes_on_in_copy(&self) -> bool {
+        if !self.has_detour_hits() {
+            return false;
+        }
+        if self.region_is_original() {
+            return true;
+        }
+        // This hit will be inside the region: whatever grace period has begun is of no use, also if
+        // the bytes are back when it is over.
+        self.detour_hits.store(false, Ordering::Release);
+        false
+    }
+
+    /// Whether the region is as it was, behind the first byte. Nobody is told of a change before all
+    /// CPUs have synced, and interrupts are off.
+    #[inline(always)]
+    fn region_is_original(&self) -> bool {
+        self.original()
+            .iter()
+            .enumerate()
+            .skip(1)
+            .all(|(at, byte)| {
+                // SAFETY: text that an int3 was executed in just now, so it is mapped (rule 13).
+                *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
+            })
+    }
+
+    /// Appends a probe. The engine's lock is held.
+    pub(crate) fn link(&self, probe: *mut ffi::rkprobe) {
+        // SAFETY: the caller owns the probe, which is on no list.
+        let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+        next.store(null_mut(), Ordering::Relaxed);
+        let mut last = &self.first;
+        loop {
+            let probe = last.load(Ordering::Acquire);
+            if probe.is_null() {
+                break;
+            }
+            // SAFETY: probes on the list live until after they are unlinked; we hold the lock.
+            last = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+        }
+        last.store(probe, Ordering::Release);
+        self.direct.store(any_probe(), Ordering::Release);
+    }
+
+    /// Takes a probe off. The engine's lock is held; handlers may still see it until a grace
+    /// period is over, and go on from it, so its `next` is left alone.
+    pub(crate) fn unlink(&self, probe: *mut ffi::rkprobe) {
+        let mut last = &self.first;
+        loop {
+            let at = last.load(Ordering::Acquire);
+            if at.is_null() {
+                return;
+            }
+            // SAFETY: as in `link`.
+            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*at).next)) };
+            if at == probe {
+                last.store(next.load(Ordering::Acquire), Ordering::Release);
+                self.direct.store(any_probe(), Ordering::Release);
+                return;
+            }
+            last = next;
+        }
+    }
+
+    /// Every probe, disabled ones too. The engine's lock is held.
+    pub(crate) fn each_probe(&self, mut each: impl FnMut(*mut ffi::rkprobe)) {
+        let mut probe = self.first.load(Ordering::Acquire);
+        while !probe.is_null() {
+            each(probe);
+            // SAFETY: as in `link`.
+            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+            probe = next.load(Ordering::Acquire);
+        }
+    }
+
+    /// Whether the probe is on the list. The engine's lock is held.
+    pub(crate) fn has_probe(&self, probe: *mut ffi::rkprobe) -> bool {
+        let mut found = false;
+        self.each_probe(|other| found |= other == probe);
+        found
+    }
+
+    /// The enabled probes, as a handler sees them. Interrupts are off.
+    #[inline(always)]
+    pub(crate) fn probes(&self) -> Probes {
+        Probes(self.first.load(Ordering::Acquire))
+    }
+}
+
+fn any_probe() -> *mut ffi::rkprobe {
+    addr_of_mut!(ffi::rk_any_probe)
+}
+
+/// The enabled probes of a trap, as a handler sees them.
+pub(crate) struct Probes(*mut ffi::rkprobe);
+
+impl Iterator for Probes {
+    type Item = *mut ffi::rkprobe;
+
+    fn next(&mut self) -> Option<*mut ffi::rkprobe> {
+        loop {
+            let probe = self.0;
+            if probe.is_null() {
+                return None;
+            }
+            // SAFETY: interrupts are off, so a probe that was reachable is not freed meanwhile.
+            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
+            self.0 = next.load(Ordering::Acquire);
+            // SAFETY: as above; `flags` is changed by one store.
+            let flags = unsafe { addr_of!((*probe).flags).read_volatile() };
+            if flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
+                return Some(probe);
+            }
+        }
+    }
+}
