@@ -254,13 +254,12 @@ impl<A: Arrays> Function<A> {
 
     /// The instruction at `addr`, if a breakpoint there is all right.
     pub fn probe(&self, addr: u64, index: &Index<A>) -> Result<Insn, Refusal> {
-        if let Some(kind) = index.reserved(addr, addr.saturating_add(1)) {
+        let insn = self.instruction(addr);
+        let end = insn.map_or(addr.saturating_add(1), |insn| insn.end());
+        if let Some(kind) = index.reserved(addr, end) {
             return Err(Refusal::Reserved(kind));
         }
-        let insn = self.instruction(addr)?;
-        if let Some(kind) = index.reserved(addr, insn.end()) {
-            return Err(Refusal::Reserved(kind));
-        }
+        let insn = insn?;
         if Emulation::of(&insn).is_none() {
             self.try_copy(addr, usize::from(insn.len))?;
         }
@@ -278,8 +277,16 @@ impl<A: Arrays> Function<A> {
     pub fn region(&self, addr: u64, index: &Index<A>) -> Result<Region, NotOptimizable> {
         let region = self.measure(addr)?;
         let end = addr.wrapping_add(u64::from(region.len));
-        self.nothing_lands_inside(addr, end, index)?;
-        if let Some(kind) = index.reserved(addr, end) {
+        self.no_branch_inside(addr, end)?;
+        let (target, reserved) = index.against_jump(addr, end);
+        if let Some(kind) = target {
+            return Err(match kind {
+                Kind::JumpTarget => NotOptimizable::JumpLabelTargetInside,
+                Kind::PieceTarget => NotOptimizable::JumpInside,
+                _ => NotOptimizable::FixupInside,
+            });
+        }
+        if let Some(kind) = reserved {
             return Err(NotOptimizable::Reserved(kind));
         }
         self.try_copy(addr, usize::from(region.len))?;
@@ -327,13 +334,8 @@ impl<A: Arrays> Function<A> {
         })
     }
 
-    /// No branch that is known goes to the inside of `addr..end`.
-    fn nothing_lands_inside(
-        &self,
-        addr: u64,
-        end: u64,
-        index: &Index<A>,
-    ) -> Result<(), NotOptimizable> {
+    /// No branch of the function goes to the inside of `addr..end`.
+    fn no_branch_inside(&self, addr: u64, end: u64) -> Result<(), NotOptimizable> {
         if self.extent == Extent::Cut {
             return Err(NotOptimizable::Undecodable);
         }
@@ -342,14 +344,7 @@ impl<A: Arrays> Function<A> {
         if inside.any(|offset| self.targets.has(offset)) {
             return Err(NotOptimizable::JumpInside);
         }
-        match index.targets_inside(addr, end).next() {
-            None => Ok(()),
-            Some(entry) => Err(match entry.kind {
-                Kind::JumpTarget => NotOptimizable::JumpLabelTargetInside,
-                Kind::PieceTarget => NotOptimizable::JumpInside,
-                _ => NotOptimizable::FixupInside,
-            }),
-        }
+        Ok(())
     }
 
     /// Nothing can be at the inside of `addr..end`, or come there, without a branch that is known.

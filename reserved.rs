@@ -340,10 +340,21 @@ impl<A: Arrays> Index<A> {
             .find(|kind| !kind.is_target())
     }
 
-    /// The places in `start..end`, but for `start` itself, that something jumps to.
-    pub fn targets_inside(&self, start: u64, end: u64) -> impl Iterator<Item = Entry> + '_ {
-        self.within(start, end)
-            .filter(move |entry| entry.kind.is_target() && entry.start > start)
+    /// What is against a jump over `start..end`: a place behind `start` that something jumps to, and
+    /// why the bytes must not be replaced.
+    pub fn against_jump(&self, start: u64, end: u64) -> (Option<Kind>, Option<Kind>) {
+        let (mut target, mut reserved) = (None, None);
+        for Entry {
+            start: at, kind, ..
+        } in self.within(start, end)
+        {
+            match kind.is_target() {
+                true if at > start => target = target.or(Some(kind)),
+                true => {}
+                false => reserved = reserved.or(Some(kind)),
+            }
+        }
+        (target, reserved)
     }
 
     /// How many entries there are.

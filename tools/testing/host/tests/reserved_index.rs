@@ -80,11 +80,23 @@ fn targets_are_free_to_be_probed_but_not_inside() {
     index.push(TEXT + 8, TEXT + 9, Kind::JumpTarget).unwrap();
     index.seal();
     assert_eq!(index.reserved(TEXT + 8, TEXT + 9), None);
-    let inside = |start, end| index.targets_inside(TEXT + start, TEXT + end).count();
-    assert_eq!(inside(7, 12), 1);
-    assert_eq!(inside(7, 9), 1);
-    assert_eq!(inside(8, 13), 0, "the region begins there");
-    assert_eq!(inside(3, 8), 0, "the region ends there");
+    let against = |start, end| index.against_jump(TEXT + start, TEXT + end);
+    let inside = (Some(Kind::JumpTarget), None);
+    assert_eq!(against(7, 12), inside);
+    assert_eq!(against(7, 9), inside);
+    assert_eq!(against(8, 13), (None, None), "the region begins there");
+    assert_eq!(against(3, 8), (None, None), "the region ends there");
+    index.push(TEXT + 10, TEXT + 12, Kind::JumpLabel).unwrap();
+    index
+        .push(TEXT + 12, TEXT + 13, Kind::ExtableFixup)
+        .unwrap();
+    index.seal();
+    let against = |start, end| index.against_jump(TEXT + start, TEXT + end);
+    assert_eq!(against(7, 13), (inside.0, Some(Kind::JumpLabel)));
+    assert_eq!(
+        against(8, 13),
+        (Some(Kind::ExtableFixup), Some(Kind::JumpLabel))
+    );
 }
 
 #[test]
