@@ -85,6 +85,16 @@ impl<A: Arrays> Offsets<A> {
         }
     }
 
+    /// The 64 offsets from `offset` on, a bit for each. What is behind the bound that was given is
+    /// left from before, or empty.
+    fn window(&self, offset: usize) -> u64 {
+        let words = self.0.as_slice().get(offset / 64..).unwrap_or(&[]);
+        let word = |at: usize| words.get(at).copied().unwrap_or(0);
+        let shift = offset % 64;
+        let behind = word(1).checked_shl(64_u32.saturating_sub(shift as u32));
+        word(0) >> shift | behind.unwrap_or(0)
+    }
+
     fn has(&self, offset: usize) -> bool {
         let word = self.0.as_slice().get(offset / 64);
         word.is_some_and(|word| word >> (offset % 64) & 1 != 0)
@@ -219,6 +229,18 @@ impl<A: Arrays> Function<A> {
             .ok()
             .and_then(|offset| bytes.get(offset..))
             .unwrap_or(&[])
+    }
+
+    /// Where instructions begin in the 64 bytes from `addr` on, a bit for each byte. The function's end is
+    /// such a place as well.
+    pub fn beginnings(&self, addr: u64) -> u64 {
+        let Ok(offset) = usize::try_from(addr.wrapping_sub(self.start)) else {
+            return 0;
+        };
+        let left = u32::try_from(self.len.saturating_sub(offset));
+        let end = left.ok().and_then(|left| 1_u64.checked_shl(left));
+        let end = end.unwrap_or(0);
+        self.boundaries.window(offset) & end.wrapping_sub(1) | end
     }
 
     /// The instruction that begins at `addr`.

@@ -35,6 +35,8 @@ pub mod relocate;
 pub mod command;
 #[path = "../../../../eligibility.rs"]
 pub mod eligibility;
+#[path = "../../../../hidden.rs"]
+pub mod hidden;
 #[path = "../../../../limit.rs"]
 pub mod limit;
 #[path = "../../../../refusal.rs"]

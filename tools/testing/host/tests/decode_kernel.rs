@@ -8,13 +8,12 @@
 #[path = "common/random.rs"]
 mod random;
 
+#[path = "common/kernel_decoder.rs"]
+mod kernel_decoder;
+
+use kernel_decoder::Decoder;
 use random::Random;
 use rkprobes_host::insn_decode::{decode, OpcodeMap, MAX_INSN_LEN};
-use rkprobes_host::stock::Kernel;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{env, fs, thread};
 
 const STRINGS: usize = 10_000_000;
 
@@ -25,65 +24,6 @@ const KERNEL_GAPS: [u8; 20] = [
     0x19, 0x1d, 0x20, 0x21, 0x22, 0x23, 0x6c, 0x6d, 0x71, 0x72, 0x73, 0x78, 0x7c, 0x7d, 0xb8, 0xd0,
     0xd6, 0xe6, 0xf0, 0xff,
 ];
-
-/// Builds the filter; nothing if there is no source tree.
-fn build() -> Option<PathBuf> {
-    let image = Kernel::lab_image();
-    let tree = image.ancestors().nth(2)?.join("root/build/linux/tools");
-    let lib = tree.join("arch/x86/lib");
-    if !lib.join("insn.c").exists() {
-        return None;
-    }
-    let dir = env::temp_dir().join(format!("rkprobes-{}-insn", std::process::id()));
-    fs::create_dir_all(&dir).expect("a temporary directory");
-    let tables = Command::new("awk")
-        .arg("-f")
-        .arg(tree.join("arch/x86/tools/gen-insn-attr-x86.awk"))
-        .arg(lib.join("x86-opcode-map.txt"))
-        .output()
-        .expect("awk runs");
-    assert!(tables.status.success());
-    fs::write(dir.join("inat-tables.c"), tables.stdout).expect("the tables");
-    let filter = dir.join("kernel_insn");
-    let include = |path: &Path| format!("-I{}", path.display());
-    let status = Command::new("cc")
-        .args(["-O2", "-o"])
-        .arg(&filter)
-        .args(
-            [
-                &dir,
-                &lib,
-                &tree.join("arch/x86/include"),
-                &tree.join("include"),
-            ]
-            .map(|p| include(p)),
-        )
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/common/kernel_insn.c"
-        ))
-        .status()
-        .expect("cc runs");
-    assert!(status.success());
-    Some(filter)
-}
-
-/// The lengths that the kernel's decoder gives `strings`.
-fn lengths(filter: &Path, strings: Vec<u8>) -> Vec<u8> {
-    let mut child = Command::new(filter)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the filter runs");
-    let mut input = child.stdin.take().expect("a pipe");
-    let writer = thread::spawn(move || input.write_all(&strings).expect("all is read"));
-    let mut lengths = Vec::new();
-    let mut output = child.stdout.take().expect("a pipe");
-    output.read_to_end(&mut lengths).expect("all is written");
-    writer.join().expect("the writer ends");
-    assert!(child.wait().expect("the filter ends").success());
-    lengths
-}
 
 /// REX2, or EVEX with map 4, and random bytes behind it.
 fn apx(random: &mut Random) -> [u8; 16] {
@@ -102,12 +42,12 @@ fn apx(random: &mut Random) -> [u8; 16] {
 
 #[test]
 fn random_strings() {
-    let Some(filter) = build() else {
+    let Some(decoder) = Decoder::build() else {
         return println!("skipped: the lab has no kernel source");
     };
     let mut random = Random::new(7);
     let strings: Vec<u8> = (0..STRINGS).flat_map(|_| apx(&mut random)).collect();
-    let lengths = lengths(&filter, strings.clone());
+    let lengths = decoder.lengths(strings.chunks_exact(16));
     assert_eq!(lengths.len(), STRINGS);
 
     let (mut compared, mut refused, mut gaps) = (0, 0, 0);
@@ -128,5 +68,4 @@ fn random_strings() {
     println!(
         "{compared} instructions, {refused} refused by the kernel, {gaps} in its gaps, 0 others"
     );
-    fs::remove_dir_all(filter.parent().expect("its directory")).expect("removed");
 }
