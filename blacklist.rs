@@ -23,25 +23,30 @@ pub(crate) struct Refused(UnsafeCell<ffi::rk_refused>);
 
 impl Refused {
     /// One that is not linked.
-    pub(crate) fn new() -> Self {
-        Self(UnsafeCell::default())
+    pub(crate) fn new(range: Range<usize>) -> Self {
+        let refused = Self(UnsafeCell::default());
+        refused.set(range);
+        refused
     }
 
-    /// Refuses native kprobes the addresses of `range`. One that is linked already gets another
-    /// range.
+    /// Has it another range. Where it is linked, a native kprobe that is being registered sees the
+    /// old or the new ends.
+    pub(crate) fn set(&self, range: Range<usize>) {
+        // SAFETY: inside of us; others only read it, and it is one word.
+        unsafe { AtomicUsize::from_ptr(addr_of_mut!((*self.0.get()).start)) }
+            .store(range.start, Ordering::Relaxed);
+        self.set_end(range.end);
+    }
+
+    /// Refuses native kprobes the addresses of the range; nothing if it is linked already.
     ///
     /// # Safety
     ///
     /// It stays where it is until an RCU grace period after it was unlinked.
-    pub(crate) unsafe fn link(&self, _held: &KprobeMutex, range: Range<usize>) {
+    pub(crate) unsafe fn link(&self, _held: &KprobeMutex) {
         let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
-        let entry = self.0.get();
-        // SAFETY: the start of one that is linked is only read by others, and is one word.
-        unsafe { AtomicUsize::from_ptr(addr_of_mut!((*entry).start)) }
-            .store(range.start, Ordering::Relaxed);
-        self.set_end(range.end);
         // SAFETY: `kprobe_mutex` is held, and by the contract the entry stays while others read it.
-        unsafe { ffi::rk_refused_link(list, entry) };
+        unsafe { ffi::rk_refused_link(list, self.0.get()) };
     }
 
     /// Moves the end of the range. A native kprobe that is being registered sees the old or the new

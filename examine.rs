@@ -9,9 +9,11 @@ use crate::detour::{jump, Image, DETOUR};
 use crate::eligibility::{Function, Region};
 use crate::emulate::Emulation;
 use crate::ffi;
+use crate::hidden::{Hidden, FAR};
 use crate::insn_decode::{decode, Insn};
 use crate::int3_path;
 use crate::locks::TextLocks;
+use crate::natives::{Behind, InFront};
 use crate::optimizer::{Lane, Optimizer};
 use crate::pieces::{self, is_preamble, Adder, Searched, LONGEST};
 use crate::refusal::{NotOptimizable, Refusal};
@@ -41,6 +43,8 @@ const _: () = assert!(crate::detour::RETURN == ffi::RK_DETOUR_TRAP as usize);
 pub(crate) struct Examiner {
     index: Index<Shell>,
     function: Function<Shell>,
+    /// There may be sites in it.
+    shared: bool,
     /// Text of the modules that the index has.
     modules: KVec<Range<usize>>,
     /// Where else than in a function itself the index has its branches from.
@@ -64,6 +68,8 @@ pub(crate) struct Facts {
     insn: Insn,
     /// `None` where the function tracer does the poking.
     pub(crate) region: Option<Result<Region, NotOptimizable>>,
+    /// Where the function calls the tracer.
+    traced: Option<usize>,
 }
 
 /// An examination of several addresses, with the text locks held.
@@ -124,6 +130,7 @@ impl Examiner {
         Ok(Self {
             index,
             function: Function::default(),
+            shared: false,
             modules: KVec::new(),
             searched,
             buffer: KVVec::new(),
@@ -218,7 +225,10 @@ impl Session<'_> {
         addr: usize,
         counts: bool,
     ) -> Result<Plan, Refusal> {
-        let Facts { insn, region } = self.facts(optimizer, addr)?;
+        let facts = self.facts(optimizer, addr)?;
+        let hidden = self.hidden(optimizer, addr, &facts);
+        self.examiner.shared = true;
+        let Facts { insn, region, .. } = facts;
         let Some(region) = region else {
             return ftrace_plan(addr, &insn);
         };
@@ -232,7 +242,10 @@ impl Session<'_> {
         }
         trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
         let keep_flags = counts.then(|| self.uses_flags(addr));
-        self.place(trap, &insn, region, keep_flags)
+        let mut memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
+        memory.in_front = InFront::new(hidden.as_ref())?;
+        memory.behind = Behind::new(hidden.as_ref());
+        self.place(memory, &insn, region, keep_flags)
     }
 
     /// What is found out about a site at `addr`; nothing is made or taken.
@@ -255,13 +268,54 @@ impl Session<'_> {
             .probe(addr as u64, &self.examiner.index)?;
         if traced == Some(addr) {
             let region = None;
-            return Ok(Facts { insn, region });
+            return Ok(Facts {
+                insn,
+                region,
+                traced,
+            });
         }
         if kprobe_at(addr) {
             return Err(Refusal::KprobeHere);
         }
         let region = Some(self.region(addr, traced));
-        Ok(Facts { insn, region })
+        Ok(Facts {
+            insn,
+            region,
+            traced,
+        })
+    }
+
+    /// What native kprobes do not see while there is a site at `addr`. `None` if that cannot be told,
+    /// also where it depends on other bytes that come and go: another site's, the tracer's.
+    fn hidden(&self, optimizer: &Optimizer<Shell>, addr: usize, facts: &Facts) -> Option<Hidden> {
+        let Examiner {
+            function, index, ..
+        } = &*self.examiner;
+        let region = facts.region?.map_or(0, |region| region.len);
+        let hidden = function.hidden(addr as u64, facts.insn.len, region, index)?;
+        let end = addr.wrapping_add(usize::from(hidden.stretch.jump));
+        if facts
+            .traced
+            .is_some_and(|traced| addr < traced && traced < end)
+        {
+            return None;
+        }
+        if !self.examiner.shared {
+            return Some(hidden);
+        }
+        let near = optimizer.range(addr.saturating_sub(usize::from(FAR)), end);
+        let mut others = near.iter().filter_map(|(_, id)| optimizer.site(*id));
+        let meets = others.any(|other| match addr.checked_sub(other.addr) {
+            None => hidden
+                .stretch
+                .runs_over(usize::from(region), other.addr.wrapping_sub(addr)),
+            Some(distance) => other
+                .payload
+                .behind
+                .stretch
+                .is_some_and(|stretch| stretch.runs_over(other.region(), distance)),
+        });
+        (!meets).then_some(hidden)
     }
 
     /// The function that was decoded last.
@@ -372,7 +426,10 @@ impl Session<'_> {
             }
         }
         let pieces = pieces::of(named, &examiner.searched)?;
-        let fill = |bytes: &mut [u8]| read_original(&self.locks, optimizer, start, bytes);
+        let shared = &mut examiner.shared;
+        let fill = |bytes: &mut [u8]| {
+            *shared = read_original(&self.locks, optimizer, start, bytes);
+        };
         let analysed = examiner.function.analyse(start as u64, named.size, fill);
         analysed.map_err(|_| Refusal::NoMemory)?;
         let mut adder = Adder {
@@ -408,13 +465,12 @@ impl Session<'_> {
     /// Gives the site its slot, and writes the detour and the copies.
     fn place(
         &self,
-        mut trap: Trap,
+        mut memory: SiteMemory,
         insn: &Insn,
         region: Result<Region, NotOptimizable>,
         keep_flags: Option<bool>,
     ) -> Result<Plan, Refusal> {
-        let addr = trap.addr;
-        let mut memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
+        let addr = memory.trap.addr;
         let mut jumpable = region.err().map_or(Ok(()), Err);
         if region.is_err() && memory.trap.emulation.is_some() {
             memory.reason = region.err();

@@ -8,6 +8,7 @@ use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
 use crate::int3_table::{Retired, Table, TRAPS_OF_A_SITE};
 use crate::locks::KprobeMutex;
+use crate::natives::{Behind, InFront};
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
@@ -58,6 +59,10 @@ pub(crate) struct SiteMemory {
     steps: AtomicUsize,
     /// What counts inline.
     pub(crate) counter: Counter,
+    /// Where else native kprobes are refused while it is armed.
+    pub(crate) in_front: InFront,
+    /// What they are refused behind it.
+    pub(crate) behind: Behind,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
     lane: Lane,
@@ -72,6 +77,8 @@ impl SiteMemory {
             used: 0,
             steps: AtomicUsize::new(0),
             counter: Counter::default(),
+            in_front: InFront::default(),
+            behind: Behind::default(),
             reason,
             lane,
         }
@@ -168,6 +175,7 @@ impl Backend for Shell {
 
     fn set_detour_hits(&self, site: &SiteMemory, on: bool) {
         site.trap.set_detour_hits(on);
+        site.expect_jump(on);
     }
 
     fn set_enabled(&self, probe: &ProbePtr, enabled: bool) {
@@ -176,7 +184,7 @@ impl Backend for Shell {
 
     fn leave(&self, site: &SiteMemory) {
         // The kernel frees what of the blacklist begins in the blacklisted text of the module.
-        site.trap.refuse_natives(&KprobeMutex::lock(), false);
+        site.let_natives_in(&KprobeMutex::lock());
         if site.lane == Lane::Ftrace {
             // It failed with others; alone it may go. Else the filter would trace whoever is loaded
             // there next.

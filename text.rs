@@ -81,13 +81,14 @@ pub(crate) fn check(addr: usize) -> Result<bool, Refusal> {
     }
 }
 
-/// Reads text as it would be without probes, ours or native ones. All of it is mapped.
+/// Reads text as it would be without probes, ours or native ones. All of it is mapped. Says whether a
+/// site of ours is in it, armed or not.
 pub(crate) fn read_original(
     _locks: &TextLocks,
     optimizer: &Optimizer<Shell>,
     start: usize,
     bytes: &mut [u8],
-) {
+) -> bool {
     // SAFETY: the text of a function, which is mapped; the locks keep others from writing it
     // meanwhile.
     unsafe {
@@ -95,7 +96,8 @@ pub(crate) fn read_original(
     }
     put_back_natives(start, bytes);
     let end = start.saturating_add(bytes.len());
-    for (addr, id) in optimizer.range(start, end) {
+    let sites = optimizer.range(start, end);
+    for (addr, id) in sites {
         let Some(site) = optimizer.site(*id).filter(|site| site.state().in_text()) else {
             continue;
         };
@@ -105,6 +107,7 @@ pub(crate) fn read_original(
             put_back(bytes, addr.wrapping_sub(start), original);
         }
     }
+    !sites.is_empty()
 }
 
 fn put_back_natives(start: usize, bytes: &mut [u8]) {

@@ -53,7 +53,7 @@ fn text_is(addr: usize, bytes: &[u8]) -> bool {
 
 /// Whether a native kprobe is registered in `start..end`; it may come or go unless the caller holds
 /// `kprobe_mutex`.
-fn kprobe_in(start: usize, end: usize) -> bool {
+pub(crate) fn kprobe_in(start: usize, end: usize) -> bool {
     // SAFETY: looks addresses up.
     (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr) })
 }
@@ -81,16 +81,17 @@ impl TextPokeBatch {
     pub(crate) fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
         let trap = &*site.trap;
         match poke {
-            Poke::Arm => self.arm(trap)?,
-            Poke::Disarm => self.disarm(trap)?,
-            Poke::Optimize => self.optimize(trap, &site.jump(to)?)?,
+            Poke::Arm => self.arm(site)?,
+            Poke::Disarm => self.disarm(site)?,
+            Poke::Optimize => self.optimize(site, &site.jump(to)?)?,
             Poke::Unoptimize => self.unoptimize(trap, &site.jump(to)?)?,
         }
         self.added = self.added.wrapping_add(1);
         Ok(())
     }
 
-    fn arm(&mut self, trap: &Trap) -> Result<(), Foreign> {
+    fn arm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {
+        let trap = &*site.trap;
         let addr = trap.addr;
         if kprobe_in(addr, addr.wrapping_add(1)) {
             return Err(Foreign::KprobeHere);
@@ -104,12 +105,12 @@ impl TextPokeBatch {
         if !text_is(addr, first) {
             return Err(Foreign::Bytes);
         }
-        self.poke_byte(trap, INT3)?;
-        trap.refuse_natives(self.locks.kprobes(), true);
-        Ok(())
+        site.refuse_natives(self.locks.kprobes())?;
+        self.poke_byte(trap, INT3)
     }
 
-    fn disarm(&mut self, trap: &Trap) -> Result<(), Foreign> {
+    fn disarm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {
+        let trap = &*site.trap;
         let end = trap.addr.wrapping_add(usize::from(trap.len));
         let insn = trap.original().get(..usize::from(trap.len));
         let (first, tail) = insn
@@ -123,7 +124,7 @@ impl TextPokeBatch {
             return Err(Foreign::Bytes);
         }
         self.poke_byte(trap, *first)?;
-        trap.refuse_natives(self.locks.kprobes(), false);
+        site.let_natives_in(self.locks.kprobes());
         Ok(())
     }
 
@@ -139,7 +140,8 @@ impl TextPokeBatch {
         Ok(())
     }
 
-    fn optimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
+    fn optimize(&mut self, site: &SiteMemory, jump: &[u8; JUMP]) -> Result<(), Foreign> {
+        let trap = &*site.trap;
         // A hit has found somebody's bytes in the region and gone on there while the pass waited.
         if !trap.has_detour_hits() {
             return Err(Foreign::KprobeNear);
@@ -156,6 +158,7 @@ impl TextPokeBatch {
         if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.awaited {
             return Err(Foreign::KprobeNear);
         }
+        site.refuse_natives_for_jump(self.locks.kprobes())?;
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
         // inside the region (the pass has waited).
         unsafe {

@@ -5,7 +5,6 @@
 use crate::blacklist::Refused;
 use crate::emulate::Emulation;
 use crate::ffi;
-use crate::locks::KprobeMutex;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
@@ -50,8 +49,8 @@ pub(crate) struct Trap {
     detour_hits: AtomicBool,
     /// The probes, in registration order.
     first: AtomicPtr<ffi::rkprobe>,
-    /// What is behind the int3 or the jump.
-    refused: Refused,
+    /// What native kprobes are refused behind the site, or of its function; natives.rs.
+    pub(crate) refused: Refused,
 }
 
 impl Trap {
@@ -71,7 +70,7 @@ impl Trap {
             live: AtomicBool::new(false),
             detour_hits: AtomicBool::new(false),
             first: AtomicPtr::new(null_mut()),
-            refused: Refused::new(),
+            refused: Refused::new(0..0),
         }
     }
 
@@ -113,35 +112,19 @@ impl Trap {
         self.detour_hits.load(Ordering::Acquire)
     }
 
-    /// Chooses where int3 hits go on. While that is the copy of the region, or the jump is there,
-    /// native kprobes are refused all of the region.
+    /// Chooses whether int3 hits go on in the copy of the region.
     pub(crate) fn set_detour_hits(&self, on: bool) {
         self.detour_hits.store(on, Ordering::Release);
-        let end = match on {
-            true => self.addr.wrapping_add(self.original().len()),
-            false => self.insn_end(),
-        };
-        self.refused.set_end(end);
+    }
+
+    /// The address so many `bytes` behind the site's.
+    pub(crate) fn behind(&self, bytes: u8) -> usize {
+        self.addr.wrapping_add(usize::from(bytes))
     }
 
     /// The address behind the instruction.
-    fn insn_end(&self) -> usize {
-        self.addr.wrapping_add(usize::from(self.len))
-    }
-
-    /// Refuses native kprobes what is behind the int3, or lets them in again.
-    ///
-    /// They decode the text with our int3 and our jump in it, so they may take bytes behind those
-    /// for instructions, also of our neighbours, and would write there.
-    pub(crate) fn refuse_natives(&self, held: &KprobeMutex, refused: bool) {
-        match refused {
-            // SAFETY: by the invariant the trap stays for a grace period.
-            true => unsafe {
-                self.refused
-                    .link(held, self.addr.wrapping_add(1)..self.insn_end());
-            },
-            false => self.refused.unlink(held),
-        }
+    pub(crate) fn insn_end(&self) -> usize {
+        self.behind(self.len)
     }
 
     /// Whether an int3 hit goes on in the copy of the region: not when somebody has changed the

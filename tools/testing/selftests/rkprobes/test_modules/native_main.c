@@ -6,6 +6,8 @@
  *   add_post SYMBOL OFFSET  one with a post_handler, which never becomes a jump
  *   del PLACE, enable PLACE, disable PLACE
  *   hits PLACE
+ *   byte PLACE              prints the byte in the text
+ *   call FUNCTION N         calls one of native_text.S, prints what it returns
  */
 #include <linux/kprobes.h>
 #include "rktest.h"
@@ -20,6 +22,35 @@ struct native {
 };
 
 static struct native natives[PLACES];
+
+unsigned long rktest_none(unsigned long n);
+unsigned long rktest_region(unsigned long n);
+unsigned long rktest_branch(unsigned long n);
+unsigned long rktest_swallowed(unsigned long n);
+unsigned long rktest_boundary(unsigned long n);
+
+static int call(const char *function, const char *argument)
+{
+	unsigned long n, value;
+	int ret = kstrtoul(argument, 0, &n);
+
+	if (ret)
+		return ret;
+	if (!strcmp(function, "none"))
+		value = rktest_none(n);
+	else if (!strcmp(function, "region"))
+		value = rktest_region(n);
+	else if (!strcmp(function, "branch"))
+		value = rktest_branch(n);
+	else if (!strcmp(function, "swallowed"))
+		value = rktest_swallowed(n);
+	else if (!strcmp(function, "boundary"))
+		value = rktest_boundary(n);
+	else
+		return -ENOENT;
+	rktest_print("%lu\n", value);
+	return 0;
+}
 
 static int pre_handler(struct kprobe *kp, struct pt_regs *regs)
 {
@@ -70,6 +101,8 @@ static int rktest_run(int argc, char **argv)
 		return add(argv[1], argv[2], false);
 	if (rktest_is(argc, argv, "add_post", 2))
 		return add(argv[1], argv[2], true);
+	if (rktest_is(argc, argv, "call", 2))
+		return call(argv[1], argv[2]);
 	if (argc != 2 || kstrtouint(argv[1], 0, &place) || place >= PLACES)
 		return -EINVAL;
 	n = &natives[place];
@@ -81,6 +114,10 @@ static int rktest_run(int argc, char **argv)
 		return disable_kprobe(&n->kp);
 	if (!strcmp(argv[0], "hits")) {
 		rktest_print("%ld\n", atomic_long_read(&n->hits));
+		return 0;
+	}
+	if (!strcmp(argv[0], "byte")) {
+		rktest_print("%02x\n", *READ_ONCE(n->kp.addr));
 		return 0;
 	}
 	if (strcmp(argv[0], "del"))
