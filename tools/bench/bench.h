@@ -43,7 +43,6 @@ void say(enum side side, const char *name, u64 value);
 
 /* All-CPU rounds of do_sync_core() since the last call. */
 u64 sync_rounds(void);
-u64 free_bytes(void);
 
 int bench_bulk(enum side side, unsigned int count);
 int bench_arm(enum side side, unsigned int count);

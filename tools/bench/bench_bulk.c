@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Many probes at once: attaching, becoming jumps, detaching. */
 #include <linux/delay.h>
-#include <linux/mm.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
 #include "bench.h"
-
-u64 free_bytes(void)
-{
-	struct sysinfo info;
-
-	si_meminfo(&info);
-	return (u64)info.freeram * info.mem_unit;
-}
 
 /* The pass has ended: no jump has come or gone for long. */
 static void wait_for_optimizer(enum side side, unsigned int count)
@@ -25,7 +16,7 @@ static void wait_for_optimizer(enum side side, unsigned int count)
 /* Attached, turned into jumps, detached. */
 int bench_bulk(enum side side, unsigned int count)
 {
-	u64 start, attached, before = free_bytes();
+	u64 start, attached;
 
 	if (!count || count > site_count)
 		return -EINVAL;
@@ -38,8 +29,6 @@ int bench_bulk(enum side side, unsigned int count)
 	say(side, "attach", start / attached);
 	wait_for_optimizer(side, count);
 	say(side, "jumps", count_jumps(count));
-	/* What was allocated before, for other probes, is used again. */
-	say(side, "memory", (before - min(before, free_bytes())) / attached);
 	start = ktime_get_ns();
 	detach(side, count);
 	start = ktime_get_ns() - start;

@@ -164,21 +164,15 @@ static void consider(unsigned long addr)
 
 static int cmd_consider(int argc, char **argv)
 {
-	static u64 before;
 	unsigned long addr;
 	int at;
 
-	if (!site_count)
-		before = free_bytes();
 	for (at = 1; at < argc; at++) {
 		if (kstrtoul(argv[at], 16, &addr))
 			return -EINVAL;
 		consider(addr);
 	}
 	rktest_print("%u\n", site_count);
-	/* Disabled probes have all that armed ones have. */
-	if (site_count)
-		say(OURS, "held", (before - min(before, free_bytes())) / site_count);
 	return 0;
 }
 

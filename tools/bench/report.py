@@ -23,6 +23,7 @@ ROWS = [
     ("index", "count", "", "index", 1, "instructions"),
     ("load", "count", "", "load", 1, "instructions"),
     ("memory", "count", "", "held", 1, "bytes/probe"),
+    ("memory_slots", "count", "", "slots", 1, "bytes/probe"),
     ("sync_arm", "time", "arm", "arm_rounds", 1, "rounds"),
     ("sync_optimize", "time", "optimize", "optimize_rounds", 1, "rounds"),
     ("sync_unoptimize", "time", "unoptimize", "unoptimize_rounds", 1, "rounds"),
@@ -52,7 +53,7 @@ OURS_ONLY = ("time_to_jump", "counted_time_to_jump")
 # Rows whose ratio says nothing.
 NOT_DRAWN = ("jumps", "bare_call")
 # What depends on more than the instructions of one side.
-NOT_COMPARED = ("memory", "held", "load", "index")
+NOT_COMPARED = ("held", "load", "index")
 
 
 def read(path):
