@@ -3,10 +3,10 @@
 //! Where a probe may stand and what may become a jump, by situation.
 
 #[path = "model/array.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // others use the rest of it
 mod array;
 #[path = "common/code.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // others use the rest of it
 mod code;
 
 use array::{with_memory_for, Room};

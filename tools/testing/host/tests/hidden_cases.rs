@@ -3,7 +3,7 @@
 //! What native kprobes do not see: a case for each way of it.
 
 #[path = "common/code.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // others use the rest of it
 mod code;
 
 use code::{function, index, START};

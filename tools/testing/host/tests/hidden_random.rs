@@ -3,7 +3,7 @@
 //! Random functions with several of our sites each, as int3s and jumps, as native kprobes see them.
 
 #[path = "common/code.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // others use the rest of it
 mod code;
 #[path = "common/natives.rs"]
 mod natives;

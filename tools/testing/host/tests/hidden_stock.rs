@@ -12,7 +12,7 @@ mod natives;
 #[path = "common/random.rs"]
 mod random;
 #[path = "../src/bin/optimizable/tables.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // others use the rest of it
 mod tables;
 
 use kernel_decoder::Decoder;
