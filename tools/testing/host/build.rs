@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the copy of the optimizer that has the defects of `mutants.rs` built in.
+//! Makes the copy of the optimizer and of the emulation that has the defects of `mutants.rs` built in.
 
 mod mutants;
 
-use mutants::{FILES, MUTANTS};
+use mutants::{all, FILES};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -18,9 +18,13 @@ fn main() {
         let text = fs::read_to_string(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
         write(&out.join(file), &mutate(file, text));
     }
-    let optimizer = out.join("optimizer.rs");
-    let module = format!("#[path = {optimizer:?}]\npub mod optimizer;\n");
-    write(&out.join("mutated.rs"), &module);
+    let modules: String = ["optimizer", "emulate"]
+        .map(|name| {
+            let path = out.join(name).with_extension("rs");
+            format!("#[path = {path:?}]\npub mod {name};\n")
+        })
+        .concat();
+    write(&out.join("mutated.rs"), &modules);
 }
 
 fn write(path: &Path, text: &str) {
@@ -29,7 +33,7 @@ fn write(path: &Path, text: &str) {
 
 /// Builds every defect of one file into it. The first has the number 1.
 fn mutate(file: &str, mut text: String) -> String {
-    for (number, mutant) in (1..).zip(MUTANTS).filter(|(_, mutant)| mutant.file == file) {
+    for (number, mutant) in all().filter(|(_, mutant)| mutant.file == file) {
         let places = text.matches(mutant.find).count();
         assert_eq!(
             places, 1,

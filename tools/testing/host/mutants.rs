@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Defects that the explorer must find.
+//! Defects that the explorer, and the cases of the emulation, must find.
 //!
-//! The build script makes a copy of the optimizer in which every `find` is replaced by its `put`;
+//! The build script makes a copy of their files in which every `find` is replaced by its `put`;
 //! `MUTANT` there says whether the defect is switched on.
 
 // The build script and the tests each use their part.
@@ -12,7 +12,7 @@
 pub struct Mutant {
     /// Which rule it breaks, or when the kernel had it, and what is wrong.
     pub name: &'static str,
-    /// The scope in which it is found.
+    /// The scope of the explorer, or the case of the emulation, in which it is found.
     pub scope: &'static str,
     /// The file that has it.
     pub file: &'static str,
@@ -22,7 +22,7 @@ pub struct Mutant {
     pub put: &'static str,
 }
 
-/// The files of the optimizer.
+/// The files of the optimizer, and the emulation.
 pub const FILES: &[&str] = &[
     "optimizer.rs",
     "site.rs",
@@ -30,9 +30,50 @@ pub const FILES: &[&str] = &[
     "operations.rs",
     "commit.rs",
     "pass.rs",
+    "emulate.rs",
 ];
 
-/// All of them.
+/// All of them, by their numbers, which begin with 1.
+pub fn all() -> impl Iterator<Item = (usize, &'static Mutant)> {
+    (1..).zip(MUTANTS.iter().chain(EMULATION))
+}
+
+/// Those of the emulation.
+pub const EMULATION: &[Mutant] = &[
+    Mutant {
+        name: "7.3, D9: LOOP tests the count before it has counted",
+        scope: "loops",
+        file: "emulate.rs",
+        find: "    count != 0",
+        put: "    (if MUTANT { count != mask } else { count != 0 })",
+    },
+    Mutant {
+        name: "7.3, D9: LOOP with ECX keeps the upper half of RCX",
+        scope: "loops",
+        file: "emulate.rs",
+        find: "regs.set_gpr(RCX, count);",
+        put: "let kept = if MUTANT { regs.gpr(RCX) & !mask } else { 0 };
+    regs.set_gpr(RCX, kept | count);",
+    },
+    Mutant {
+        name: "7.3, D10: RET with an operand leaves the arguments on the stack",
+        scope: "returns",
+        file: "emulate.rs",
+        find: "regs.set_gpr(RSP, regs.gpr(RSP).wrapping_add(u64::from(pop)));",
+        put: "let pop = if MUTANT { 0 } else { pop };
+                regs.set_gpr(RSP, regs.gpr(RSP).wrapping_add(u64::from(pop)));",
+    },
+    Mutant {
+        name: "7.3, D10: a far return is taken for a near one",
+        scope: "nothing else",
+        file: "emulate.rs",
+        find: "(Flow::Next, _) => return",
+        put: "_ if MUTANT && matches!(insn.opcode, 0xca | 0xcb) => Emulation::Ret { pop: 0 },
+            (Flow::Next, _) => return",
+    },
+];
+
+/// Those of the optimizer.
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 1: an unwanted site is not dequeued from optimizing_list",

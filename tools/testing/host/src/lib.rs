@@ -50,7 +50,7 @@ pub mod sort;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 
-/// The optimizer with the defects of `mutants.rs` built in.
+/// The optimizer and the emulation with the defects of `mutants.rs` built in.
 #[cfg(feature = "mutants")]
 pub mod mutated {
     include!(concat!(env!("OUT_DIR"), "/mutated.rs"));

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The cases over the copy of the emulation that has defects built in.
+
+pub use rkprobes_host::mutated::emulate;
+
+// Here only the cases are of use in which a defect is found.
+#[allow(dead_code)]
+#[path = "bench.rs"]
+mod bench;
+
+#[path = "../../mutants.rs"]
+mod mutants;
+
+use crate::machine::in_child;
+use mutants::all;
+use rkprobes_host::mutants::switch_on;
+
+/// The case of a scope.
+fn case(scope: &str) -> Option<fn()> {
+    match scope {
+        "loops" => Some(bench::loops_with_every_count_and_width),
+        "returns" => Some(bench::returns),
+        "nothing else" => Some(bench::nothing_else_is_emulated),
+        _ => None,
+    }
+}
+
+/// The names of the defects that were built into the emulation, and whether each was found, without
+/// which its case finds nothing.
+pub fn found() -> Vec<(&'static str, bool)> {
+    let of_emulation = all().filter(|(_, mutant)| mutant.file == "emulate.rs");
+    of_emulation
+        .map(|(number, mutant)| {
+            let case = case(mutant.scope).expect(mutant.scope);
+            let fails = |number| {
+                in_child(|| {
+                    switch_on(number);
+                    case();
+                }) != 0
+            };
+            (mutant.name, fails(number) && !fails(0))
+        })
+        .collect()
+}

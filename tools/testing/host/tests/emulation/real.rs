@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The cases over the module's own emulation.
+
+pub use rkprobes_host::emulate;
+
+#[path = "bench.rs"]
+pub mod bench;
