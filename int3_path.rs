@@ -10,9 +10,11 @@
 
 use crate::eligibility::collect_cross_branches;
 use crate::ffi;
+use crate::refusal::Refusal;
 use crate::reserved::{Index, Kind};
 use crate::shell::Shell;
 use crate::symbols::{self, Function};
+use crate::text;
 use kernel::prelude::*;
 
 /// Where arch/x86/kernel/traps.c:exc_int3 goes until it is in our notifier.
@@ -28,7 +30,12 @@ const ROOTS: [&CStr; 4] = [
 /// called (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
 /// kernel/irq_work.c:irq_work_queue_on); the scheduler, for preemption is off; tracepoints, which are
 /// off, and whose probes are functions of others that the kernel itself protects from recursion.
-const NOT_TAKEN: [&[u8]; 14] = [
+///
+/// On a kernel that looks for mistakes besides: what its reports call (lockdep, KASAN, lists,
+/// lib/smp_processor_id.c); what lockdep sets up once, when the kernel boots
+/// (kernel/locking/lockdep.c:init_data_structures_once); what KASAN keeps of an irq_work in
+/// irq_work_queue_on, which is not called, as said above.
+const NOT_TAKEN: [&[u8]; 25] = [
     b"panic",
     b"__ubsan",
     b"__stack_chk_fail",
@@ -43,6 +50,17 @@ const NOT_TAKEN: [&[u8]; 14] = [
     b"__traceiter",
     b"__trace_set",
     b"__fentry__",
+    b"print_",
+    b"__print_lock_name",
+    b"dump_stack",
+    b"nbcon_",
+    b"debug_show_all_locks",
+    b"lockdep_rcu_suspicious",
+    b"kasan_report",
+    b"__asan_report",
+    b"mem_dump_obj",
+    b"init_rcu_head",
+    b"kasan_record_aux_stack",
 ];
 
 /// Thunks behind those of indirect branches, which are all in one area: which of them a return runs
@@ -86,31 +104,45 @@ const TRACERS: [&CStr; 16] = [
 /// copies it into trampolines, and would copy our int3 to where nobody claims it.
 const COPIED: (&CStr, &CStr) = (c"ftrace_caller", c"return_to_handler");
 
-/// More functions than are there: a walk ends in any case, and what is nearest is found first.
-const MOST: usize = 512;
+/// More functions than are there, on a kernel with all its checks as well: a walk that finds more has
+/// left the way.
+const MOST: usize = 4096;
+
+/// More than notifiers that come before ours.
+const MOST_NOTIFIERS: usize = 16;
 
 /// Functions longer than this are not small steps of an exception.
 const LONGEST: usize = 1 << 16;
 
 /// Puts all of it into `index`. The text locks are held.
+///
+/// # Errors
+///
+/// ENOENT, EOPNOTSUPP: not all of it can be told on this kernel. Nothing is left out for that: an
+/// unprotected function would be found by the one who probes it.
 pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
     let mut path = Walk::new(is_taken);
-    path.add_names(&ROOTS)?;
+    for name in ROOTS {
+        path.add(symbols::required(name)?)?;
+    }
     path.add_names(&THUNKS)?;
     let thunks = symbols::lookup(c"__x86_indirect_thunk_array");
     let (behind, _) = symbols::static_call_text();
     if thunks != 0 {
         path.found.push((thunks, behind), GFP_KERNEL)?;
     }
-    let mut notifiers = [0; 16];
+    let mut notifiers = [0; MOST_NOTIFIERS];
     // SAFETY: the address of the chain, and room for the number that is said.
     let count = unsafe {
         ffi::rk_notifiers_before(
             symbols::address(symbols::Data::DieChain),
             notifiers.as_mut_ptr(),
-            16,
+            MOST_NOTIFIERS as kernel::ffi::c_uint,
         )
     };
+    if count as usize == MOST_NOTIFIERS {
+        return Err(untold(c"die_chain", "has too many notifiers"));
+    }
     for notifier in notifiers.iter().take(count as usize) {
         path.add(*notifier)?;
     }
@@ -154,17 +186,26 @@ impl Walk {
         Ok(())
     }
 
-    /// Adds the function at `addr`, if it is one that can be executed there.
+    /// Adds the function at `addr`, if it is one that can be executed there and probed: text that is
+    /// made at run time (trampolines, native probes' copies, thunks) has no probes, and calls what it
+    /// does through pointers or is a copy of what is followed.
     fn add(&mut self, addr: usize) -> Result {
         let Some(function) = symbols::function(addr).filter(self.is_taken) else {
             return Ok(());
         };
-        let place = (function.start, function.end());
-        let fits = function.size <= LONGEST && self.found.len() < MOST;
-        if fits && !self.found.contains(&place) {
-            self.found.push(place, GFP_KERNEL)?;
+        let start = function.start;
+        let is_known = self.found.iter().any(|place| place.0 == start);
+        if is_known || text::check(start) == Err(Refusal::NotText) {
+            return Ok(());
         }
-        Ok(())
+        let end = end_of(&function);
+        if end.saturating_sub(start) > LONGEST {
+            return Err(untold(function.name(), "is too long to be on it"));
+        }
+        if self.found.len() >= MOST {
+            return Err(untold(function.name(), "and too many others are on it"));
+        }
+        Ok(self.found.push((start, end), GFP_KERNEL)?)
     }
 
     /// Follows all that was added but `leaves`.
@@ -182,19 +223,40 @@ impl Walk {
     fn follow(&mut self, start: usize, end: usize) -> Result {
         let mut bytes: KVec<u8> = KVec::new();
         bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
-        for (offset, byte) in bytes.iter_mut().enumerate() {
-            // SAFETY: the text of a function of the kernel; nobody writes it meanwhile.
-            *byte = unsafe { (start.wrapping_add(offset) as *const u8).read_volatile() };
-        }
+        text::read_without_natives(start, &mut bytes);
         let mut result = Ok(());
-        // A function whose end does not decode has been followed up to there.
-        collect_cross_branches(start as u64, &bytes, |branch| {
+        let whole = collect_cross_branches(start as u64, &bytes, |branch| {
             if result.is_ok() {
                 result = self.add(branch.to as usize);
             }
         });
-        result
+        result?;
+        if whole {
+            return Ok(());
+        }
+        let name = symbols::function(start);
+        let name = name.as_ref().map_or(c"what has no name", Function::name);
+        Err(untold(name, "does not decode to its end"))
     }
+}
+
+/// Where a function ends. A symbol goes up to the next one, and behind srso_alias_return_thunk, which
+/// has its place for its address, that is up to 2 MiB of fill.
+fn end_of(function: &Function) -> usize {
+    if function.size <= LONGEST || !symbols::in_kernel_text(function.end()) {
+        return function.end();
+    }
+    // SAFETY: both ends are in the kernel's text, which is mapped, and nobody writes it meanwhile.
+    let bytes = unsafe { core::slice::from_raw_parts(function.start as *const u8, function.size) };
+    let last = bytes.iter().rposition(|byte| !matches!(byte, 0x00 | 0xcc));
+    let len = last.map_or(0, |last| last.wrapping_add(1));
+    function.start.wrapping_add(len)
+}
+
+/// Says why a walk cannot be ended.
+fn untold(name: &CStr, why: &str) -> Error {
+    pr_err!("cannot tell what runs between an int3 and its handler: {name} {why}\n");
+    EOPNOTSUPP
 }
 
 fn is_taken(function: &Function) -> bool {

@@ -88,7 +88,8 @@ pub(crate) fn init() -> Result {
     Ok(())
 }
 
-fn required(name: &CStr) -> Result<usize> {
+/// The address of a symbol that the kernel must have.
+pub(crate) fn required(name: &CStr) -> Result<usize> {
     let addr = lookup(name);
     if addr == 0 {
         pr_err!(

@@ -89,12 +89,7 @@ pub(crate) fn read_original(
     start: usize,
     bytes: &mut [u8],
 ) -> bool {
-    // SAFETY: the text of a function, which is mapped; the locks keep others from writing it
-    // meanwhile.
-    unsafe {
-        core::ptr::copy_nonoverlapping(start as *const u8, bytes.as_mut_ptr(), bytes.len());
-    }
-    put_back_natives(start, bytes);
+    read_without_natives(start, bytes);
     let end = start.saturating_add(bytes.len());
     let sites = optimizer.range(start, end);
     for (addr, id) in sites {
@@ -108,6 +103,16 @@ pub(crate) fn read_original(
         }
     }
     !sites.is_empty()
+}
+
+/// The same, for text that has no probes of ours yet. The text locks are held.
+pub(crate) fn read_without_natives(start: usize, bytes: &mut [u8]) {
+    // SAFETY: the text of a function, which is mapped; the locks keep others from writing it
+    // meanwhile.
+    unsafe {
+        core::ptr::copy_nonoverlapping(start as *const u8, bytes.as_mut_ptr(), bytes.len());
+    }
+    put_back_natives(start, bytes);
 }
 
 fn put_back_natives(start: usize, bytes: &mut [u8]) {

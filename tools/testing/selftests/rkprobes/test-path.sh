@@ -23,7 +23,7 @@ awk '$2 ~ /[tT]/' /proc/kallsyms >"$work.text"
 # The path as its source has it (arch/x86/kernel/traps.c:exc_int3 to the notifiers and back), where this kernel has that.
 printf '%s\n' exc_int3 do_int3 kprobe_int3_handler get_kprobe notify_die atomic_notifier_call_chain notifier_call_chain \
 	__rcu_read_lock __rcu_read_unlock rcu_read_unlock_special hw_breakpoint_exceptions_notify kprobe_exceptions_notify \
-	irqentry_nmi_enter irqentry_nmi_exit smp_text_poke_int3_handler ct_nmi_enter ct_nmi_exit __x86_return_thunk \
+	irqentry_nmi_enter irqentry_nmi_exit smp_text_poke_int3_handler ct_nmi_enter ct_nmi_exit __x86_return_thunk srso_alias_return_thunk \
 	ftrace_caller ftrace_caller_op_ptr ftrace_call ftrace_regs_caller ftrace_regs_call return_to_handler \
 	function_trace_call ring_buffer_lock_reserve trace_event_raw_event_notifier_info >"$work.names"
 awk 'FNR == NR { on[$1] = 1; next } $3 in on { print "p:x " $3; print "p:x " $3 "+4" }' "$work.names" "$work.text" >"$work.lines"
