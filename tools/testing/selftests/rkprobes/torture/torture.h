@@ -37,6 +37,8 @@ struct torture_probe {
 	struct torture_function *function;
 	struct mutex lock;
 	enum torture_state state;
+	/* Has no handler: rkprobes counts its hits. */
+	bool counts;
 	atomic64_t hits;
 	s64 hits_then;
 	s64 calls_then;
@@ -51,6 +53,8 @@ extern atomic64_t torture_operations;
 
 void torture_error(const struct torture_probe *t, const char *what, long got, long expected);
 void torture_call(unsigned int function, unsigned long x);
+s64 torture_hold(unsigned int function);
+void torture_release(unsigned int function);
 void torture_make_probes(void);
 void torture_random_operation(u64 *seed);
 void torture_unregister_all(void);

@@ -7,6 +7,9 @@
  *                          "operations N hits N calls N refusals N errors N"
  *   changed                prints how many bytes of the functions are not as they
  *                          were when this was loaded
+ *   hold FUNCTION          has no call of it under way until it is released, and
+ *                          prints how often it was called
+ *   release FUNCTION
  *   fail 0|1               let allocations of the operators fail, as set up in
  *                          debugfs's failslab
  */
@@ -105,7 +108,7 @@ static unsigned int changed_bytes(void)
 
 static int rktest_run(int argc, char **argv)
 {
-	unsigned int operators;
+	unsigned int operators, function;
 	u64 seed;
 
 	if (rktest_is(argc, argv, "start", 2)) {
@@ -115,6 +118,15 @@ static int rktest_run(int argc, char **argv)
 	}
 	if (rktest_is(argc, argv, "changed", 0)) {
 		rktest_print("%u\n", changed_bytes());
+		return 0;
+	}
+	if (rktest_is(argc, argv, "hold", 1) || rktest_is(argc, argv, "release", 1)) {
+		if (kstrtouint(argv[1], 0, &function) || function >= TORTURE_FUNCTIONS)
+			return -EINVAL;
+		if (argv[0][0] == 'h')
+			rktest_print("%lld\n", torture_hold(function));
+		else
+			torture_release(function);
 		return 0;
 	}
 	if (rktest_is(argc, argv, "fail", 1))

@@ -79,6 +79,24 @@ static int pre_handler(struct rkprobe *p, struct pt_regs *regs)
 	return 0;
 }
 
+/* Holds a function back, so that its calls and hits can be compared; returns its calls. */
+s64 torture_hold(unsigned int function)
+{
+	pause(&torture_functions[function]);
+	return atomic64_read(&torture_functions[function].calls);
+}
+
+void torture_release(unsigned int function)
+{
+	resume(&torture_functions[function]);
+}
+
+/* The function is paused. */
+static s64 hits_of(struct torture_probe *t)
+{
+	return t->counts ? rkprobe_hits(&t->probe) : atomic64_read(&t->hits);
+}
+
 /* Until now the state was the same since begin_state(): was each call a hit? */
 static void end_state(struct torture_probe *t)
 {
@@ -86,8 +104,10 @@ static void end_state(struct torture_probe *t)
 
 	pause(t->function);
 	calls = atomic64_read(&t->function->calls) - t->calls_then;
-	hits = atomic64_read(&t->hits) - t->hits_then;
+	hits = hits_of(t) - t->hits_then;
 	resume(t->function);
+	if (t->counts)
+		atomic64_add(hits, &t->hits);
 	if (t->state != ENABLED)
 		calls = 0;
 	if (hits != calls)
@@ -102,7 +122,7 @@ static void begin_state(struct torture_probe *t, enum torture_state state)
 	pause(t->function);
 	t->state = state;
 	t->calls_then = atomic64_read(&t->function->calls);
-	t->hits_then = atomic64_read(&t->hits);
+	t->hits_then = hits_of(t);
 	resume(t->function);
 }
 
@@ -124,13 +144,14 @@ static bool refused(struct torture_probe *t, const char *what, int ret)
 }
 
 /* A probe is registered as it was made: what is left of its former life is removed. */
-static void prepare(struct torture_probe *t, bool enabled)
+static void prepare(struct torture_probe *t, bool enabled, bool counts)
 {
 	void *addr = t->probe.addr;
 
 	memset(&t->probe, 0, sizeof(t->probe));
 	t->probe.addr = addr;
-	t->probe.pre_handler = pre_handler;
+	t->probe.pre_handler = counts ? NULL : pre_handler;
+	t->counts = counts;
 	t->probe.flags = enabled ? 0 : RKPROBE_FLAG_DISABLED;
 }
 
@@ -142,7 +163,7 @@ static void operate_on_one(struct torture_probe *t, u64 random)
 
 	end_state(t);
 	if (t->state == UNREGISTERED && to != UNREGISTERED) {
-		prepare(t, to == ENABLED);
+		prepare(t, to == ENABLED, random >> 8 & 1);
 		ret = register_rkprobe(&t->probe);
 	} else if (to == UNREGISTERED && t->state != UNREGISTERED) {
 		unregister_rkprobe(&t->probe);
@@ -190,7 +211,7 @@ static void operate_on_many(u64 random)
 	for (i = 0; i < n; i++) {
 		end_state(of(batch[i]));
 		if (add)
-			prepare(of(batch[i]), enabled);
+			prepare(of(batch[i]), enabled, random >> (16 + i) & 1);
 	}
 	if (n && add)
 		ret = register_rkprobes(batch, n);
