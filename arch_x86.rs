@@ -9,7 +9,6 @@ use crate::handlers::{post_handlers, pre_handlers, Lane};
 use crate::int3_table;
 use crate::saved_regs::SavedRegs;
 use crate::trap::Trap;
-use core::sync::atomic::Ordering;
 use kernel::bindings::{notifier_block, pt_regs};
 use kernel::ffi::c_int;
 
@@ -25,40 +24,33 @@ fn hit(trap: &Trap, regs: *mut pt_regs) {
     }
     let mut saved = SavedRegs(regs);
     if trap.goes_on_in_copy() {
-        saved.set_ip(trap.copy as u64);
+        saved.set_ip(trap.region_copy() as u64);
         return;
     }
     // A site with a post_handler has `steps`, or its instruction is emulated.
     let flags = saved.flags();
-    let interrupts = usize::from(flags & FLAGS_IF != 0);
-    let step = trap
-        .steps
-        .get(interrupts)
-        .map_or(0, |step| step.load(Ordering::Acquire));
+    let step = trap.step(flags & FLAGS_IF != 0);
     if let Some(emulation) = trap.emulation {
         emulation.apply(&mut saved, trap.addr as u64, trap.len);
         post_handlers(trap, regs, Lane::Int3);
-    } else if step != 0 {
+    } else if let Some(step) = step {
         // Interrupts stay off until the int3 behind the copy, whose address says whether they
         // were on: so nothing needs to be kept for the CPU.
         saved.set_flags(flags & !FLAGS_IF);
         saved.set_ip(step as u64);
     } else {
-        saved.set_ip(trap.slot as u64);
+        saved.set_ip(trap.insn_copy() as u64);
     }
 }
 
 /// The int3 behind a copy of the instruction: the instruction has been executed.
 fn stepped(trap: &Trap, at: usize, regs: *mut pt_regs) {
     let mut saved = SavedRegs(regs);
-    let with_interrupts = trap
-        .steps
-        .get(1)
-        .map_or(0, |step| step.load(Ordering::Acquire));
-    if at == with_interrupts.wrapping_add(usize::from(trap.len)) {
+    let with_interrupts = trap.step(true);
+    if with_interrupts.is_some_and(|step| at == step.wrapping_add(usize::from(trap.len))) {
         saved.set_flags(saved.flags() | FLAGS_IF);
     }
-    saved.set_ip(trap.addr.wrapping_add(usize::from(trap.len)) as u64);
+    saved.set_ip(trap.insn_end() as u64);
     post_handlers(trap, regs, Lane::Int3);
 }
 

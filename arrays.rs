@@ -28,9 +28,17 @@ impl<T> Array<T> for Growable<T> {
         if room >= additional {
             return Ok(());
         }
-        // Twice the size, so that growing by one each time stays linear.
-        let more = additional.max(self.0.len());
-        self.0.reserve(more, GFP_KERNEL).map_err(|_| NoMemory)
+        // An eighth at least, so that growing by one each time stays linear. `Vec::reserve` would
+        // double the size, which would be half of what sites take.
+        let more = additional.max(self.0.len() / 8);
+        let size = self.0.len().saturating_add(more);
+        let mut grown = KVVec::with_capacity(size, GFP_KERNEL).map_err(|_| NoMemory)?;
+        for element in core::mem::replace(&mut self.0, KVVec::new()) {
+            // There is room for more than there are.
+            let _ = grown.push_within_capacity(element);
+        }
+        self.0 = grown;
+        Ok(())
     }
 
     fn push(&mut self, value: T) -> bool {

@@ -16,28 +16,24 @@ use crate::refusal::Refusal;
 use crate::relocate::JMP_REL32_LEN;
 use crate::shell::{ProbePtr, SiteMemory};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// What counts the hits of one site. Changed under the engine's lock.
+/// The per-CPU counter of one site; NULL until the first probe without handlers comes. Changed under
+/// the engine's lock.
 #[derive(Default)]
-pub(crate) struct Counter {
-    /// The per-CPU counter; NULL until the first probe without handlers comes.
-    hits: AtomicPtr<usize>,
-    /// The part of the slot that counts; 0 if there is none.
-    entry: AtomicUsize,
-}
+pub(crate) struct Counter(AtomicPtr<usize>);
 
 impl Drop for Counter {
     fn drop(&mut self) {
         // SAFETY: nobody is in the slot any more, and no probe is on the site; NULL is passed over.
-        unsafe { ffi::free_percpu((*self.hits.get_mut()).cast()) };
+        unsafe { ffi::free_percpu((*self.0.get_mut()).cast()) };
     }
 }
 
 impl SiteMemory {
     /// Whether a jump is possible that does not count inline.
     pub(crate) fn lacks_counter(&self) -> bool {
-        self.trap.detour != 0 && self.counter.entry.load(Relaxed) == 0
+        self.trap.has_detour() && self.trap.count.load(Relaxed) == 0
     }
 
     /// Appends what counts to the image of the slot. Where there is no room for it the detour that
@@ -47,28 +43,29 @@ impl SiteMemory {
     ///
     /// `NoMemory`.
     pub(crate) fn add_counter(&self, image: &mut Image, keep_flags: bool) -> Result<(), Refusal> {
-        if self.counter.hits.load(Relaxed).is_null() {
+        if self.counter.0.load(Relaxed).is_null() {
             // SAFETY: allocates.
             let hits = unsafe { ffi::rk_alloc_hits() };
             if hits.is_null() {
                 return Err(Refusal::NoMemory);
             }
-            self.counter.hits.store(hits, Relaxed);
+            self.counter.0.store(hits, Relaxed);
         }
-        let hits = self.counter.hits.load(Relaxed) as u64;
-        let entry = image.count(hits, keep_flags, self.trap.copy);
-        let in_reach = |entry: &usize| jump(self.trap.addr, *entry).is_ok();
-        if let Some(entry) = entry.ok().filter(in_reach) {
-            self.counter.entry.store(entry, Relaxed);
+        let hits = self.counter.0.load(Relaxed) as u64;
+        let count = image.count(hits, keep_flags, self.trap.region_copy());
+        let in_reach = |count: &usize| jump(self.trap.addr, *count).is_ok();
+        if let Some(count) = count.ok().filter(in_reach) {
+            let at = count.wrapping_sub(self.trap.slot);
+            self.trap.count.store(at as u8, Relaxed);
         }
         Ok(())
     }
 
     /// Where a jump goes.
     pub(crate) fn target(&self, to: JumpTo) -> usize {
-        match (to, self.counter.entry.load(Relaxed)) {
-            (JumpTo::Detour, _) | (JumpTo::Count, 0) => self.trap.detour,
-            (JumpTo::Count, entry) => entry,
+        match (to, self.trap.count.load(Relaxed)) {
+            (JumpTo::Detour, _) | (JumpTo::Count, 0) => self.trap.detour(),
+            (JumpTo::Count, at) => self.trap.at_slot(at),
         }
     }
 
@@ -85,7 +82,7 @@ impl SiteMemory {
     /// held.
     pub(crate) fn credit(&self, probe: ProbePtr, on: bool) {
         let to = match on {
-            true => self.counter.hits.load(Relaxed),
+            true => self.counter.0.load(Relaxed),
             false => null_mut(),
         };
         // SAFETY: the probe is registered, so it is alive, and these members change under the lock.

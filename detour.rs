@@ -24,6 +24,11 @@ pub const DETOUR: usize = 8;
 /// Where the call in a detour returns to; detour.h has it for detour_entry.S.
 pub const RETURN: usize = 24;
 
+/// Bytes of what [`Image::step`] makes of an instruction of `len` bytes.
+pub const fn step_len(len: u8) -> usize {
+    len as usize + 1
+}
+
 /// `push $__KERNEL_DS; push %rsp; pushf; push $__KERNEL_CS; push $imm32`
 const PUSHES: [u8; 7] = [0x6a, 0x18, 0x54, 0x9c, 0x6a, 0x10, 0x68];
 
@@ -130,7 +135,7 @@ impl Image {
         let at = self.here();
         let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
         let copied = relocate(bytes, addr as u64, at, out)?;
-        // The trap says where the instruction ended by the length of the original.
+        // The trap tells where the instruction ends, and the next one begins, by the original's length.
         if copied.len != bytes.len() || !copied.falls_through {
             return Err(Refusal::NoSpace);
         }

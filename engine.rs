@@ -11,7 +11,7 @@ use crate::counting;
 use crate::examine::{Examiner, Plan};
 use crate::explain::Explanation;
 use crate::ffi;
-use crate::int3_table::{self, TRAPS_OF_A_SITE};
+use crate::int3_table;
 use crate::limits;
 use crate::optimizer::{Foreign, Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::refusal::Refusal;
@@ -496,11 +496,11 @@ fn add_one(
     }
     let site = match optimizer.find(addr) {
         Some(site) => Ok(site),
-        None if MEMORY.lock().table.reserve(TRAPS_OF_A_SITE).is_err() => Err(Refusal::NoMemory),
+        None if MEMORY.lock().table.reserve(1).is_err() => Err(Refusal::NoMemory),
         None => session
             .plan(optimizer, addr, handlers == Handlers::None)
             .and_then(|plan| add_site(optimizer, addr, plan))
-            .inspect_err(|_| MEMORY.lock().table.release(TRAPS_OF_A_SITE)),
+            .inspect_err(|_| MEMORY.lock().table.release(1)),
     };
     let ready = site.and_then(|id| {
         let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;

@@ -19,7 +19,7 @@ use crate::pieces::{self, is_preamble, Adder, Searched, LONGEST};
 use crate::refusal::{NotOptimizable, Refusal};
 use crate::reserved::{Index, Kind};
 use crate::sections;
-use crate::shell::{Shell, SiteMemory, MEMORY};
+use crate::shell::{Shell, SiteMemory, MEMORY, STEPS};
 use crate::slots;
 use crate::stats;
 use crate::symbols;
@@ -242,9 +242,9 @@ impl Session<'_> {
         }
         trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
         let keep_flags = counts.then(|| self.uses_flags(addr));
-        let mut memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
-        memory.in_front = InFront::new(hidden.as_ref())?;
-        memory.behind = Behind::new(hidden.as_ref());
+        trap.in_front = InFront::new(hidden.as_ref())?;
+        trap.behind = Behind::new(hidden.as_ref());
+        let memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
         self.place(memory, &insn, region, keep_flags)
     }
 
@@ -311,6 +311,7 @@ impl Session<'_> {
                 .runs_over(usize::from(region), other.addr.wrapping_sub(addr)),
             Some(distance) => other
                 .payload
+                .trap
                 .behind
                 .stretch
                 .is_some_and(|stretch| stretch.runs_over(other.region(), distance)),
@@ -326,30 +327,28 @@ impl Session<'_> {
     /// Copies for the post_handlers of a site; nothing if it has them or needs none.
     pub(crate) fn prepare_steps(&self, site: &SiteMemory) -> Result<(), Refusal> {
         let trap = &site.trap;
-        let missing = trap
-            .steps
-            .iter()
-            .any(|step| step.load(Ordering::Relaxed) == 0);
-        if trap.emulation.is_some() || !missing || trap.slot == 0 {
+        if trap.emulation.is_some() || trap.slot == 0 || trap.step(false).is_some() {
             return Ok(());
         }
         let mut memory = MEMORY.lock();
-        let slot = site
-            .steps_slot(&mut memory.slots)
-            .map_err(|_| Refusal::NoMemory)?;
+        let slot = memory.take_steps().map_err(|_| Refusal::NoMemory)?;
         let mut image = Image::new(slot);
         let first = trap.original().get(..usize::from(trap.len)).unwrap_or(&[]);
-        let mut at = [0; 2];
-        for place in &mut at {
-            *place = image.step(trap.addr, first).map_err(Refusal::Copy)?;
+        let mut ends = [0; STEPS];
+        for end in &mut ends {
+            match image.step(trap.addr, first) {
+                Ok(step) => *end = step.wrapping_add(first.len()),
+                Err(refusal) => {
+                    memory.give_steps(slot);
+                    return Err(Refusal::Copy(refusal));
+                }
+            }
         }
         slots::write(self.locks.text(), slot, &image);
-        for (step, at) in trap.steps.iter().zip(at) {
-            memory
-                .table
-                .insert(at.wrapping_add(usize::from(trap.len)), site.trap_ptr());
-            step.store(at, Ordering::Release);
+        for end in ends {
+            memory.table.insert(end, site.trap_ptr());
         }
+        trap.steps.store(slot, Ordering::Release);
         Ok(())
     }
 
@@ -371,10 +370,11 @@ impl Session<'_> {
             return Ok(());
         }
         self.load(optimizer, site.trap.addr)?;
-        let mut image = Image::behind(site.slot, site.used);
+        let used = usize::from(site.trap.used);
+        let mut image = Image::behind(site.trap.slot, used);
         site.add_counter(&mut image, self.uses_flags(site.trap.addr))?;
-        let added = image.bytes.get(site.used..image.used()).unwrap_or(&[]);
-        slots::append(self.locks.text(), site.slot.wrapping_add(site.used), added);
+        let added = image.bytes.get(used..image.used()).unwrap_or(&[]);
+        slots::append(self.locks.text(), site.trap.at_slot(site.trap.used), added);
         Ok(())
     }
 
@@ -482,10 +482,11 @@ impl Session<'_> {
             });
         }
         let slot = MEMORY.lock().slots.take().map_err(|_| Refusal::NoMemory)?;
-        memory.slot = slot;
         let mut image = Image::new(slot);
         let trap_ptr = memory.trap_ptr() as u64;
         let trap = &mut *memory.trap;
+        trap.slot = slot;
+        let offset = |at: usize| at.wrapping_sub(slot) as u8;
         if let Ok(region) = region {
             let entry = ffi::rk_detour_entry as usize as u64;
             let bytes = trap.original.get(..usize::from(region.len)).unwrap_or(&[]);
@@ -493,10 +494,7 @@ impl Session<'_> {
                 .detour(trap_ptr, entry, addr, bytes)
                 .and_then(|copy| jump(addr, slot.wrapping_add(DETOUR)).map(|_| copy));
             match made {
-                Ok(copy) => {
-                    trap.copy = copy;
-                    trap.detour = slot.wrapping_add(DETOUR);
-                }
+                Ok(copy) => trap.region_copy = offset(copy),
                 Err(refusal) => {
                     image = Image::new(slot);
                     jumpable = Err(NotOptimizable::Copy(refusal));
@@ -506,14 +504,14 @@ impl Session<'_> {
         if trap.emulation.is_none() {
             let first = trap.original.get(..usize::from(insn.len)).unwrap_or(&[]);
             match image.copy(addr, first) {
-                Ok(copy) => trap.slot = copy,
+                Ok(copy) => trap.insn_copy = offset(copy),
                 Err(refusal) => {
                     MEMORY.lock().slots.give(slot);
                     return Err(Refusal::Copy(refusal));
                 }
             }
         }
-        memory.used = image.used();
+        trap.used = image.used() as u8;
         if let Some(keep_flags) = keep_flags.filter(|_| memory.lacks_counter()) {
             memory
                 .add_counter(&mut image, keep_flags)

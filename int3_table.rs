@@ -14,10 +14,6 @@ use kernel::prelude::*;
 /// An address that was taken out: look-ups go on behind it.
 const REMOVED: usize = 1;
 
-/// The addresses that a site may have in the table: its int3's, and those behind the two copies for
-/// post_handlers.
-pub(crate) const TRAPS_OF_A_SITE: usize = 3;
-
 /// Buckets of a table that nothing is in yet; a power of two.
 const SMALLEST: usize = 256;
 
@@ -151,7 +147,9 @@ impl Table {
     }
 
     fn grow(&mut self, promised: usize) -> Result {
-        let wanted = promised.saturating_mul(4).max(SMALLEST);
+        // A quarter more than that: who comes and goes does not have it made anew each time.
+        let wanted = promised.saturating_mul(5) / 2;
+        let wanted = wanted.max(SMALLEST);
         let mut next = Buckets::new(wanted.checked_next_power_of_two().ok_or(ENOMEM)?)?;
         self.retired.reserve(1, GFP_KERNEL)?;
         if let Some(old) = self.current.take() {

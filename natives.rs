@@ -14,14 +14,14 @@ use crate::hidden::{Hidden, Stretch};
 use crate::locks::KprobeMutex;
 use crate::optimizer::Foreign;
 use crate::refusal::Refusal;
-use crate::shell::SiteMemory;
 use crate::symbols;
 use crate::text_poke::kprobe_in;
+use crate::trap::Trap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use kernel::prelude::*;
 
-/// Ranges in front of where hidden branches go. Freed with their site, so not before an RCU grace
+/// Ranges in front of where hidden branches go. Freed with their trap, so not before an RCU grace
 /// period after they were unlinked.
 #[derive(Default)]
 pub(crate) struct InFront(Option<KBox<(Refused, InFront)>>);
@@ -71,25 +71,24 @@ impl Behind {
     }
 }
 
-impl SiteMemory {
+impl Trap {
     /// Refuses native kprobes all of it before the int3 is there. `text_mutex` is held as well.
     ///
     /// # Errors
     ///
     /// `Bytes` when the function is not found any more.
     pub(crate) fn refuse_natives(&self, held: &KprobeMutex) -> Result<(), Foreign> {
-        let trap = &*self.trap;
         let stretch = self.behind.stretch;
-        let end = stretch.map(|stretch| trap.behind(stretch.int3));
-        let end = end.filter(|end| !kprobe_in(trap.insn_end(), *end));
+        let end = stretch.map(|stretch| self.at(stretch.int3));
+        let end = end.filter(|end| !kprobe_in(self.insn_end(), *end));
         self.behind.whole.store(end.is_none(), Relaxed);
-        trap.refused.set(match end {
-            Some(end) => trap.addr.wrapping_add(1)..end,
-            None => function_of(trap.addr)?,
+        self.refused.set(match end {
+            Some(end) => self.at(1)..end,
+            None => function_of(self.addr)?,
         });
         // SAFETY: a trap stays for a grace period after its bytes left the text.
-        unsafe { trap.refused.link(held) };
-        // SAFETY: as above; so does what its site has.
+        unsafe { self.refused.link(held) };
+        // SAFETY: as above; so does what it has.
         self.in_front.each(|refused| unsafe { refused.link(held) });
         Ok(())
     }
@@ -99,7 +98,7 @@ impl SiteMemory {
     pub(crate) fn expect_jump(&self, jump: bool) {
         if let Some(stretch) = self.behind.refused() {
             let bytes = if jump { stretch.jump } else { stretch.int3 };
-            self.trap.refused.set_end(self.trap.behind(bytes));
+            self.refused.set_end(self.at(bytes));
         }
     }
 
@@ -112,10 +111,9 @@ impl SiteMemory {
         let Some(stretch) = self.behind.refused() else {
             return Ok(());
         };
-        let trap = &*self.trap;
-        let end = trap.addr.wrapping_add(trap.original().len());
-        if kprobe_in(end, trap.behind(stretch.jump)) {
-            trap.refused.set(function_of(trap.addr)?);
+        let end = self.addr.wrapping_add(self.original().len());
+        if kprobe_in(end, self.at(stretch.jump)) {
+            self.refused.set(function_of(self.addr)?);
             self.behind.whole.store(true, Relaxed);
         }
         Ok(())
@@ -123,7 +121,7 @@ impl SiteMemory {
 
     /// Lets native kprobes in again.
     pub(crate) fn let_natives_in(&self, held: &KprobeMutex) {
-        self.trap.refused.unlink(held);
+        self.refused.unlink(held);
         self.in_front.each(|refused| refused.unlink(held));
     }
 }

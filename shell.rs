@@ -6,9 +6,8 @@ use crate::arrays::Growable;
 use crate::counting::Counter;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
-use crate::int3_table::{Retired, Table, TRAPS_OF_A_SITE};
+use crate::int3_table::{Retired, Table};
 use crate::locks::KprobeMutex;
-use crate::natives::{Behind, InFront};
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
@@ -17,13 +16,16 @@ use crate::stats;
 use crate::text;
 use crate::text_poke::TextPokeBatch;
 use crate::trap::Trap;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::prelude::*;
 
 /// The delay of the optimizer, in jiffies; a module parameter.
 pub(crate) static OPTIMIZE_DELAY: AtomicU32 = AtomicU32::new(5);
 /// The delay before bytes of others are looked at again, in jiffies.
 const RETRY_DELAY: u32 = 250;
+
+/// How many copies of an instruction post_handlers need; see [`Trap::step`].
+pub(crate) const STEPS: usize = 2;
 
 /// The delayed work is pending with [`RETRY_DELAY`].
 static LAZY: AtomicBool = AtomicBool::new(false);
@@ -41,6 +43,18 @@ impl Memory {
             slots: Slots::new(),
         }
     }
+
+    /// A slot for copies that post_handlers have made, and room for the int3s behind them.
+    pub(crate) fn take_steps(&mut self) -> Result<usize> {
+        self.table.reserve(STEPS)?;
+        self.slots.take().inspect_err(|_| self.table.release(STEPS))
+    }
+
+    /// Gives both back.
+    pub(crate) fn give_steps(&mut self, slot: usize) {
+        self.table.release(STEPS);
+        self.slots.give(slot);
+    }
 }
 
 kernel::sync::global_lock! {
@@ -51,18 +65,8 @@ kernel::sync::global_lock! {
 /// What is kept for a site.
 pub(crate) struct SiteMemory {
     pub(crate) trap: KBox<Trap>,
-    /// The detour and the copies; 0 if there are none.
-    pub(crate) slot: usize,
-    /// How many bytes of the slot are written, but for what counts inline.
-    pub(crate) used: usize,
-    /// The copies for post_handlers; 0 if there are none.
-    steps: AtomicUsize,
     /// What counts inline.
     pub(crate) counter: Counter,
-    /// Where else native kprobes are refused while it is armed.
-    pub(crate) in_front: InFront,
-    /// What they are refused behind it.
-    pub(crate) behind: Behind,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
     lane: Lane,
@@ -73,23 +77,10 @@ impl SiteMemory {
     pub(crate) fn new(lane: Lane, trap: KBox<Trap>, reason: Option<NotOptimizable>) -> Self {
         Self {
             trap,
-            slot: 0,
-            used: 0,
-            steps: AtomicUsize::new(0),
             counter: Counter::default(),
-            in_front: InFront::default(),
-            behind: Behind::default(),
             reason,
             lane,
         }
-    }
-
-    /// The slot for the copies of post_handlers, taken the first time.
-    pub(crate) fn steps_slot(&self, slots: &mut Slots) -> Result<usize> {
-        if self.steps.load(Ordering::Relaxed) == 0 {
-            self.steps.store(slots.take()?, Ordering::Relaxed);
-        }
-        Ok(self.steps.load(Ordering::Relaxed))
     }
 
     pub(crate) fn trap_ptr(&self) -> *mut Trap {
@@ -175,7 +166,7 @@ impl Backend for Shell {
 
     fn set_detour_hits(&self, site: &SiteMemory, on: bool) {
         site.trap.set_detour_hits(on);
-        site.expect_jump(on);
+        site.trap.expect_jump(on);
     }
 
     fn set_enabled(&self, probe: &ProbePtr, enabled: bool) {
@@ -184,7 +175,7 @@ impl Backend for Shell {
 
     fn leave(&self, site: &SiteMemory) {
         // The kernel frees what of the blacklist begins in the blacklisted text of the module.
-        site.let_natives_in(&KprobeMutex::lock());
+        site.trap.let_natives_in(&KprobeMutex::lock());
         if site.lane == Lane::Ftrace {
             // It failed with others; alone it may go. Else the filter would trace whoever is loaded
             // there next.
@@ -207,19 +198,15 @@ impl Backend for Shell {
 
     fn free(&self, site: SiteMemory) {
         let mut memory = MEMORY.lock();
-        for at in &site.trap.steps {
-            let at = at.load(Ordering::Relaxed);
-            if at != 0 {
-                memory
-                    .table
-                    .remove(at.wrapping_add(usize::from(site.trap.len)));
-            }
+        for end in site.trap.step_ends() {
+            memory.table.remove(end);
         }
-        memory.table.release(TRAPS_OF_A_SITE);
-        for slot in [site.slot, site.steps.load(Ordering::Relaxed)] {
-            if slot != 0 {
-                memory.slots.give(slot);
-            }
+        if let Some(steps) = site.trap.step(false) {
+            memory.give_steps(steps);
+        }
+        memory.table.release(1);
+        if site.trap.slot != 0 {
+            memory.slots.give(site.trap.slot);
         }
     }
 

@@ -81,17 +81,16 @@ impl TextPokeBatch {
     pub(crate) fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
         let trap = &*site.trap;
         match poke {
-            Poke::Arm => self.arm(site)?,
-            Poke::Disarm => self.disarm(site)?,
-            Poke::Optimize => self.optimize(site, &site.jump(to)?)?,
+            Poke::Arm => self.arm(trap)?,
+            Poke::Disarm => self.disarm(trap)?,
+            Poke::Optimize => self.optimize(trap, &site.jump(to)?)?,
             Poke::Unoptimize => self.unoptimize(trap, &site.jump(to)?)?,
         }
         self.added = self.added.wrapping_add(1);
         Ok(())
     }
 
-    fn arm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {
-        let trap = &*site.trap;
+    fn arm(&mut self, trap: &Trap) -> Result<(), Foreign> {
         let addr = trap.addr;
         if kprobe_in(addr, addr.wrapping_add(1)) {
             return Err(Foreign::KprobeHere);
@@ -105,12 +104,11 @@ impl TextPokeBatch {
         if !text_is(addr, first) {
             return Err(Foreign::Bytes);
         }
-        site.refuse_natives(self.locks.kprobes())?;
+        trap.refuse_natives(self.locks.kprobes())?;
         self.poke_byte(trap, INT3)
     }
 
-    fn disarm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {
-        let trap = &*site.trap;
+    fn disarm(&mut self, trap: &Trap) -> Result<(), Foreign> {
         let end = trap.addr.wrapping_add(usize::from(trap.len));
         let insn = trap.original().get(..usize::from(trap.len));
         let (first, tail) = insn
@@ -124,7 +122,7 @@ impl TextPokeBatch {
             return Err(Foreign::Bytes);
         }
         self.poke_byte(trap, *first)?;
-        site.let_natives_in(self.locks.kprobes());
+        trap.let_natives_in(self.locks.kprobes());
         Ok(())
     }
 
@@ -140,8 +138,7 @@ impl TextPokeBatch {
         Ok(())
     }
 
-    fn optimize(&mut self, site: &SiteMemory, jump: &[u8; JUMP]) -> Result<(), Foreign> {
-        let trap = &*site.trap;
+    fn optimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
         // A hit has found somebody's bytes in the region and gone on there while the pass waited.
         if !trap.has_detour_hits() {
             return Err(Foreign::KprobeNear);
@@ -158,7 +155,7 @@ impl TextPokeBatch {
         if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.awaited {
             return Err(Foreign::KprobeNear);
         }
-        site.refuse_natives_for_jump(self.locks.kprobes())?;
+        trap.refuse_natives_for_jump(self.locks.kprobes())?;
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
         // inside the region (the pass has waited).
         unsafe {

@@ -3,10 +3,12 @@
 //! A trap: what a hit needs to know of a site, in one piece of memory that stays where it is.
 
 use crate::blacklist::Refused;
+use crate::detour::{step_len, DETOUR, SLOT};
 use crate::emulate::Emulation;
 use crate::ffi;
+use crate::natives::{Behind, InFront};
 use core::ptr::{addr_of, addr_of_mut, null_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
 /// Original bytes that are kept: the longest region.
 pub(crate) const ORIGINAL: usize = crate::optimizer::MAX_REGION;
@@ -26,6 +28,20 @@ pub(crate) struct Trap {
     direct: AtomicPtr<ffi::rkprobe>,
     /// The probed address.
     pub(crate) addr: usize,
+    /// The detour and the copies, or what of them there is; 0 if there is none.
+    pub(crate) slot: usize,
+    /// Copies of the instruction with an int3 behind, for post_handlers; 0 until one comes.
+    pub(crate) steps: AtomicUsize,
+    /// The probes, in registration order.
+    first: AtomicPtr<ffi::rkprobe>,
+    /// How the instruction is emulated; else its copy is executed.
+    pub(crate) emulation: Option<Emulation>,
+    /// What native kprobes are refused behind the site, or of its function; natives.rs.
+    pub(crate) refused: Refused,
+    /// Where else they are refused while it is armed.
+    pub(crate) in_front: InFront,
+    /// What they are refused behind it.
+    pub(crate) behind: Behind,
     /// The site's bytes in the text before it was armed: the region, or the first instruction, but
     /// at least 5 bytes.
     pub(crate) original: [u8; ORIGINAL],
@@ -33,25 +49,22 @@ pub(crate) struct Trap {
     pub(crate) original_len: u8,
     /// Bytes of the probed instruction.
     pub(crate) len: u8,
-    /// How the instruction is emulated; else it is executed in `slot`.
-    pub(crate) emulation: Option<Emulation>,
-    /// The copy of the instruction with a jump back; 0 if it is emulated.
-    pub(crate) slot: usize,
-    /// What the jump calls; 0 if there can be none.
-    pub(crate) detour: usize,
-    /// The detour's copy of the region; 0 if there can be no jump.
-    pub(crate) copy: usize,
-    /// Copies of the instruction with an int3 behind, for post_handlers; 0 until one comes.
-    pub(crate) steps: [AtomicUsize; 2],
+    /// Where in the slot the copy of the instruction with a jump back is, if it is not emulated.
+    pub(crate) insn_copy: u8,
+    /// Where in the slot the detour's copy of the region is; 0 if there can be no jump.
+    pub(crate) region_copy: u8,
+    /// Where in the slot hits are counted inline; 0 if there is nothing that does.
+    pub(crate) count: AtomicU8,
+    /// How many bytes of the slot are written, but for what counts inline.
+    pub(crate) used: u8,
     /// Handlers run.
     live: AtomicBool,
-    /// Int3 hits go on in `copy`; cleared by a hit that did not.
+    /// Int3 hits go on in the copy of the region; cleared by a hit that did not.
     detour_hits: AtomicBool,
-    /// The probes, in registration order.
-    first: AtomicPtr<ffi::rkprobe>,
-    /// What native kprobes are refused behind the site, or of its function; natives.rs.
-    pub(crate) refused: Refused,
 }
+
+// There is one for each site: what the slab allocator takes for it, and an offset is enough for a slot.
+const _: () = assert!(size_of::<Trap>() <= 128 && SLOT <= 256);
 
 impl Trap {
     /// A trap without probes.
@@ -59,19 +72,72 @@ impl Trap {
         Self {
             direct: AtomicPtr::new(any_probe()),
             addr,
+            slot: 0,
+            steps: AtomicUsize::new(0),
+            first: AtomicPtr::new(null_mut()),
+            emulation,
+            refused: Refused::new(0..0),
+            in_front: InFront::default(),
+            behind: Behind::default(),
             original: [0; ORIGINAL],
             original_len: 0,
             len,
-            emulation,
-            slot: 0,
-            detour: 0,
-            copy: 0,
-            steps: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            insn_copy: 0,
+            region_copy: 0,
+            count: AtomicU8::new(0),
+            used: 0,
             live: AtomicBool::new(false),
             detour_hits: AtomicBool::new(false),
-            first: AtomicPtr::new(null_mut()),
-            refused: Refused::new(0..0),
         }
+    }
+
+    /// Whether there is a detour, which a jump can go to.
+    pub(crate) fn has_detour(&self) -> bool {
+        self.region_copy != 0
+    }
+
+    /// What a jump goes to that calls the handlers, if there is a detour.
+    pub(crate) fn detour(&self) -> usize {
+        self.slot.wrapping_add(DETOUR)
+    }
+
+    /// The detour's copy of the region, if there is a detour.
+    #[inline(always)]
+    pub(crate) fn region_copy(&self) -> usize {
+        self.at_slot(self.region_copy)
+    }
+
+    /// The copy of the instruction, if it is not emulated.
+    #[inline(always)]
+    pub(crate) fn insn_copy(&self) -> usize {
+        self.at_slot(self.insn_copy)
+    }
+
+    /// The address of the slot's byte `at`.
+    #[inline(always)]
+    pub(crate) fn at_slot(&self, at: u8) -> usize {
+        self.slot.wrapping_add(usize::from(at))
+    }
+
+    /// The copy of the instruction for post_handlers: the second one if it is executed for an
+    /// interrupted place that has interrupts on. `None` until a post_handler comes.
+    #[inline(always)]
+    pub(crate) fn step(&self, interrupts: bool) -> Option<usize> {
+        match self.steps.load(Ordering::Acquire) {
+            0 => None,
+            steps if interrupts => Some(steps.wrapping_add(step_len(self.len))),
+            steps => Some(steps),
+        }
+    }
+
+    /// The addresses of the int3s behind these copies.
+    pub(crate) fn step_ends(&self) -> impl Iterator<Item = usize> {
+        let steps = [false, true].map(|interrupts| self.step(interrupts));
+        let len = usize::from(self.len);
+        steps
+            .into_iter()
+            .flatten()
+            .map(move |step| step.wrapping_add(len))
     }
 
     /// The bytes of the text before it was armed.
@@ -118,13 +184,13 @@ impl Trap {
     }
 
     /// The address so many `bytes` behind the site's.
-    pub(crate) fn behind(&self, bytes: u8) -> usize {
+    pub(crate) fn at(&self, bytes: u8) -> usize {
         self.addr.wrapping_add(usize::from(bytes))
     }
 
     /// The address behind the instruction.
     pub(crate) fn insn_end(&self) -> usize {
-        self.behind(self.len)
+        self.at(self.len)
     }
 
     /// Whether an int3 hit goes on in the copy of the region: not when somebody has changed the
