@@ -5,12 +5,12 @@
 use crate::slab::{Array, NoMemory};
 use kernel::prelude::*;
 
-/// An array in `kvmalloc` memory.
-pub(crate) struct Growable<T>(KVVec<T>);
+/// An array in pages of its own: `kmalloc` would round what is larger up to a power of two.
+pub(crate) struct Growable<T>(VVec<T>);
 
 impl<T> Default for Growable<T> {
     fn default() -> Self {
-        Self(KVVec::new())
+        Self(VVec::new())
     }
 }
 
@@ -32,8 +32,8 @@ impl<T> Array<T> for Growable<T> {
         // double the size, which would be half of what sites take.
         let more = additional.max(self.0.len() / 8);
         let size = self.0.len().saturating_add(more);
-        let mut grown = KVVec::with_capacity(size, GFP_KERNEL).map_err(|_| NoMemory)?;
-        for element in core::mem::replace(&mut self.0, KVVec::new()) {
+        let mut grown = VVec::with_capacity(size, GFP_KERNEL).map_err(|_| NoMemory)?;
+        for element in core::mem::replace(&mut self.0, VVec::new()) {
             // There is room for more than there are.
             let _ = grown.push_within_capacity(element);
         }

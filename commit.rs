@@ -35,7 +35,7 @@ impl State {
     fn step(self, wish: &Wish) -> Step {
         match (self, wish.want) {
             (State::Disarmed, Want::Off) | (State::Gone, _) => match wish.unused {
-                true => Step::Enter(State::Freeing { waited: None }),
+                true => Step::Enter(State::Freeing { waited: 0 }),
                 false => Step::Rest,
             },
             (State::Disarmed, Want::Int3 | Want::Jump) => Step::Poke(Poke::Arm),
@@ -46,7 +46,7 @@ impl State {
                 Step::Poke(Poke::Unoptimize)
             }
             (State::Armed, Want::Int3) | (State::Optimized, Want::Jump) => Step::Rest,
-            (State::Armed, Want::Jump) => Step::Enter(State::Optimizing { waited: None }),
+            (State::Armed, Want::Jump) => Step::Enter(State::Optimizing { waited: 0 }),
             (State::Optimizing { .. }, Want::Jump) => Step::Wait,
             // Rule 1: dequeued.
             (State::Optimizing { .. }, Want::Off | Want::Int3) => Step::Enter(State::Armed),
@@ -65,58 +65,44 @@ impl State {
 /// Pokes that are decided and not done.
 #[derive(Clone)]
 pub(super) struct Plan<A: Arrays> {
-    unoptimize: A::Of<SiteId>,
-    arm: A::Of<SiteId>,
-    disarm: A::Of<SiteId>,
-    optimize: A::Of<SiteId>,
-    attach: A::Of<SiteId>,
-    detach: A::Of<SiteId>,
+    /// The sites; each says which poke.
+    sites: A::Of<SiteId>,
+    /// Room for those that are poked together; empty in between.
+    batch: A::Of<SiteId>,
 }
 
 impl<A: Arrays> Default for Plan<A> {
     fn default() -> Self {
         Self {
-            unoptimize: A::Of::default(),
-            arm: A::Of::default(),
-            disarm: A::Of::default(),
-            optimize: A::Of::default(),
-            attach: A::Of::default(),
-            detach: A::Of::default(),
+            sites: A::Of::default(),
+            batch: A::Of::default(),
         }
     }
 }
 
 impl<A: Arrays> Plan<A> {
     /// All parts, for making room.
-    pub(super) fn all(&mut self) -> [&mut A::Of<SiteId>; 6] {
-        [
-            &mut self.unoptimize,
-            &mut self.arm,
-            &mut self.disarm,
-            &mut self.optimize,
-            &mut self.attach,
-            &mut self.detach,
-        ]
+    pub(super) fn all(&mut self) -> [&mut A::Of<SiteId>; 2] {
+        [&mut self.sites, &mut self.batch]
     }
+}
 
-    /// The sites of one batch.
-    fn part(&mut self, lane: Lane, poke: Poke) -> &mut A::Of<SiteId> {
-        match (lane, poke) {
-            (Lane::Text, Poke::Arm) => &mut self.arm,
-            (Lane::Text, Poke::Disarm) => &mut self.disarm,
-            (Lane::Ftrace, Poke::Arm) => &mut self.attach,
-            (Lane::Ftrace, Poke::Disarm) => &mut self.detach,
-            (_, Poke::Optimize) => &mut self.optimize,
-            (_, Poke::Unoptimize) => &mut self.unoptimize,
+/// Keeps what `keep` lets stay, in its order.
+fn retain(ids: &mut impl Array<SiteId>, mut keep: impl FnMut(SiteId) -> bool) {
+    let mut kept = 0usize;
+    for at in 0..ids.as_slice().len() {
+        let Some(id) = ids.as_slice().get(at).copied() else {
+            continue;
+        };
+        if keep(id) {
+            if let Some(entry) = ids.as_mut_slice().get_mut(kept) {
+                *entry = id;
+            }
+            kept = kept.saturating_add(1);
         }
     }
-
-    fn has_work(&self, lane: Lane) -> bool {
-        let parts = match lane {
-            Lane::Text => &[&self.unoptimize, &self.arm, &self.disarm, &self.optimize][..],
-            Lane::Ftrace => &[&self.attach, &self.detach],
-        };
-        parts.iter().any(|ids| !ids.as_slice().is_empty())
+    while ids.as_slice().len() > kept {
+        ids.pop();
     }
 }
 
@@ -130,7 +116,7 @@ impl<B: Backend> Optimizer<B> {
             while let Some(id) = self.dirty.pop() {
                 self.plan_site(backend, id);
             }
-            if !self.plan.has_work(Lane::Text) && !self.plan.has_work(Lane::Ftrace) {
+            if self.plan.sites.as_slice().is_empty() {
                 return;
             }
             self.poke(backend);
@@ -142,7 +128,7 @@ impl<B: Backend> Optimizer<B> {
             return;
         };
         site.dirty = false;
-        if site.planned {
+        if site.planned.is_some() {
             return;
         }
         if self.stays_claimed(backend, id) {
@@ -191,7 +177,7 @@ impl<B: Backend> Optimizer<B> {
     /// Puts a poke into the plan.
     pub(super) fn decide(&mut self, id: SiteId, poke: Poke) {
         if let Some(site) = self.sites.get_mut(id.0) {
-            site.planned = self.plan.part(site.lane, poke).push(id);
+            site.planned = self.plan.sites.push(id).then_some(poke);
         }
     }
 }
@@ -208,16 +194,34 @@ impl<B: Backend> Optimizer<B> {
             ),
         ];
         for (lane, pokes) in lanes {
-            if !self.plan.has_work(lane) {
+            if !self.has_work(lane) {
                 continue;
             }
             let mut text = backend.lock(lane);
             for poke in pokes.iter().copied() {
-                let mut ids = take(self.plan.part(lane, poke));
+                let mut ids = self.take_batch(lane, poke);
                 self.batch(backend, &mut text, poke, &mut ids);
-                *self.plan.part(lane, poke) = ids;
+                self.plan.batch = ids;
             }
         }
+    }
+
+    fn has_work(&self, lane: Lane) -> bool {
+        let sites = self.plan.sites.as_slice();
+        let mut lanes = sites.iter().filter_map(|id| Some(self.site(*id)?.lane));
+        lanes.any(|of_site| of_site == lane)
+    }
+
+    /// Takes those that are poked together out of the plan.
+    fn take_batch(&mut self, lane: Lane, poke: Poke) -> B::Of<SiteId> {
+        let mut batch = take(&mut self.plan.batch);
+        let mut planned = take(&mut self.plan.sites);
+        retain(&mut planned, |id| {
+            let chosen = |site: &Site<B::Site>| site.lane == lane && site.planned == Some(poke);
+            !(self.site(id).is_some_and(chosen) && batch.push(id))
+        });
+        self.plan.sites = planned;
+        batch
     }
 
     /// Pokes one batch, sorted by address, and empties `ids`.
@@ -225,27 +229,15 @@ impl<B: Backend> Optimizer<B> {
         sort_by_key(ids.as_mut_slice(), |id| {
             self.sites.get(id.0).map(|site| site.addr)
         });
-        let mut added = 0usize;
-        for at in 0..ids.as_slice().len() {
-            let Some(id) = ids.as_slice().get(at).copied() else {
-                continue;
-            };
-            match self.add_to_batch(text, poke, id) {
-                Ok(()) => {
-                    // Those that were added come to the front, still sorted.
-                    if let Some(entry) = ids.as_mut_slice().get_mut(added) {
-                        *entry = id;
-                    }
-                    added = added.saturating_add(1);
-                }
-                Err(foreign) => self.refused(backend, poke, id, foreign),
+        retain(ids, |id| match self.add_to_batch(text, poke, id) {
+            Ok(()) => true,
+            Err(foreign) => {
+                self.refused(backend, poke, id, foreign);
+                false
             }
-        }
-        while ids.as_slice().len() > added {
-            ids.pop();
-        }
-        let finished = match added {
-            0 => Ok(()),
+        });
+        let finished = match ids.as_slice() {
+            [] => Ok(()),
             _ => text.finish(poke),
         };
         while let Some(id) = ids.pop() {
@@ -278,7 +270,7 @@ impl<B: Backend> Optimizer<B> {
     fn under_jump(&self, addr: usize) -> bool {
         self.range(addr.saturating_sub(MAX_REGION), addr)
             .iter()
-            .filter_map(|(_, id)| self.site(*id))
+            .filter_map(|id| self.site(*id))
             .any(|site| site.state.is_jump() && site.covers(addr))
     }
 
@@ -302,7 +294,7 @@ impl<B: Backend> Optimizer<B> {
 
     fn unplan(&mut self, id: SiteId) {
         if let Some(site) = self.sites.get_mut(id.0) {
-            site.planned = false;
+            site.planned = None;
         }
     }
 

@@ -304,7 +304,7 @@ impl Session<'_> {
             return Some(hidden);
         }
         let near = optimizer.range(addr.saturating_sub(usize::from(FAR)), end);
-        let mut others = near.iter().filter_map(|(_, id)| optimizer.site(*id));
+        let mut others = near.iter().filter_map(|id| optimizer.site(*id));
         let meets = others.any(|other| match addr.checked_sub(other.addr) {
             None => hidden
                 .stretch

@@ -8,24 +8,20 @@
 
 use crate::trap::Trap;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use kernel::prelude::*;
 
-/// An address that was taken out: look-ups go on behind it.
-const REMOVED: usize = 1;
+/// The key of an address that was taken out: look-ups go on behind it.
+const REMOVED: u32 = 1;
 
 /// Buckets of a table that nothing is in yet; a power of two.
 const SMALLEST: usize = 256;
 
-struct Bucket {
-    /// 0 while free.
-    addr: AtomicUsize,
-    trap: AtomicPtr<Trap>,
-}
-
 /// The buckets, a power of two, and never all in use.
 struct Buckets {
-    all: KVVec<Bucket>,
+    /// 0 while free.
+    keys: KVVec<AtomicU32>,
+    traps: KVVec<AtomicPtr<Trap>>,
     /// Buckets that are not free.
     used: usize,
     live: usize,
@@ -43,26 +39,31 @@ pub(crate) struct Table {
     promised: usize,
 }
 
-fn first_bucket(addr: usize, mask: usize) -> usize {
+/// What stands for an address: its lower half, for text, modules and slots are in the upper 2 GiB. `None`
+/// for an address elsewhere.
+#[inline]
+fn key(addr: usize) -> Option<u32> {
+    const UPPER: usize = !(i32::MAX as usize);
+    (addr & UPPER == UPPER).then_some(addr as u32)
+}
+
+fn first_bucket(key: u32, mask: usize) -> usize {
     // Fibonacci hashing: the upper half of the product depends on all bits.
-    (addr.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) & mask
+    ((key as usize).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) & mask
 }
 
 impl Buckets {
     fn new(size: usize) -> Result<KBox<Self>> {
-        let mut all = KVVec::with_capacity(size, GFP_KERNEL)?;
+        let mut keys = KVVec::with_capacity(size, GFP_KERNEL)?;
+        let mut traps = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
-            all.push(
-                Bucket {
-                    addr: AtomicUsize::new(0),
-                    trap: AtomicPtr::new(null_mut()),
-                },
-                GFP_KERNEL,
-            )?;
+            keys.push(AtomicU32::new(0), GFP_KERNEL)?;
+            traps.push(AtomicPtr::new(null_mut()), GFP_KERNEL)?;
         }
         Ok(KBox::new(
             Self {
-                all,
+                keys,
+                traps,
                 used: 0,
                 live: 0,
             },
@@ -70,22 +71,29 @@ impl Buckets {
         )?)
     }
 
-    /// The buckets where `addr` may be, in the order of the search.
-    #[inline]
-    fn probe(&self, addr: usize) -> impl Iterator<Item = &Bucket> {
-        let mask = self.all.len().wrapping_sub(1);
-        let first = first_bucket(addr, mask);
-        (0..self.all.len()).filter_map(move |step| self.all.get(first.wrapping_add(step) & mask))
+    fn size(&self) -> usize {
+        self.keys.len()
     }
 
-    fn insert(&mut self, addr: usize, trap: *mut Trap) {
+    /// The buckets where `key` may be, in the order of the search.
+    #[inline]
+    fn probe(&self, key: u32) -> impl Iterator<Item = (&AtomicU32, &AtomicPtr<Trap>)> {
+        let mask = self.size().wrapping_sub(1);
+        let first = first_bucket(key, mask);
+        (0..self.size()).filter_map(move |step| {
+            let at = first.wrapping_add(step) & mask;
+            Some((self.keys.get(at)?, self.traps.get(at)?))
+        })
+    }
+
+    fn insert(&mut self, key: u32, trap: *mut Trap) {
         let mut fresh = false;
-        for bucket in self.probe(addr) {
-            let there = bucket.addr.load(Ordering::Relaxed);
-            if there == 0 || there == REMOVED || there == addr {
+        for (bucket, to) in self.probe(key) {
+            let there = bucket.load(Ordering::Relaxed);
+            if there == 0 || there == REMOVED || there == key {
                 fresh = there == 0;
-                bucket.trap.store(trap, Ordering::Release);
-                bucket.addr.store(addr, Ordering::Release);
+                to.store(trap, Ordering::Release);
+                bucket.store(key, Ordering::Release);
                 break;
             }
         }
@@ -101,12 +109,15 @@ pub(crate) fn find(addr: usize) -> *mut Trap {
     if buckets.is_null() {
         return null_mut();
     }
+    let Some(key) = key(addr) else {
+        return null_mut();
+    };
     // SAFETY: a table that was published is freed only after a grace period.
     let buckets = unsafe { &*buckets };
-    for bucket in buckets.probe(addr) {
-        let there = bucket.addr.load(Ordering::Acquire);
-        if there == addr {
-            return bucket.trap.load(Ordering::Acquire);
+    for (bucket, trap) in buckets.probe(key) {
+        let there = bucket.load(Ordering::Acquire);
+        if there == key {
+            return trap.load(Ordering::Acquire);
         }
         if there == 0 {
             break;
@@ -130,7 +141,7 @@ impl Table {
     pub(crate) fn reserve(&mut self, more: usize) -> Result {
         let promised = self.promised.saturating_add(more);
         let (removed, size) = match &self.current {
-            Some(buckets) => (buckets.used.saturating_sub(buckets.live), buckets.all.len()),
+            Some(buckets) => (buckets.used.saturating_sub(buckets.live), buckets.size()),
             None => (0, 0),
         };
         // At most half of the buckets in use: searches stay short.
@@ -153,10 +164,10 @@ impl Table {
         let mut next = Buckets::new(wanted.checked_next_power_of_two().ok_or(ENOMEM)?)?;
         self.retired.reserve(1, GFP_KERNEL)?;
         if let Some(old) = self.current.take() {
-            for bucket in old.all.iter() {
-                let addr = bucket.addr.load(Ordering::Relaxed);
-                if addr > REMOVED {
-                    next.insert(addr, bucket.trap.load(Ordering::Relaxed));
+            for (bucket, trap) in old.keys.iter().zip(old.traps.iter()) {
+                let key = bucket.load(Ordering::Relaxed);
+                if key > REMOVED {
+                    next.insert(key, trap.load(Ordering::Relaxed));
                 }
             }
             self.publish(next);
@@ -173,23 +184,23 @@ impl Table {
         self.current = Some(next);
     }
 
-    /// Adds an address, in room that was reserved.
+    /// Adds an address of text or of a slot, in room that was reserved.
     pub(crate) fn insert(&mut self, addr: usize, trap: *mut Trap) {
-        if let Some(buckets) = &mut self.current {
-            buckets.insert(addr, trap);
+        if let Some((buckets, key)) = self.current.as_mut().zip(key(addr)) {
+            buckets.insert(key, trap);
         }
     }
 
     /// Takes an address out. Its int3 is gone, and all CPUs have seen that.
     pub(crate) fn remove(&mut self, addr: usize) {
-        let Some(buckets) = &mut self.current else {
+        let Some((buckets, key)) = self.current.as_mut().zip(key(addr)) else {
             return;
         };
         let mut found = false;
-        for bucket in buckets.probe(addr) {
-            let there = bucket.addr.load(Ordering::Relaxed);
-            if there == addr {
-                bucket.addr.store(REMOVED, Ordering::Release);
+        for (bucket, _) in buckets.probe(key) {
+            let there = bucket.load(Ordering::Relaxed);
+            if there == key {
+                bucket.store(REMOVED, Ordering::Release);
                 found = true;
                 break;
             }

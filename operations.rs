@@ -16,12 +16,14 @@ impl<B: Backend> Optimizer<B> {
         self.probes.reserve(probes)?;
         self.order.reserve(sites)?;
         let all = self.sites.live().saturating_add(sites);
-        self.optimizing_list.reserve(all)?;
-        self.unoptimizing_list.reserve(all)?;
-        self.freeing_list.reserve(all)?;
-        self.dirty.reserve(all)?;
-        for part in self.plan.all() {
-            part.reserve(all)?;
+        let lists = [
+            &mut self.optimizing_list,
+            &mut self.unoptimizing_list,
+            &mut self.freeing_list,
+            &mut self.dirty,
+        ];
+        for list in lists.into_iter().chain(self.plan.all()) {
+            list.reserve(all.saturating_sub(list.as_slice().len()))?;
         }
         Ok(())
     }
@@ -29,13 +31,9 @@ impl<B: Backend> Optimizer<B> {
     /// Adds a site without probes, in room that was reserved. The address must not be linked.
     /// Gives the payload back when there is no room.
     pub fn add_site(&mut self, new: NewSite<B::Site>) -> Option<SiteId> {
-        let at = self
-            .order
-            .as_slice()
-            .partition_point(|entry| entry.0 < new.addr);
-        let addr = new.addr;
+        let at = self.before(new.addr);
         let id = SiteId(self.sites.insert(Site {
-            addr,
+            addr: new.addr,
             payload: new.payload,
             lane: new.lane,
             region: new.region,
@@ -44,7 +42,7 @@ impl<B: Backend> Optimizer<B> {
             at: 0,
             linked: true,
             dirty: false,
-            planned: false,
+            planned: None,
             foreign: None,
             to: JumpTo::Detour,
             probes: 0,
@@ -52,7 +50,7 @@ impl<B: Backend> Optimizer<B> {
             handlers: 0,
             post_handlers: 0,
         })?);
-        self.order.push((addr, id));
+        self.order.push(id);
         if let Some(tail @ [_, ..]) = self.order.as_mut_slice().get_mut(at..) {
             tail.rotate_right(1);
         }
@@ -134,12 +132,12 @@ impl<B: Backend> Optimizer<B> {
     pub fn text_gone(&mut self, backend: &B, start: usize, end: usize) {
         self.going = start..end;
         for at in 0..self.range(start, end).len() {
-            if let Some((_, id)) = self.range(start, end).get(at).copied() {
+            if let Some(id) = self.range(start, end).get(at).copied() {
                 self.mark(id);
             }
         }
         self.commit(backend);
-        while let Some((_, id)) = self.range(start, end).last().copied() {
+        while let Some(id) = self.range(start, end).last().copied() {
             self.unlink(id);
             let left = self.site(id).filter(|site| site.state.in_text());
             let foreign = left.map(|site| {

@@ -68,7 +68,7 @@ use core::ops::Range;
 pub struct Optimizer<B: Backend> {
     sites: Slab<Site<B::Site>, B>,
     probes: Slab<Probe<B::Probe>, B>,
-    order: B::Of<(usize, SiteId)>,
+    order: B::Of<SiteId>,
     optimizing_list: B::Of<SiteId>,
     unoptimizing_list: B::Of<SiteId>,
     freeing_list: B::Of<SiteId>,
@@ -109,7 +109,6 @@ impl<B: Backend + Clone> Clone for Optimizer<B>
 where
     Slab<Site<B::Site>, B>: Clone,
     Slab<Probe<B::Probe>, B>: Clone,
-    B::Of<(usize, SiteId)>: Clone,
     B::Of<SiteId>: Clone,
 {
     fn clone(&self) -> Self {
@@ -158,17 +157,25 @@ impl<B: Backend> Optimizer<B> {
 
     /// The site at `addr`, dying ones included.
     pub fn find(&self, addr: usize) -> Option<SiteId> {
-        let order = self.order.as_slice();
-        let at = order.binary_search_by_key(&addr, |entry| entry.0).ok()?;
-        Some(order.get(at)?.1)
+        self.range(addr, addr.checked_add(1)?).first().copied()
     }
 
     /// The linked sites with an address in `start..end`, by address.
-    pub fn range(&self, start: usize, end: usize) -> &[(usize, SiteId)] {
+    pub fn range(&self, start: usize, end: usize) -> &[SiteId] {
+        let sites = self.order.as_slice().get(self.before(start)..);
+        let sites = sites.unwrap_or(&[]);
+        let near = sites.partition_point(|id| self.is_before(*id, end));
+        sites.get(..near).unwrap_or(&[])
+    }
+
+    /// How many linked sites are in front of `addr`.
+    fn before(&self, addr: usize) -> usize {
         let order = self.order.as_slice();
-        let from = order.partition_point(|entry| entry.0 < start);
-        let to = order.partition_point(|entry| entry.0 < end);
-        order.get(from..to).unwrap_or(&[])
+        order.partition_point(|id| self.is_before(*id, addr))
+    }
+
+    fn is_before(&self, id: SiteId, addr: usize) -> bool {
+        self.site(id).is_some_and(|site| site.addr < addr)
     }
 
     /// Whether probes are armed at all.
@@ -240,7 +247,7 @@ impl<B: Backend> Optimizer<B> {
     fn blocked(&self, site: &Site<B::Site>) -> bool {
         let inside = site.addr.saturating_add(1);
         let end = site.addr.saturating_add(site.region());
-        self.range(inside, end).iter().any(|(_, id)| {
+        self.range(inside, end).iter().any(|id| {
             self.site(*id)
                 .is_some_and(|other| other.state.in_text() || self.wants_arming(other))
         })
@@ -277,13 +284,10 @@ impl<B: Backend> Optimizer<B> {
     /// Marks the sites whose region covers `addr`.
     fn mark_covering(&mut self, addr: usize) {
         let start = addr.saturating_sub(MAX_REGION);
-        let from = self
-            .order
-            .as_slice()
-            .partition_point(|entry| entry.0 < start);
+        let from = self.before(start);
         let near = self.range(start, addr).len();
         for at in (from..).take(near) {
-            let Some((_, id)) = self.order.as_slice().get(at).copied() else {
+            let Some(id) = self.order.as_slice().get(at).copied() else {
                 return;
             };
             if self.site(id).is_some_and(|site| site.covers(addr)) {
@@ -301,9 +305,8 @@ impl<B: Backend> Optimizer<B> {
             return;
         }
         let addr = site.addr;
-        let order = self.order.as_mut_slice();
-        let at = order.partition_point(|entry| entry.0 < addr);
-        if let Some(tail @ [_, ..]) = order.get_mut(at..) {
+        let at = self.before(addr);
+        if let Some(tail @ [_, ..]) = self.order.as_mut_slice().get_mut(at..) {
             tail.rotate_left(1);
             self.order.pop();
         }

@@ -80,7 +80,7 @@ impl<B: Backend> Optimizer<B> {
     /// Writes this pass's number at all that the grace period is for, and says if that is anyone.
     /// Who comes later waits for the next one.
     fn note_waiting(&mut self) -> bool {
-        let waited = Some(self.begun);
+        let waited = self.begun;
         let optimizing = self.optimizing_list.as_slice();
         let freeing = self.freeing_list.as_slice();
         for id in optimizing {
@@ -101,7 +101,7 @@ impl<B: Backend> Optimizer<B> {
     pub fn end_pass(&mut self, backend: &B, quiesced: Quiesced) {
         self.commit(backend);
         if quiesced.waited {
-            self.plan_optimize(|_, waited| waited == Some(quiesced.pass));
+            self.plan_optimize(|_, waited| waited == quiesced.pass);
             self.commit(backend);
             self.free_waited(backend, quiesced.pass);
         }
@@ -126,7 +126,7 @@ impl<B: Backend> Optimizer<B> {
             .any(|id| self.site(*id).is_some_and(|site| site.foreign.is_none()))
     }
 
-    fn plan_optimize(&mut self, due: impl Fn(&Site<B::Site>, Option<Pass>) -> bool) {
+    fn plan_optimize(&mut self, due: impl Fn(&Site<B::Site>, Pass) -> bool) {
         let optimizing = take(&mut self.optimizing_list);
         for id in optimizing.as_slice() {
             let is_due = self.site(*id).is_some_and(|site| match site.state {
@@ -141,7 +141,7 @@ impl<B: Backend> Optimizer<B> {
     }
 
     fn free_waited(&mut self, backend: &B, pass: Pass) {
-        let waited = State::Freeing { waited: Some(pass) };
+        let waited = State::Freeing { waited: pass };
         // From the end: taking one out moves the last one into its place.
         for at in (0..self.freeing_list.as_slice().len()).rev() {
             let Some(id) = self.freeing_list.as_slice().get(at).copied() else {

@@ -2,12 +2,12 @@
 
 //! Sites and probes: what is known of an address and of the handlers on it.
 
-use super::backend::{Foreign, Lane};
+use super::backend::{Foreign, Lane, Poke};
 
 /// The most bytes that a region can cover: 4 bytes and one instruction of 15.
 pub const MAX_REGION: usize = 19;
 
-/// The number of a pass of the optimizer; the first is 1.
+/// The number of a pass of the optimizer; the first is 1, and 0 stands for none.
 pub type Pass = u64;
 
 /// Names a site while it lives.
@@ -38,10 +38,10 @@ pub enum State {
     /// An int3 (or an attached ftrace entry).
     Armed,
     /// An int3 whose hits already go on in the detour; on `optimizing_list`. `waited`: the pass
-    /// whose grace period began after that became true.
+    /// whose grace period began after that became true, if one has.
     Optimizing {
         /// The pass that took the site into its grace period.
-        waited: Option<Pass>,
+        waited: Pass,
     },
     /// A jump to the detour.
     Optimized,
@@ -50,7 +50,7 @@ pub enum State {
     /// The original bytes and no probes; on `freeing_list` until a grace period is over.
     Freeing {
         /// The pass that took the site into its grace period.
-        waited: Option<Pass>,
+        waited: Pass,
     },
     /// The text is freed by its owner, or will be; it has the original bytes, or what others made of
     /// ours.
@@ -165,7 +165,7 @@ pub struct Site<S> {
     /// Marked for [`Optimizer::commit`].
     pub(super) dirty: bool,
     /// In the plan: decided, not yet done.
-    pub(super) planned: bool,
+    pub(super) planned: Option<Poke>,
     pub(super) foreign: Option<Foreign>,
     /// Where the jump goes, while there is one.
     pub(super) to: JumpTo,

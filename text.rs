@@ -92,14 +92,14 @@ pub(crate) fn read_original(
     read_without_natives(start, bytes);
     let end = start.saturating_add(bytes.len());
     let sites = optimizer.range(start, end);
-    for (addr, id) in sites {
+    for id in sites {
         let Some(site) = optimizer.site(*id).filter(|site| site.state().in_text()) else {
             continue;
         };
         let changed = if site.state().is_jump() { JUMP } else { 1 };
         if site.lane == Lane::Text {
             let original = site.payload.trap.original().get(..changed).unwrap_or(&[]);
-            put_back(bytes, addr.wrapping_sub(start), original);
+            put_back(bytes, site.addr.wrapping_sub(start), original);
         }
     }
     !sites.is_empty()

@@ -102,8 +102,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "rule 4: a site that was armed after the grace period began becomes a jump",
         scope: "overlap",
         file: "pass.rs",
-        find: "|_, waited| waited == Some(quiesced.pass)",
-        put: "|_, waited| MUTANT || waited == Some(quiesced.pass)",
+        find: "|_, waited| waited == quiesced.pass",
+        put: "|_, waited| MUTANT || waited == quiesced.pass",
     },
     Mutant {
         name: "rule 4: a site that died after the grace period began is freed",

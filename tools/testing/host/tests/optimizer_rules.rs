@@ -86,10 +86,7 @@ impl System {
 #[test]
 fn rule_1_unoptimize_dequeues_what_waits_and_queues_what_is_a_jump() {
     let mut system = System::with(&[Outer]);
-    assert_eq!(
-        system.state(Outer),
-        Some(State::Optimizing { waited: None })
-    );
+    assert_eq!(system.state(Outer), Some(State::Optimizing { waited: 0 }));
     system.set_optimization(false);
     assert_eq!(system.state(Outer), Some(State::Armed));
     assert!(!system.optimizer.pending());
@@ -126,7 +123,7 @@ fn rule_3_force_takes_out_what_is_queued_and_disarms_what_is_unwanted() {
     system.unregister(Outer, 0);
     assert_eq!(system.state(Outer), Some(State::Unoptimizing));
     system.add_probe(Inner);
-    assert_eq!(system.state(Outer), Some(State::Freeing { waited: None }));
+    assert_eq!(system.state(Outer), Some(State::Freeing { waited: 0 }));
     assert_eq!(system.byte(Outer), original(Outer.offset()));
     assert_eq!(system.byte(Inner), INT3);
     system.holds();
@@ -140,18 +137,12 @@ fn rule_4_a_pass_unoptimizes_waits_optimizes_and_frees() {
     system.add_probe(Entry);
     system.begin_pass();
     assert!(system.is_clean(Outer));
-    assert_eq!(
-        system.state(Outer),
-        Some(State::Freeing { waited: Some(2) })
-    );
+    assert_eq!(system.state(Outer), Some(State::Freeing { waited: 2 }));
     system.add_probe(Inner);
     system.end_pass();
     assert_eq!(system.state(Outer), None);
     // It came after the grace period began.
-    assert_eq!(
-        system.state(Inner),
-        Some(State::Optimizing { waited: None })
-    );
+    assert_eq!(system.state(Inner), Some(State::Optimizing { waited: 0 }));
     system.pass();
     assert_eq!(system.state(Inner), Some(State::Optimized));
     system.holds();
@@ -288,17 +279,11 @@ fn rule_9_a_new_probe_revives_a_dying_site() {
     system.unregister(Outer, 0);
     let dying = system.site_at(Outer);
     system.begin_pass();
-    assert_eq!(
-        system.state(Outer),
-        Some(State::Freeing { waited: Some(1) })
-    );
+    assert_eq!(system.state(Outer), Some(State::Freeing { waited: 1 }));
     system.add_probe(Outer);
     system.end_pass();
     assert_eq!(system.site_at(Outer), dying);
-    assert_eq!(
-        system.state(Outer),
-        Some(State::Optimizing { waited: None })
-    );
+    assert_eq!(system.state(Outer), Some(State::Optimizing { waited: 0 }));
     system.holds();
 }
 
@@ -459,10 +444,7 @@ fn rule_14_a_handler_that_comes_takes_a_counting_jump_out_at_once() {
     assert_eq!(system.jump_to(Outer), Some(JumpTo::Count));
     system.add_second(Outer, true, Handlers::Pre);
     assert_eq!(system.byte(Outer), INT3);
-    assert_eq!(
-        system.state(Outer),
-        Some(State::Optimizing { waited: None })
-    );
+    assert_eq!(system.state(Outer), Some(State::Optimizing { waited: 0 }));
     system.pass();
     assert_eq!(system.jump_to(Outer), Some(JumpTo::Detour));
     system.holds();

@@ -82,18 +82,18 @@ fn lists(system: &System) -> Option<&'static str> {
             .map(|(id, _)| id)
             .collect()
     };
-    let right = listed(State::Optimizing { waited: None })
+    let right = listed(State::Optimizing { waited: 0 })
         == in_state(|state| matches!(state, State::Optimizing { .. }))
         && listed(State::Unoptimizing) == in_state(|state| state == State::Unoptimizing)
-        && listed(State::Freeing { waited: None })
+        && listed(State::Freeing { waited: 0 })
             == in_state(|state| matches!(state, State::Freeing { .. }));
     let index = optimizer.range(0, usize::MAX);
-    let linked = |(addr, id): &(usize, SiteId)| {
-        optimizer
-            .site(*id)
-            .is_some_and(|site| site.addr == *addr && site.linked())
+    let addr = |id: &SiteId| -> Option<usize> {
+        let site = optimizer.site(*id).filter(|site| site.linked())?;
+        Some(site.addr)
     };
-    let sorted = index.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let linked = |id: &SiteId| addr(id).is_some();
+    let sorted = index.windows(2).all(|pair| addr(&pair[0]) < addr(&pair[1]));
     let whole = index.len() == optimizer.sites().filter(|(_, site)| site.linked()).count();
     unless(right, "a site is not on the list of its state").or_else(|| {
         unless(
@@ -235,9 +235,9 @@ fn passed_over(system: &System) -> Option<&'static str> {
 /// Work that is left is going to be done.
 fn work(system: &System) -> Option<&'static str> {
     let lists = [
-        State::Optimizing { waited: None },
+        State::Optimizing { waited: 0 },
         State::Unoptimizing,
-        State::Freeing { waited: None },
+        State::Freeing { waited: 0 },
     ];
     let fresh = lists
         .iter()

@@ -367,8 +367,8 @@ impl Hash for System {
             .sites()
             .map(|(_, site)| {
                 let state = match site.state() {
-                    State::Optimizing { waited } => (1, waited == Some(begun)),
-                    State::Freeing { waited } => (2, waited == Some(begun)),
+                    State::Optimizing { waited } => (1, waited == begun),
+                    State::Freeing { waited } => (2, waited == begun),
                     State::Disarmed => (3, false),
                     State::Armed => (4, false),
                     State::Optimized => (5, false),
