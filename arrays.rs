@@ -8,9 +8,16 @@ use kernel::prelude::*;
 /// An array in pages of its own: `kmalloc` would round what is larger up to a power of two.
 pub(crate) struct Growable<T>(VVec<T>);
 
+impl<T> Growable<T> {
+    /// An array of nothing.
+    pub(crate) const fn new() -> Self {
+        Self(VVec::new())
+    }
+}
+
 impl<T> Default for Growable<T> {
     fn default() -> Self {
-        Self(VVec::new())
+        Self::new()
     }
 }
 

@@ -501,7 +501,10 @@ impl Session<'_> {
                 }
             }
         }
-        if trap.emulation.is_none() {
+        let single = region.is_ok_and(|region| region.single) && trap.has_detour();
+        if single {
+            trap.insn_copy = trap.region_copy;
+        } else if trap.emulation.is_none() {
             let first = trap.original.get(..usize::from(insn.len)).unwrap_or(&[]);
             match image.copy(addr, first) {
                 Ok(copy) => trap.insn_copy = offset(copy),

@@ -6,22 +6,28 @@
 //! beginning; they are written by `text_poke`, so that no mapping is ever writable and executable.
 //! A slot is given back only after RCU-tasks quiescence: a task may be preempted in it.
 
+use crate::arrays::Growable;
 use crate::detour::{Image, SLOT};
 use crate::ffi;
 use crate::locks::TextMutex;
+use crate::slab::Array;
+use crate::text_poke::live;
 use kernel::prelude::*;
 
-/// Bytes of a chunk: 512 slots.
+/// Bytes of a chunk.
 const CHUNK: usize = 64 << 10;
+/// Slots of a chunk.
+const SLOTS: usize = CHUNK / SLOT;
 
-/// All chunks, with the addresses of the slots that nobody has.
+/// All chunks, and which slots nobody has.
 ///
 /// # Invariants
 ///
 /// `free` has room for every slot of every chunk.
 pub(crate) struct Slots {
     chunks: KVec<usize>,
-    free: KVVec<usize>,
+    /// Counted over all chunks, [`SLOTS`] for each.
+    free: Growable<u32>,
 }
 
 impl Slots {
@@ -29,18 +35,24 @@ impl Slots {
     pub(crate) const fn new() -> Self {
         Self {
             chunks: KVec::new(),
-            free: KVVec::new(),
+            free: Growable::new(),
         }
     }
 
-    /// Takes a slot, which holds int3s; ENOMEM when there is no memory for another chunk.
+    /// Takes a slot, with what it had last or int3s; ENOMEM when there is no memory for another chunk.
     pub(crate) fn take(&mut self) -> Result<usize> {
-        if let Some(slot) = self.free.pop() {
-            return Ok(slot);
+        if self.free.as_slice().is_empty() {
+            self.add_chunk()?;
         }
-        let slots = CHUNK / SLOT;
-        let all = self.chunks.len().saturating_add(1).saturating_mul(slots);
-        self.free.reserve(all, GFP_KERNEL)?;
+        let number = self.free.pop().ok_or(ENOMEM)? as usize;
+        let chunk = self.chunks.get(number / SLOTS).ok_or(ENOMEM)?;
+        Ok(chunk.wrapping_add((number % SLOTS).wrapping_mul(SLOT)))
+    }
+
+    fn add_chunk(&mut self) -> Result {
+        let first = self.chunks.len().saturating_mul(SLOTS);
+        let all = first.saturating_add(SLOTS);
+        self.free.reserve(all).map_err(|_| ENOMEM)?;
         self.chunks.reserve(1, GFP_KERNEL)?;
         // SAFETY: allocates; there is no further condition.
         let chunk = unsafe { ffi::rk_execmem_alloc(CHUNK) } as usize;
@@ -49,17 +61,24 @@ impl Slots {
         }
         self.chunks.push(chunk, GFP_KERNEL)?;
         // The lowest address is taken first: slots of one batch are neighbours.
-        for index in (0..slots).rev() {
-            let slot = chunk.wrapping_add(index.wrapping_mul(SLOT));
-            self.free.push(slot, GFP_KERNEL)?;
+        for number in (first..all).rev() {
+            self.free.push(number as u32);
         }
-        self.free.pop().ok_or(ENOMEM)
+        Ok(())
     }
 
     /// Gives a slot back. No CPU and no task is in it.
     pub(crate) fn give(&mut self, slot: usize) {
+        let has_it = |chunk: &usize| (*chunk..chunk.wrapping_add(CHUNK)).contains(&slot);
+        let Some(at) = self.chunks.iter().position(has_it) else {
+            return;
+        };
+        let chunk = self.chunks.get(at).copied().unwrap_or(slot);
+        let number = at
+            .wrapping_mul(SLOTS)
+            .wrapping_add(slot.wrapping_sub(chunk) / SLOT);
         // There is room by the invariant.
-        let _ = self.free.push_within_capacity(slot);
+        self.free.push(number as u32);
     }
 
     /// Bytes of all chunks.
@@ -69,8 +88,8 @@ impl Slots {
 
     /// How many slots are in use.
     pub(crate) fn used(&self) -> usize {
-        let all = self.chunks.len().saturating_mul(CHUNK / SLOT);
-        all.saturating_sub(self.free.len())
+        let all = self.chunks.len().saturating_mul(SLOTS);
+        all.saturating_sub(self.free.as_slice().len())
     }
 }
 
@@ -84,12 +103,15 @@ impl Drop for Slots {
     }
 }
 
-/// Writes `bytes` to `at`, where a slot in use has int3s, before anybody can reach them.
+/// Writes `bytes` to `at` in a slot that is in use, before anybody can reach them.
 pub(crate) fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
-    let old = [0xcc; SLOT];
     let len = bytes.len().min(SLOT);
     if len == 0 {
         return;
+    }
+    let mut old = [0; SLOT];
+    for (offset, byte) in old.iter_mut().take(len).enumerate() {
+        [*byte] = live(at.wrapping_add(offset));
     }
     // SAFETY: the slot is ours, no CPU executes what it has there, and `text_mutex` is held.
     unsafe {
@@ -100,7 +122,7 @@ pub(crate) fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
 
 /// Writes a slot's bytes before anybody can reach them.
 pub(crate) fn write(_lock: &TextMutex, slot: usize, image: &Image) {
-    let old = [0xcc; SLOT];
+    let old = live::<SLOT>(slot);
     // SAFETY: the slot is ours, no CPU executes it yet, and `text_mutex` is held.
     unsafe {
         ffi::rk_perf_text_poke(

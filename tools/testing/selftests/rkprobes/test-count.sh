@@ -20,9 +20,10 @@ switch() {
 	echo "$2" >"$debugfs/probe/$1/enable"
 }
 
-# calls NAME, counts NAME: where does its jump go? Slots have 128 bytes, and the detour that calls begins at the ninth.
+# calls NAME, counts NAME: where does its jump go? Slots begin at multiples of 32, and
+# the detour that calls at the ninth byte.
 calls() {
-	jump "$1" && case $(sed -n 's/^detour //p' "$debugfs/probe/$1/text") in *08 | *88) ;; *) return 1 ;; esac
+	jump "$1" && case $(sed -n 's/^detour //p' "$debugfs/probe/$1/text") in *[02468ace]8) ;; *) return 1 ;; esac
 }
 
 counts() {
