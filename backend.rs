@@ -72,9 +72,9 @@ pub trait Backend: Arrays {
     fn set_detour_hits(&self, site: &Self::Site, on: bool);
     /// Enables or disables the handler of one probe.
     fn set_enabled(&self, probe: &Self::Probe, enabled: bool);
-    /// The text of `site` goes, and others keep our bytes in it: from now on only hits of them may
-    /// find the site by its address.
-    fn leave(&self, site: &Self::Site);
+    /// The text of `site` goes, and others keep our bytes in it, a `jump` or what they made of it: from
+    /// now on only hits of them may find the site by its address.
+    fn leave(&self, site: &Self::Site, jump: bool);
     /// Whether the text of `site`, which goes, may still be executed.
     fn may_run(&self, site: &Self::Site) -> bool;
     /// What was left in the text of `site` cannot be hit any more.

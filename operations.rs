@@ -141,7 +141,7 @@ impl<B: Backend> Optimizer<B> {
             self.unlink(id);
             let left = self.site(id).filter(|site| site.state.in_text());
             let foreign = left.map(|site| {
-                backend.leave(&site.payload);
+                backend.leave(&site.payload, site.state.is_jump());
                 site.foreign.unwrap_or(Foreign::Bytes)
             });
             self.set_foreign(id, foreign);

@@ -144,14 +144,19 @@ static bool rk_reserve_module(struct module *module, unsigned long blacklist,
 
 /*
  * Hands the reserved text of the module at @addr to @sink, and says where its
- * text is. -ENOENT if there is none, or it is going; -ENOMEM if @sink is full.
- * kprobe_mutex is held.
+ * text is: its init text in @init while we are still to be told that it is
+ * freed, else in @freed, which nobody tells of any more. -ENOENT if @addr is in
+ * no module, in one that is going or in @freed; -ENOMEM if @sink is full. The
+ * engine's lock is held, so what the module notifiers have not told of yet
+ * stays; and so is kprobe_mutex.
  */
 int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
-		       struct rk_range *core, struct rk_range *init)
+		       struct rk_range *core, struct rk_range *init,
+		       struct rk_range *freed)
 {
+	const struct rk_range none = {};
 	struct module *module;
-	bool ok;
+	bool coming, ok;
 
 	rcu_read_lock();
 	module = rk_module_address(addr);
@@ -161,7 +166,13 @@ int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
 	if (!module)
 		return -ENOENT;
 	*core = rk_module_core_text(module);
-	*init = rk_module_init_text(module);
+	coming = READ_ONCE(module->state) == MODULE_STATE_COMING;
+	*init = coming ? rk_module_init_text(module) : none;
+	*freed = coming ? none : rk_module_init_text(module);
+	if (addr >= freed->start && addr < freed->end) {
+		module_put(module);
+		return -ENOENT;
+	}
 	ok = rk_reserve_module(module, blacklist, sink);
 	module_put(module);
 	return ok ? 0 : -ENOMEM;

@@ -173,7 +173,10 @@ impl Backend for Shell {
         probe.set_flag(ffi::RKPROBE_FLAG_DISABLED, !enabled);
     }
 
-    fn leave(&self, site: &SiteMemory) {
+    fn leave(&self, site: &SiteMemory, jump: bool) {
+        if jump {
+            site.trap.leave_jump();
+        }
         // The kernel frees what of the blacklist begins in the blacklisted text of the module.
         site.trap.let_natives_in(&KprobeMutex::lock());
         if site.lane == Lane::Ftrace {

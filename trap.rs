@@ -61,6 +61,9 @@ pub(crate) struct Trap {
     live: AtomicBool,
     /// Int3 hits go on in the copy of the region; cleared by a hit that did not.
     detour_hits: AtomicBool,
+    /// The region behind its first byte is a jump's, and stays so: somebody may still have put an
+    /// int3 on that.
+    left_jump: AtomicBool,
 }
 
 // There is one for each site: what the slab allocator takes for it, and an offset is enough for a slot.
@@ -88,6 +91,7 @@ impl Trap {
             used: 0,
             live: AtomicBool::new(false),
             detour_hits: AtomicBool::new(false),
+            left_jump: AtomicBool::new(false),
         }
     }
 
@@ -183,6 +187,11 @@ impl Trap {
         self.detour_hits.store(on, Ordering::Release);
     }
 
+    /// The jump stays in the text, which goes.
+    pub(crate) fn leave_jump(&self) {
+        self.left_jump.store(true, Ordering::Release);
+    }
+
     /// The address so many `bytes` behind the site's.
     pub(crate) fn at(&self, bytes: u8) -> usize {
         self.addr.wrapping_add(usize::from(bytes))
@@ -201,6 +210,9 @@ impl Trap {
     /// seen the region without the int3 has left the copy before the jump is there.
     #[inline(always)]
     pub(crate) fn goes_on_in_copy(&self) -> bool {
+        if self.left_jump.load(Ordering::Acquire) {
+            return true;
+        }
         if !self.has_detour_hits() {
             return false;
         }

@@ -90,3 +90,22 @@ check "and in an entry" add entry rktest_async:rktest_async_traced
 flush
 check "a jump" jump one
 unload_mod rktest_async
+
+# It is live, and its init text is not freed yet, but nobody will tell us when it is: it is refused, and of what the kernel's tables have
+# there nothing stays in the index, for the next module's text may be there.
+reserved=$(stat_of reserved)
+check "hold, last" ask rktest_notifier hold last live rktest_async
+insmod "$(module_file rktest_async)" &
+loader=$!
+wait_for "the notification" ask rktest_notifier held 2>/dev/null
+check "add in its text" add one $work+4
+refused "its init text" "$(address rktest_victim_start)" 'No such file or directory' 'module is'
+flush
+check "a jump" jump one
+check "remove" remove one
+check "release" ask rktest_notifier release
+check "it is loaded" wait "$loader"
+loaded="rktest_async $loaded"
+unload_mod rktest_async
+flush
+same "entries in the index" "$(stat_of reserved)" "$reserved"

@@ -87,3 +87,19 @@ for lane in int3 jump; do
 	runs "${work_runs%% *} 48 8d 04 7f $begin 01"
 	wait_for "its memory to go" sites_are 0
 done
+
+# Somebody leaves an int3 on the beginning of our jump, as a native kprobe does when it is unregistered after its module has said that it
+# goes: hits of it must not go on in what the jump has of the region.
+load_mod rktest_async exit=1
+check "add" add one $work
+flush
+check "a jump" jump one
+jump=$(bytes one current | cut -c3-14)
+check "another tool" ask rktest_neighbours poke "$(printf '%x' "$(address rktest_victim_work)")" cc
+begins going rmmod rktest_async
+loaded=${loaded#rktest_async }
+same "state" "$(of one state)" gone
+check "remove" remove one
+flush
+runs "${work_runs%% *} cc$jump 05 56 34 12 00"
+wait_for "its memory to go" sites_are 0

@@ -55,7 +55,7 @@ impl Backend for Machine {
         }
     }
 
-    fn leave(&self, site: &Mem) {
+    fn leave(&self, site: &Mem, _jump: bool) {
         let mut world = self.0.borrow_mut();
         let memory = world.at(*site);
         let from = memory.place.offset();
