@@ -227,7 +227,7 @@ impl<B: Backend> Optimizer<B> {
     /// Pokes one batch, sorted by address, and empties `ids`.
     fn batch(&mut self, backend: &B, text: &mut B::Text<'_>, poke: Poke, ids: &mut B::Of<SiteId>) {
         sort_by_key(ids.as_mut_slice(), |id| {
-            self.sites.get(id.0).map(|site| site.addr)
+            self.sites.get(id.0).map_or(0, |site| site.addr as u64)
         });
         retain(ids, |id| match self.add_to_batch(text, poke, id) {
             Ok(()) => true,

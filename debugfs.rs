@@ -140,7 +140,7 @@ impl List {
             wanted = engine.look(|optimizer| Self::collect(optimizer, &mut rows));
             // Others may have been added while no lock was held.
             if wanted <= rows.len() {
-                sort_by_key(&mut rows, |row| row.0);
+                sort_by_key(&mut rows, |row| row.0 as u64);
                 return Ok(rows);
             }
         }

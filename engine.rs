@@ -168,7 +168,7 @@ impl Engine {
     pub(crate) fn register(&self, requests: &mut [Request]) {
         requests.iter_mut().for_each(Request::resolve);
         // Sites of one function are neighbours: it is decoded once.
-        sort_by_key(requests, |request: &Request| request.addr);
+        sort_by_key(requests, |request: &Request| request.addr as u64);
         let mut core = self.core.lock();
         core.add(requests);
         core.optimizer.commit(&Shell);

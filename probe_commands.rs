@@ -164,7 +164,7 @@ pub(crate) fn run(registry: &Mutex<Registry>, text: KVVec<u8>) -> Said {
         .first
         .map_or(Ok(()), |(_, refusal)| Err(refusal.into()));
     drop(batch);
-    sort_by_key(&mut failed, |failed| failed.line);
+    sort_by_key(&mut failed, |failed| failed.line as u64);
     Said {
         text,
         failed,

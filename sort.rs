@@ -3,64 +3,85 @@
 //! Sorting in place that cannot panic.
 //!
 //! The sorts of `core` panic when an order contradicts itself, and objtool does not know their
-//! functions as such that do not return. This is a quick sort that leaves parts on which it does
-//! badly to a heap sort: no memory, at most `n log n` steps.
+//! functions as such that do not return. This is a radix sort in place: it spreads the elements by
+//! the highest bits in which their keys differ, then each part by the next ones. It needs no memory;
+//! parts that are left after some rounds go to a heap sort, so the stack is bounded.
 
+/// Bits of a key that one round looks at.
+const DIGIT_BITS: u32 = 6;
+/// The values that these bits have.
+const DIGITS: usize = 1 << DIGIT_BITS;
+/// Rounds, one inside the other: each has a kilobyte on the stack.
+const ROUNDS: u32 = 3;
 /// Parts up to this length are sorted by insertion.
-const SHORT: usize = 12;
+const SHORT: usize = 24;
 
 /// Sorts by `key`, ascending; equal elements may change places.
-pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
-    let splits = items.len().checked_ilog2().unwrap_or(0).saturating_mul(2);
-    quick_sort(items, &key, splits);
+pub fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u64) {
+    radix_sort(items, &key, ROUNDS);
 }
 
-/// Splits at most `splits` times, one inside the other: so deep it recurses at most.
-fn quick_sort<T, K: Ord>(mut items: &mut [T], key: &impl Fn(&T) -> K, mut splits: u32) {
-    while items.len() > SHORT {
-        if splits == 0 {
-            return heap_sort(items, key);
-        }
-        splits = splits.saturating_sub(1);
-        let at = split(items, key);
-        let Some((low, high)) = items.split_at_mut_checked(at) else {
+fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, rounds: u32) {
+    if items.len() <= SHORT {
+        return insertion_sort(items, key);
+    }
+    let first = items.first().map_or(0, key);
+    let differ = items
+        .iter()
+        .fold(0, |bits, item| bits | (key(item) ^ first));
+    if differ == 0 {
+        return;
+    }
+    if rounds == 0 {
+        return heap_sort(items, key);
+    }
+    let shift = u64::BITS
+        .saturating_sub(differ.leading_zeros())
+        .saturating_sub(DIGIT_BITS);
+    for len in spread(items, |item| (key(item) >> shift) as usize % DIGITS) {
+        let Some((part, rest)) = items.split_at_mut_checked(len) else {
             return;
         };
-        let (short, long) = match low.len() < high.len() {
-            true => (low, high),
-            false => (high, low),
-        };
-        quick_sort(short, key, splits);
-        items = long;
-    }
-    insertion_sort(items, key);
-}
-
-/// Brings what is below the middle element's key to the front and what is above it to the back;
-/// says where the back begins, which is neither at the beginning nor at the end.
-fn split<T, K: Ord>(items: &mut [T], key: &impl Fn(&T) -> K) -> usize {
-    let last = items.len().saturating_sub(1);
-    let Some(middle) = items.get(last / 2).map(key) else {
-        return 0;
-    };
-    let (mut low, mut high) = (0usize, last);
-    loop {
-        while items.get(low).is_some_and(|item| key(item) < middle) {
-            low = low.saturating_add(1);
-        }
-        while high > 0 && items.get(high).is_some_and(|item| key(item) > middle) {
-            high = high.saturating_sub(1);
-        }
-        if low >= high || low > last {
-            return high.saturating_add(1);
-        }
-        items.swap(low, high);
-        low = low.saturating_add(1);
-        high = high.saturating_sub(1);
+        radix_sort(part, key, rounds.saturating_sub(1));
+        items = rest;
     }
 }
 
-fn insertion_sort<T, K: Ord>(items: &mut [T], key: &impl Fn(&T) -> K) {
+/// Brings elements of one digit together, the lowest to the front; says how many each digit has.
+fn spread<T>(items: &mut [T], digit: impl Fn(&T) -> usize) -> [usize; DIGITS] {
+    let mut counts = [0_usize; DIGITS];
+    for item in &*items {
+        if let Some(count) = counts.get_mut(digit(item)) {
+            *count = count.saturating_add(1);
+        }
+    }
+    // Where the next element of each digit goes.
+    let mut heads = [0_usize; DIGITS];
+    let mut end = 0_usize;
+    for (head, count) in heads.iter_mut().zip(&counts) {
+        *head = end;
+        end = end.saturating_add(*count);
+    }
+    end = 0;
+    for (own, count) in counts.iter().enumerate() {
+        end = end.saturating_add(*count);
+        // Each turn moves one of the heads on, also where digits are not the same each time.
+        while let Some(at) = heads.get(own).copied().filter(|at| *at < end) {
+            let to = items.get(at).map_or(own, &digit);
+            let Some(head) = heads.get_mut(to) else {
+                break;
+            };
+            let place = *head;
+            *head = place.saturating_add(1);
+            if to != own && place < items.len() {
+                items.swap(at, place);
+            }
+        }
+    }
+    counts
+}
+
+fn insertion_sort<T>(items: &mut [T], key: &impl Fn(&T) -> u64) {
     for end in 1..items.len() {
         for at in (1..=end).rev() {
             let before = at.saturating_sub(1);
@@ -72,7 +93,7 @@ fn insertion_sort<T, K: Ord>(items: &mut [T], key: &impl Fn(&T) -> K) {
     }
 }
 
-fn heap_sort<T, K: Ord>(items: &mut [T], key: &impl Fn(&T) -> K) {
+fn heap_sort<T>(items: &mut [T], key: &impl Fn(&T) -> u64) {
     let len = items.len();
     for root in (0..len / 2).rev() {
         sift_down(items, root, key);
@@ -86,7 +107,7 @@ fn heap_sort<T, K: Ord>(items: &mut [T], key: &impl Fn(&T) -> K) {
 }
 
 /// Moves the element at `root` down to where none below it is greater.
-fn sift_down<T, K: Ord>(heap: &mut [T], mut root: usize, key: &impl Fn(&T) -> K) {
+fn sift_down<T>(heap: &mut [T], mut root: usize, key: &impl Fn(&T) -> u64) {
     loop {
         let left = root.saturating_mul(2).saturating_add(1);
         let right = left.saturating_add(1);

@@ -433,9 +433,9 @@ pub const MUTANTS: &[Mutant] = &[
         name: "batch: the sites are not sorted by address",
         scope: "neighbours",
         file: "commit.rs",
-        find: "self.sites.get(id.0).map(|site| site.addr)
+        find: "self.sites.get(id.0).map_or(0, |site| site.addr as u64)
         });",
-        put: "self.sites.get(id.0).map(|site| if MUTANT { 0 } else { site.addr })
+        put: "self.sites.get(id.0).map_or(0, |site| if MUTANT { 0 } else { site.addr as u64 })
         });",
     },
 ];
