@@ -23,7 +23,7 @@
 //! - in a way that is not known: behind a jump or return of the region only padding may stand.
 
 use crate::emulate::Emulation;
-use crate::insn_decode::{decode, Flags, Flow, Insn, OpcodeMap, Prefixes};
+use crate::insn_decode::{decode, decode_into, Flags, Flow, Insn, OpcodeMap, Prefixes};
 use crate::refusal::{NotOptimizable, Refusal};
 use crate::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
 use crate::reserved::{Index, Kind};
@@ -189,11 +189,13 @@ impl<A: Arrays> Function<A> {
     fn decode_all(&mut self) {
         let bytes = self.buffer.as_slice().get(..self.len).unwrap_or(&[]);
         let mut at = 0_usize;
-        while at < bytes.len() {
-            let Some(insn) = decode_at(bytes, self.start, at) else {
+        let mut insn = Insn::NONE;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let addr = self.start.wrapping_add(at as u64);
+            if decode_into(&mut insn, rest, addr).is_err() {
                 self.extent = Extent::Cut;
                 return;
-            };
+            }
             self.boundaries.insert(at);
             self.table |= jumps_through_table(&insn);
             for target in [insn.target(), code_address(&insn)].into_iter().flatten() {
@@ -453,11 +455,11 @@ pub struct CrossBranch {
 /// one, in a module also across the end of a section.
 pub fn collect_cross_branches(start: u64, bytes: &[u8], mut sink: impl FnMut(CrossBranch)) -> bool {
     let mut at = 0_usize;
-    while at < bytes.len() {
-        let Some(insn) = decode_at(bytes, start, at) else {
-            let rest = bytes.get(at..).unwrap_or(&[]);
+    let mut insn = Insn::NONE;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        if decode_into(&mut insn, rest, start.wrapping_add(at as u64)).is_err() {
             return rest.iter().all(|byte| matches!(byte, 0x00 | 0xcc));
-        };
+        }
         if let Some(to) = insn.target() {
             if to.wrapping_sub(start) >= bytes.len() as u64 {
                 sink(CrossBranch {

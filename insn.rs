@@ -166,6 +166,26 @@ pub struct Insn {
 }
 
 impl Insn {
+    /// Of no bytes: a place to decode into.
+    pub const NONE: Insn = Insn {
+        addr: 0,
+        len: 0,
+        encoding: Encoding::Legacy,
+        map: OpcodeMap::Primary,
+        opcode: 0,
+        opcode_at: 0,
+        prefixes: Prefixes(0),
+        rex: 0,
+        modrm: None,
+        sib: None,
+        disp: Field { at: 0, size: 0 },
+        disp_value: 0,
+        imm: Field { at: 0, size: 0 },
+        imm_value: 0,
+        forced_emulation: false,
+        flow: Flow::Next,
+    };
+
     /// The address of the next instruction.
     pub const fn end(&self) -> u64 {
         self.addr.wrapping_add(self.len as u64)

@@ -37,126 +37,158 @@ pub enum DecodeError {
 /// Bytes behind the instruction are not looked at, but for the opcode of the two
 /// emulation prefixes (`ud2` and three letters).
 pub fn decode(bytes: &[u8], addr: u64) -> Result<Insn, DecodeError> {
+    let mut insn = Insn::NONE;
+    decode_into(&mut insn, bytes, addr)?;
+    Ok(insn)
+}
+
+/// The same into the caller's place, for who decodes one after the other: the result is copied
+/// nowhere. On an error `insn` has what was found up to there.
+pub fn decode_into(insn: &mut Insn, bytes: &[u8], addr: u64) -> Result<(), DecodeError> {
     if let [0x0f, 0x0b, ..] = bytes {
-        if let Some(insn) = decode_forced_emulation(bytes, addr) {
-            return Ok(insn);
+        if decode_forced_emulation(insn, bytes, addr).is_some() {
+            return Ok(());
         }
     }
-    decode_plain(bytes, addr)
+    decode_plain(insn, bytes, addr)
 }
 
 /// Decodes an instruction that is behind no emulation prefix.
-fn decode_plain(bytes: &[u8], addr: u64) -> Result<Insn, DecodeError> {
-    let mut decoder = Decoder::new(bytes, addr);
-    decoder.run()?;
-    Ok(decoder.insn)
+fn decode_plain(insn: &mut Insn, bytes: &[u8], addr: u64) -> Result<(), DecodeError> {
+    *insn = Insn { addr, ..Insn::NONE };
+    let mut decoder = Decoder {
+        insn,
+        rest: Rest::new(bytes),
+    };
+    let known = decoder.run();
+    let len = decoder.rest.at;
+    insn.len = len;
+    // What was read behind the end was zeros, and whatever they led to does not count.
+    match usize::from(len) > bytes.len().min(MAX_INSN_LEN) {
+        true if bytes.len() < MAX_INSN_LEN => Err(DecodeError::Truncated),
+        true => Err(DecodeError::Invalid),
+        false => known.ok_or(DecodeError::Invalid),
+    }
 }
 
 /// An instruction behind an emulation prefix; without a whole one the prefix is a `ud2`.
-fn decode_forced_emulation(bytes: &[u8], addr: u64) -> Option<Insn> {
+#[cold]
+#[inline(never)]
+fn decode_forced_emulation(insn: &mut Insn, bytes: &[u8], addr: u64) -> Option<()> {
     let rest = bytes
         .strip_prefix(b"\x0f\x0bxen")
         .or_else(|| bytes.strip_prefix(b"\x0f\x0bkvm"))?;
-    let inner = decode_plain(rest, addr).ok()?;
-    let len = inner.len.checked_add(FORCED_EMULATION_LEN)?;
-    (usize::from(len) <= MAX_INSN_LEN).then_some(Insn {
-        len,
-        opcode_at: inner.opcode_at.wrapping_add(FORCED_EMULATION_LEN),
-        disp: inner.disp.behind(FORCED_EMULATION_LEN),
-        imm: inner.imm.behind(FORCED_EMULATION_LEN),
-        forced_emulation: true,
-        flow: Flow::Undefined,
-        ..inner
-    })
+    decode_plain(insn, rest, addr).ok()?;
+    let len = insn.len.checked_add(FORCED_EMULATION_LEN)?;
+    if usize::from(len) > MAX_INSN_LEN {
+        return None;
+    }
+    insn.len = len;
+    insn.opcode_at = insn.opcode_at.wrapping_add(FORCED_EMULATION_LEN);
+    insn.disp = insn.disp.behind(FORCED_EMULATION_LEN);
+    insn.imm = insn.imm.behind(FORCED_EMULATION_LEN);
+    insn.forced_emulation = true;
+    insn.flow = Flow::Undefined;
+    Some(())
 }
 
-/// The bytes, how far they are read, and what was found so far.
-struct Decoder<'a> {
-    /// Never more than [`MAX_INSN_LEN`].
-    bytes: &'a [u8],
+/// The bytes that are still to be read, and how many were. Reading past the end gives zeros and is
+/// noticed when all is read, so that the bytes stay in registers and nothing is compared before.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// The next byte is the lowest.
+    bytes: u128,
     at: u8,
-    insn: Insn,
 }
 
-impl<'a> Decoder<'a> {
-    fn new(bytes: &'a [u8], addr: u64) -> Self {
-        let insn = Insn {
-            addr,
-            len: 0,
-            encoding: Encoding::Legacy,
-            map: OpcodeMap::Primary,
-            opcode: 0,
-            opcode_at: 0,
-            prefixes: Prefixes::default(),
-            rex: 0,
-            modrm: None,
-            sib: None,
-            disp: Field::default(),
-            disp_value: 0,
-            imm: Field::default(),
-            imm_value: 0,
-            forced_emulation: false,
-            flow: Flow::Next,
+impl Rest {
+    #[inline(always)]
+    fn new(bytes: &[u8]) -> Self {
+        let bytes = match bytes.first_chunk() {
+            Some(bytes) => u128::from_le_bytes(*bytes),
+            None => Self::last(bytes),
         };
-        let bytes = bytes.get(..MAX_INSN_LEN).unwrap_or(bytes);
-        Decoder { bytes, at: 0, insn }
+        Self { bytes, at: 0 }
     }
 
-    fn run(&mut self) -> Result<(), DecodeError> {
-        self.introduction()?;
-        let insn = &self.insn;
-        self.operands(tables::follows(insn.encoding, insn.map, insn.opcode))?;
-        self.insn.len = self.at;
-        self.insn.flow = flow::classify(&self.insn).ok_or(DecodeError::Invalid)?;
-        Ok(())
-    }
-
-    /// The next `N` bytes.
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let rest = self.bytes.get(usize::from(self.at)..);
-        match rest.and_then(|rest| rest.first_chunk()) {
-            Some(bytes) => {
-                self.at = self.at.wrapping_add(N as u8);
-                Ok(*bytes)
-            }
-            None if self.bytes.len() == MAX_INSN_LEN => Err(DecodeError::Invalid),
-            None => Err(DecodeError::Truncated),
+    /// Less than sixteen bytes.
+    fn last(bytes: &[u8]) -> u128 {
+        let (low, high) = match bytes.split_first_chunk() {
+            Some((low, high)) => (u64::from_le_bytes(*low), high),
+            None => (0, bytes),
+        };
+        let number = |bytes: &[u8]| {
+            let from_last = bytes.iter().rev();
+            from_last.fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+        };
+        match bytes.len() {
+            8.. => u128::from(number(high)) << 64 | u128::from(low),
+            _ => u128::from(number(high)),
         }
     }
 
-    fn byte(&mut self) -> Result<u8, DecodeError> {
-        let [byte] = self.take()?;
-        Ok(byte)
+    #[inline(always)]
+    fn byte(&mut self) -> u8 {
+        let byte = self.peek();
+        self.skip(1);
+        byte
     }
 
-    /// Reads prefixes up to and with the opcode.
-    fn introduction(&mut self) -> Result<(), DecodeError> {
-        let (rex, first) = self.prefixes()?;
-        match first {
-            0xc4 | 0xc5 | 0x62 => self.vector_prefix(rex, first),
-            0x8f => self.pop_or_xop(rex),
-            0xd5 if rex.is_none() => self.rex2_prefix(),
-            0x0f => {
-                let second = self.byte()?;
-                match second {
-                    0x38 => self.opcode_in(OpcodeMap::Map0F38),
-                    0x3a => self.opcode_in(OpcodeMap::Map0F3A),
-                    _ => self.opcode_is(OpcodeMap::Map0F, second),
-                }
-            }
+    #[inline(always)]
+    fn peek(self) -> u8 {
+        self.bytes as u8
+    }
+
+    /// Eight bytes at most.
+    #[inline(always)]
+    fn skip(&mut self, count: u8) {
+        self.bytes >>= u32::from(count & 15).wrapping_mul(8);
+        self.at = self.at.wrapping_add(count);
+    }
+
+    /// A little-endian number of `size` bytes, 1 to 8, sign-extended.
+    #[inline(always)]
+    fn signed(&mut self, size: u8) -> i64 {
+        let unused = 64_u32.wrapping_sub(u32::from(size).wrapping_mul(8)) & 63;
+        let value = (self.bytes as i64) << unused >> unused;
+        self.skip(size);
+        value
+    }
+}
+
+/// What is read, and where the result goes.
+struct Decoder<'a> {
+    insn: &'a mut Insn,
+    rest: Rest,
+}
+
+impl Decoder<'_> {
+    /// `None` if there is no such instruction.
+    #[inline(always)]
+    fn run(&mut self) -> Option<()> {
+        let (rex, first) = self.prefixes();
+        let follows = match first {
+            0x0f => self.escape(),
+            0xc4 | 0xc5 | 0x62 | 0x8f | 0xd5 => self.rare(rex, first),
             _ => self.opcode_is(OpcodeMap::Primary, first),
+        };
+        self.operands(follows)?;
+        if flow::may_branch(self.insn) {
+            self.insn.flow = flow::classify(self.insn)?;
         }
+        Some(())
     }
 
     /// Reads legacy prefixes and REX; gives REX and the first byte behind them.
-    fn prefixes(&mut self) -> Result<(Option<u8>, u8), DecodeError> {
+    #[inline(always)]
+    fn prefixes(&mut self) -> (Option<u8>, u8) {
         // REX counts only right before the opcode.
         let mut rex = None;
         loop {
-            let byte = self.byte()?;
+            let byte = self.rest.byte();
             if !tables::is_prefix(byte) {
                 self.insn.rex = rex.unwrap_or(0) & 15;
-                return Ok((rex, byte));
+                return (rex, byte);
             }
             if byte & 0xf0 == 0x40 {
                 rex = Some(byte);
@@ -171,29 +203,49 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn opcode_in(&mut self, map: OpcodeMap) -> Result<(), DecodeError> {
-        let opcode = self.byte()?;
+    /// Reads the opcode behind `0F`.
+    #[inline(always)]
+    fn escape(&mut self) -> u8 {
+        match self.rest.byte() {
+            0x38 => self.opcode_in(OpcodeMap::Map0F38),
+            0x3a => self.opcode_in(OpcodeMap::Map0F3A),
+            second => self.opcode_is(OpcodeMap::Map0F, second),
+        }
+    }
+
+    /// Reads what `first` introduces. On a copy, so that what most instructions need stays in
+    /// registers.
+    fn rare(&mut self, rex: Option<u8>, first: u8) -> u8 {
+        let follows;
+        (follows, self.rest) = introduced(self.insn, self.rest, rex, first);
+        follows
+    }
+
+    #[inline(always)]
+    fn opcode_in(&mut self, map: OpcodeMap) -> u8 {
+        let opcode = self.rest.byte();
         self.opcode_is(map, opcode)
     }
 
-    /// `opcode` is the byte that was read last.
-    fn opcode_is(&mut self, map: OpcodeMap, opcode: u8) -> Result<(), DecodeError> {
+    /// `opcode` is the byte that was read last. Gives what follows it.
+    #[inline(always)]
+    fn opcode_is(&mut self, map: OpcodeMap, opcode: u8) -> u8 {
         self.insn.map = map;
         self.insn.opcode = opcode;
-        self.insn.opcode_at = self.at.wrapping_sub(1);
-        Ok(())
+        self.insn.opcode_at = self.rest.at.wrapping_sub(1);
+        tables::follows(self.insn.encoding, map, opcode)
     }
 
     /// VEX and EVEX, which take no REX nor any prefix that they hold themselves.
-    fn vector_prefix(&mut self, rex: Option<u8>, first: u8) -> Result<(), DecodeError> {
+    fn vector_prefix(&mut self, rex: Option<u8>, first: u8) -> Option<u8> {
         self.no_prefix_before(rex)?;
-        let p0 = self.byte()?;
+        let p0 = self.rest.byte();
         if first == 0xc5 {
             self.insn.encoding = Encoding::Vex;
             self.insn.rex = (!p0 >> 5) & 4;
-            return self.opcode_in(OpcodeMap::Map0F);
+            return Some(self.opcode_in(OpcodeMap::Map0F));
         }
-        let p1 = self.byte()?;
+        let p1 = self.rest.byte();
         let select = if first == 0xc4 { p0 & 31 } else { p0 & 7 };
         let map = match select {
             1 => OpcodeMap::Map0F,
@@ -203,53 +255,53 @@ impl<'a> Decoder<'a> {
             5 => OpcodeMap::Map5,
             6 => OpcodeMap::Map6,
             7 => OpcodeMap::Map7,
-            _ => return Err(DecodeError::Invalid),
+            _ => return None,
         };
         self.insn.rex = ((!p0 >> 5) & 7) | ((p1 >> 4) & 8);
         if first == 0xc4 {
             self.insn.encoding = Encoding::Vex;
         } else {
             self.insn.encoding = Encoding::Evex;
-            self.byte()?;
+            self.rest.byte();
             // Map 4 keeps the operand size of the instructions that it promotes.
             if select == 4 && p1 & 3 == 1 {
                 self.insn.prefixes = self.insn.prefixes.with(Prefixes::OPERAND_SIZE);
             }
         }
-        self.opcode_in(map)
+        Some(self.opcode_in(map))
     }
 
-    fn no_prefix_before(&self, rex: Option<u8>) -> Result<(), DecodeError> {
+    fn no_prefix_before(&self, rex: Option<u8>) -> Option<()> {
         let forbidden = Prefixes::LOCK
             .with(Prefixes::REP)
             .with(Prefixes::REPNE)
             .with(Prefixes::OPERAND_SIZE);
         if rex.is_some() || self.insn.prefixes.has(forbidden) {
-            return Err(DecodeError::Invalid);
+            return None;
         }
-        Ok(())
+        Some(())
     }
 
     /// `8F` is POP if its ModRM has `/0` there, else XOP.
-    fn pop_or_xop(&mut self, rex: Option<u8>) -> Result<(), DecodeError> {
-        let p0 = match self.bytes.get(usize::from(self.at)) {
-            Some(byte) if byte & 0x1f >= 8 => self.byte()?,
-            _ => return self.opcode_is(OpcodeMap::Primary, 0x8f),
-        };
+    fn pop_or_xop(&mut self, rex: Option<u8>) -> Option<u8> {
+        if self.rest.peek() & 0x1f < 8 {
+            return Some(self.opcode_is(OpcodeMap::Primary, 0x8f));
+        }
+        let p0 = self.rest.byte();
         self.no_prefix_before(rex)?;
-        let p1 = self.byte()?;
+        let p1 = self.rest.byte();
         self.insn.encoding = Encoding::Xop;
         self.insn.rex = ((!p0 >> 5) & 7) | ((p1 >> 4) & 8);
-        match p0 & 31 {
+        Some(match p0 & 31 {
             8 => self.opcode_in(OpcodeMap::Map8),
             9 => self.opcode_in(OpcodeMap::Map9),
             10 => self.opcode_in(OpcodeMap::Map10),
-            _ => Err(DecodeError::Invalid),
-        }
+            _ => return None,
+        })
     }
 
-    fn rex2_prefix(&mut self) -> Result<(), DecodeError> {
-        let payload = self.byte()?;
+    fn rex2_prefix(&mut self) -> u8 {
+        let payload = self.rest.byte();
         self.insn.encoding = Encoding::Rex2;
         self.insn.rex = payload & 15;
         if payload & 0x80 == 0 {
@@ -260,38 +312,48 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads what `follows` the opcode, a character of the tables.
-    fn operands(&mut self, follows: u8) -> Result<(), DecodeError> {
-        match follows {
-            // Most instructions.
-            b'.' => return Ok(()),
-            b'm' => return self.modrm(),
-            b'B' | b'Z' | b'D' | b'g' | b'G' | b'q' | b'3' => self.modrm()?,
-            b'r' => self.insn.modrm = Some(self.byte()?),
-            _ => {}
+    #[inline(always)]
+    fn operands(&mut self, follows: u8) -> Option<()> {
+        let operands = tables::operands(follows);
+        if operands.modrm {
+            self.modrm();
         }
+        let size = match operands.immediate {
+            Some(size) => size,
+            None => self.immediate_size(follows)?,
+        };
+        self.immediate(size);
+        Some(())
+    }
+
+    /// How long an immediate is whose length depends on more than the opcode.
+    fn immediate_size(&mut self, follows: u8) -> Option<u8> {
         let wide = self.insn.rex & 8 != 0;
         let narrow = self.insn.prefixes.has(Prefixes::OPERAND_SIZE) && !wide;
         let full = if narrow { 2 } else { 4 };
         let test = self.insn.modrm_reg() < 2;
-        match follows {
-            b'r' => Ok(()),
-            b'b' | b'B' | b'j' => self.immediate(1),
-            b'w' => self.immediate(2),
-            b'e' => self.immediate(3),
-            b'z' | b'Z' => self.immediate(full),
-            b'J' | b'D' => self.immediate(4),
-            b'v' => self.immediate(if wide { 8 } else { full }),
-            b'a' if self.insn.prefixes.has(Prefixes::ADDRESS_SIZE) => self.immediate(4),
-            b'a' => self.immediate(8),
-            b'g' => self.immediate(if test { 1 } else { 0 }),
-            b'G' => self.immediate(if test { full } else { 0 }),
-            b'q' => self.immediate(if self.is_sse4a() { 2 } else { 0 }),
-            b'3' => {
-                self.immediate(1)?;
-                self.opcode_is(OpcodeMap::Amd3DNow, self.insn.imm_value as u8)
+        Some(match follows {
+            b'z' | b'Z' => full,
+            b'v' if wide => 8,
+            b'v' => full,
+            b'g' if test => 1,
+            b'G' if test => full,
+            b'g' | b'G' => 0,
+            b'a' if self.insn.prefixes.has(Prefixes::ADDRESS_SIZE) => 4,
+            b'a' => 8,
+            b'q' if self.is_sse4a() => 2,
+            b'q' => 0,
+            b'r' => {
+                self.insn.modrm = Some(self.rest.byte());
+                0
             }
-            _ => Err(DecodeError::Invalid),
-        }
+            b'3' => {
+                self.immediate(1);
+                self.opcode_is(OpcodeMap::Amd3DNow, self.insn.imm_value as u8);
+                0
+            }
+            _ => return None,
+        })
     }
 
     /// `0F 78` is EXTRQ or INSERTQ of SSE4a behind these prefixes, else VMREAD.
@@ -301,50 +363,53 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads ModRM, SIB and displacement.
-    fn modrm(&mut self) -> Result<(), DecodeError> {
-        let modrm = self.byte()?;
+    #[inline(always)]
+    fn modrm(&mut self) {
+        let modrm = self.rest.byte();
         self.insn.modrm = Some(modrm);
         let (mode, rm) = (modrm >> 6, modrm & 7);
         if mode == 3 {
-            return Ok(());
+            return;
         }
         let mut base = rm;
         if rm == 4 {
-            let sib = self.byte()?;
+            let sib = self.rest.byte();
             self.insn.sib = Some(sib);
             base = sib & 7;
         }
         let size = match mode {
             0 if base == 5 => 4,
-            0 => return Ok(()),
+            0 => return,
             1 => 1,
             _ => 4,
         };
-        self.insn.disp = Field { at: self.at, size };
+        let at = self.rest.at;
+        self.insn.disp = Field { at, size };
         // At most four bytes, so that the value always fits.
-        self.insn.disp_value = self.signed(size)? as i32;
-        Ok(())
+        self.insn.disp_value = self.rest.signed(size) as i32;
     }
 
-    fn immediate(&mut self, size: u8) -> Result<(), DecodeError> {
+    #[inline(always)]
+    fn immediate(&mut self, size: u8) {
         if size != 0 {
-            self.insn.imm = Field { at: self.at, size };
-            self.insn.imm_value = self.signed(size)?;
+            let at = self.rest.at;
+            self.insn.imm = Field { at, size };
+            self.insn.imm_value = self.rest.signed(size);
         }
-        Ok(())
     }
+}
 
-    /// A little-endian number of `size` bytes, 1, 2, 3, 4 or 8, sign-extended.
-    fn signed(&mut self, size: u8) -> Result<i64, DecodeError> {
-        Ok(match size {
-            1 => i64::from(i8::from_le_bytes(self.take()?)),
-            2 => i64::from(i16::from_le_bytes(self.take()?)),
-            3 => {
-                let [a, b, c] = self.take()?;
-                i64::from(i32::from_le_bytes([0, a, b, c]) >> 8)
-            }
-            4 => i64::from(i32::from_le_bytes(self.take()?)),
-            _ => i64::from_le_bytes(self.take()?),
-        })
-    }
+/// Reads prefixes that begin with `first` and stand for maps of their own, and the opcode behind. Gives
+/// what follows that, and what is left.
+#[cold]
+#[inline(never)]
+fn introduced(insn: &mut Insn, rest: Rest, rex: Option<u8>, first: u8) -> (u8, Rest) {
+    let mut decoder = Decoder { insn, rest };
+    let follows = match first {
+        0xc4 | 0xc5 | 0x62 => decoder.vector_prefix(rex, first),
+        0x8f => decoder.pop_or_xop(rex),
+        _ if rex.is_none() => Some(decoder.rex2_prefix()),
+        _ => None,
+    };
+    (follows.unwrap_or(tables::NOTHING), decoder.rest)
 }

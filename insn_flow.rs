@@ -2,6 +2,7 @@
 
 //! What instructions do to the instruction pointer and to the arithmetic flags.
 
+use super::tables::Opcodes;
 use super::{Encoding, Insn, OpcodeMap, Prefixes};
 
 /// A condition of Jcc, as the low four bits of its opcode.
@@ -170,6 +171,30 @@ pub enum Flags {
     Overwrites,
     /// It uses none and changes some of them at most.
     Neither,
+}
+
+/// One-byte opcodes behind which execution may go on elsewhere, or which not every ModRM makes one of.
+#[rustfmt::skip]
+static PRIMARY: Opcodes = Opcodes([
+    0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0xffff,
+    0x0001, 0x0000, 0x0000, 0x0000, 0x333d, 0x0200, 0xf0d0, 0x4803,
+]);
+/// The same behind `0F`.
+#[rustfmt::skip]
+static ESCAPE_0F: Opcodes = Opcodes([
+    0x4510, 0x0000, 0x0000, 0x0d00, 0x0000, 0x0000, 0x0000, 0x0000,
+    0xffff, 0x0000, 0x0020, 0x0040, 0x0000, 0x0000, 0x0000, 0x0001,
+]);
+
+/// Whether [`classify`] has to be asked. Most instructions go on at the next.
+#[inline(always)]
+pub(super) fn may_branch(insn: &Insn) -> bool {
+    match (insn.encoding, insn.map) {
+        (Encoding::Legacy, OpcodeMap::Primary) => PRIMARY.has(insn.opcode),
+        (Encoding::Legacy, OpcodeMap::Map0F) => ESCAPE_0F.has(insn.opcode),
+        (Encoding::Rex2, _) => true,
+        _ => false,
+    }
 }
 
 /// Where execution goes on after `insn`; nothing if the opcode does not exist with this

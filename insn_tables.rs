@@ -81,13 +81,13 @@ xxxxxxxxxxxxxxxx\
 mmmxmmgGmmxxxxmm";
 
 /// A set of opcodes: sixteen opcodes a word, the lowest in the highest bit.
-struct Opcodes([u16; 16]);
+pub(super) struct Opcodes(pub(super) [u16; 16]);
 
 impl Opcodes {
     /// No opcode at all.
     const NONE: Opcodes = Opcodes([0; 16]);
 
-    fn has(&self, opcode: u8) -> bool {
+    pub(super) fn has(&self, opcode: u8) -> bool {
         // In bounds for every u8: four bits of row, four bits of column.
         self.0[usize::from(opcode >> 4)] & (0x8000 >> (opcode & 15)) != 0
     }
@@ -187,23 +187,74 @@ fn defined(encoding: Encoding, map: OpcodeMap) -> &'static Opcodes {
 }
 
 /// Is `byte` a legacy prefix or REX, where an instruction may have one?
+#[inline(always)]
 pub(super) fn is_prefix(byte: u8) -> bool {
     PRIMARY[usize::from(byte)] == b'p'
 }
 
+/// The character of an opcode that does not exist.
+pub(super) const NOTHING: u8 = b'x';
+
+/// What a character of the tables says on its own.
+#[derive(Clone, Copy)]
+pub(super) struct Operands {
+    /// There are ModRM and what that brings.
+    pub(super) modrm: bool,
+    /// The size of the immediate, unless that depends on more.
+    pub(super) immediate: Option<u8>,
+}
+
+static OPERANDS: [Operands; 128] = {
+    let mut all = [Operands {
+        modrm: false,
+        immediate: None,
+    }; 128];
+    let mut character = 0_usize;
+    while character < all.len() {
+        let byte = character as u8;
+        all[character] = Operands {
+            modrm: matches!(byte, b'm' | b'B' | b'Z' | b'D' | b'g' | b'G' | b'q' | b'3'),
+            immediate: match byte {
+                b'.' | b'm' => Some(0),
+                b'b' | b'B' | b'j' => Some(1),
+                b'w' => Some(2),
+                b'e' => Some(3),
+                b'J' | b'D' => Some(4),
+                _ => None,
+            },
+        };
+        character += 1;
+    }
+    all
+};
+
+/// What the character `follows` says on its own.
+#[inline(always)]
+pub(super) fn operands(follows: u8) -> Operands {
+    // In bounds: all characters are ASCII.
+    OPERANDS[usize::from(follows & 127)]
+}
+
 /// What follows `opcode` in `map`, as a character of the tables.
+#[inline(always)]
 pub(super) fn follows(encoding: Encoding, map: OpcodeMap, opcode: u8) -> u8 {
     let index = usize::from(opcode);
     match (encoding, map) {
         (Encoding::Legacy, OpcodeMap::Primary) => PRIMARY[index],
         (Encoding::Legacy, OpcodeMap::Map0F) => ESCAPE_0F[index],
+        _ => follows_rare(encoding, map, opcode),
+    }
+}
+
+fn follows_rare(encoding: Encoding, map: OpcodeMap, opcode: u8) -> u8 {
+    match (encoding, map) {
         (Encoding::Rex2, OpcodeMap::Primary) => rex2_primary(opcode),
         (Encoding::Rex2, OpcodeMap::Map0F) => match opcode {
             // No WRMSR row and no Jcc, no escape to the longer maps.
             0x0f | 0x30..=0x3f | 0x80..=0x8f => b'x',
-            _ => ESCAPE_0F[index],
+            _ => ESCAPE_0F[usize::from(opcode)],
         },
-        (Encoding::Evex, OpcodeMap::Map4) => EVEX_MAP4[index],
+        (Encoding::Evex, OpcodeMap::Map4) => EVEX_MAP4[usize::from(opcode)],
         _ if !defined(encoding, map).has(opcode) => b'x',
         (Encoding::Vex, OpcodeMap::Map7) => b'D',
         (Encoding::Xop, OpcodeMap::Map10) => b'D',
