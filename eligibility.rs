@@ -450,6 +450,27 @@ pub struct CrossBranch {
     pub call: bool,
 }
 
+/// Tells `sink` where every jump in `bytes` that has a displacement of 32 bits would go, at whatever
+/// byte it may begin: where the jumps go, and more. Nothing is decoded.
+pub fn each_possible_jump(start: u64, bytes: &[u8], mut sink: impl FnMut(u64)) {
+    const JMP: u8 = 0xe9;
+    const ESCAPE: u8 = 0x0f;
+    let mut before = 0;
+    for (at, window) in bytes.windows(5).enumerate() {
+        let Some((opcode, displacement)) = window.split_first_chunk::<1>() else {
+            continue;
+        };
+        let [opcode] = *opcode;
+        // Jcc is 0F 80 to 0F 8F.
+        if opcode == JMP || (before == ESCAPE && opcode >> 4 == 8) {
+            let displacement = displacement.first_chunk().copied().map(i32::from_le_bytes);
+            let next = start.wrapping_add(at as u64).wrapping_add(5);
+            sink(next.wrapping_add_signed(i64::from(displacement.unwrap_or(0))));
+        }
+        before = opcode;
+    }
+}
+
 /// Decodes a function or piece and tells `sink` of the direct branches that leave it. `false` if
 /// its bytes do not decode to the end, where there may be fill: a symbol's size goes up to the next
 /// one, in a module also across the end of a section.

@@ -3,11 +3,11 @@
 //! Who else jumps into a function: its other pieces, and its neighbours in assembly.
 //!
 //! gcc moves unlikely code to `NAME.cold`, which jumps back into the middle of `NAME`. The kernel
-//! keeps all such pieces in areas of their own, whose ends are symbols: where a symbol there
-//! branches to outside of itself is put into the index of reserved text, once. In modules pieces are
+//! keeps all such pieces in areas of their own, whose ends are symbols: where a jump there may go to
+//! outside of them is put into the index of reserved text, once. In modules pieces are
 //! found by name, and so is the function that a piece was split off.
 
-use crate::eligibility::{collect_cross_branches, Function};
+use crate::eligibility::{collect_cross_branches, each_possible_jump, Function};
 use crate::locks::TextLocks;
 use crate::optimizer::Optimizer;
 use crate::refusal::Refusal;
@@ -33,23 +33,28 @@ const AREAS: [(&CStr, &CStr); 2] = [
     (c"__unlikely_text_start", c"__unlikely_text_end"),
 ];
 
-/// Which of the kernel's areas the index has the branches of: all, or none where the kernel does
-/// not tell its areas or something in them does not decode.
+/// The kernel's areas, of which the index has the jumps; `None` where the kernel does not tell them.
 pub(crate) struct Searched(Option<[Range<usize>; AREAS.len()]>);
 
 impl Searched {
-    /// Puts all branches that leave a symbol of the areas into `index`.
+    /// Puts all that jumps in the areas may go to outside of their area into `index`.
+    ///
+    /// What is inside of an area is made by the compiler: a piece jumps within itself, to its
+    /// function, which is in another section, so that the displacement has 32 bits, or to a symbol, which
+    /// no region has inside. So nothing has to be decoded, and of what only looks like a jump hardly
+    /// anything would go into the kernel's text.
     ///
     /// # Errors
     ///
     /// ENOMEM.
     pub(crate) fn new(locks: &TextLocks, index: &mut Index<Shell>) -> Result<Self> {
         let areas = AREAS.map(|(start, end)| symbols::lookup(start)..symbols::lookup(end));
+        if areas.iter().any(|area| area.start == 0) {
+            return Ok(Self(None));
+        }
         let mut buffer = KVVec::new();
         for area in &areas {
-            if area.start == 0 || !search(locks, index, area, &mut buffer)? {
-                return Ok(Self(None));
-            }
+            search(locks, index, area, &mut buffer)?;
         }
         Ok(Self(Some(areas)))
     }
@@ -61,37 +66,22 @@ impl Searched {
     }
 }
 
-/// Says whether all of the area's symbols decode.
 fn search(
     locks: &TextLocks,
     index: &mut Index<Shell>,
     area: &Range<usize>,
     buffer: &mut KVVec<u8>,
-) -> Result<bool> {
-    let no_sites = Optimizer::default();
-    let mut at = area.start;
-    while at < area.end {
-        let Some(end) = symbols::bounds(at).map(|symbol| symbol.end.min(area.end)) else {
-            return Ok(false);
-        };
-        let bytes = sized(buffer, end.saturating_sub(at))?;
-        text::read_original(locks, &no_sites, at, bytes);
-        let mut pushed = Ok(());
-        let whole = collect_cross_branches(at as u64, bytes, |branch| {
-            // What is made by the compiler calls symbols only, which no region has inside.
-            if branch.call {
-                return;
-            }
-            pushed =
-                pushed.and(index.push(branch.to, branch.to.wrapping_add(1), Kind::PieceTarget));
-        });
-        pushed.map_err(|_| ENOMEM)?;
-        if !whole || end <= at {
-            return Ok(false);
+) -> Result {
+    let bytes = sized(buffer, area.len())?;
+    text::read_original(locks, &Optimizer::default(), area.start, bytes);
+    let mut pushed = Ok(());
+    each_possible_jump(area.start as u64, bytes, |to| {
+        let addr = to as usize;
+        if !area.contains(&addr) && symbols::in_kernel_text(addr) && pushed.is_ok() {
+            pushed = index.push(to, to.wrapping_add(1), Kind::PieceTarget);
         }
-        at = end;
-    }
-    Ok(true)
+    });
+    pushed.map_err(|_| ENOMEM)
 }
 
 /// The first `len` bytes of a buffer, which grows if it has to.

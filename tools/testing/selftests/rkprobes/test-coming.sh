@@ -93,6 +93,8 @@ unload_mod rktest_async
 
 # It is live, and its init text is not freed yet, but nobody will tell us when it is: it is refused, and of what the kernel's tables have
 # there nothing stays in the index, for the next module's text may be there.
+printf '%s\n' -:one -:entry >"$debugfs/probes"
+flush
 reserved=$(stat_of reserved)
 check "hold, last" ask rktest_notifier hold last live rktest_async
 insmod "$(module_file rktest_async)" &

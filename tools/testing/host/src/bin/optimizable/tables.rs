@@ -2,7 +2,7 @@
 
 //! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
 
-use rkprobes_host::eligibility::collect_cross_branches;
+use rkprobes_host::eligibility::each_possible_jump;
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::decode;
 use rkprobes_host::reserved::{Index, Kind};
@@ -33,7 +33,7 @@ pub struct Tables<'a> {
 const NEAR: u64 = 1024;
 
 /// Where the linker puts the pieces that the compiler splits off, as in pieces.rs.
-const PIECES: [(&str, &str); 2] = [
+pub const PIECES: [(&str, &str); 2] = [
     ("__split_text_start", "__split_text_end"),
     ("__unlikely_text_start", "__unlikely_text_end"),
 ];
@@ -228,27 +228,25 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Where the symbols in the areas of pieces branch to outside of themselves.
+    /// Where jumps in the areas of pieces may go to outside of their area, as in pieces.rs.
     fn read_pieces(&mut self) -> Result<(), String> {
         for (first, last) in PIECES {
             let ends = self.kernel.address(first).zip(self.kernel.address(last));
             self.piece_areas
                 .push(ends.ok_or_else(|| format!("no {first} to {last}"))?);
         }
-        let pieces: Vec<_> = self
-            .all
-            .iter()
-            .filter(|symbol| self.is_piece(symbol))
-            .collect();
+        let text = self
+            .kernel
+            .address("_stext")
+            .zip(self.kernel.address("_etext"));
+        let (first, last) = text.ok_or("no _stext to _etext")?;
         let mut targets = Vec::new();
-        for piece in pieces {
-            let bytes = self.kernel.bytes(piece.start, piece.end).unwrap_or(&[]);
-            let whole = collect_cross_branches(piece.start, bytes, |branch| {
-                targets.extend((!branch.call).then_some(branch.to));
+        for (start, end) in &self.piece_areas {
+            let bytes = self.kernel.bytes(*start, *end).unwrap_or(&[]);
+            each_possible_jump(*start, bytes, |to| {
+                let outside = !(*start..*end).contains(&to);
+                targets.extend((outside && (first..last).contains(&to)).then_some(to));
             });
-            if !whole {
-                return Err(format!("{:?} does not decode", piece.names));
-            }
         }
         targets
             .into_iter()
