@@ -168,7 +168,7 @@ impl Examiner {
         self.modules
             .reserve(2, GFP_KERNEL)
             .map_err(|_| Refusal::NoMemory)?;
-        let [mut core, mut init, mut freed] = [(); 3].map(|()| ffi::rk_range { start: 0, end: 0 });
+        let [mut core, mut init] = [(); 2].map(|()| ffi::rk_range { start: 0, end: 0 });
         let sink = core::ptr::from_mut(&mut self.index).cast();
         let blacklist = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
         // SAFETY: out-parameters, and the index; the session holds the locks.
@@ -179,7 +179,6 @@ impl Examiner {
                 sink,
                 &mut core,
                 &mut init,
-                &mut freed,
             )
         };
         if result < 0 {
@@ -189,10 +188,10 @@ impl Examiner {
                 _ => Refusal::ModuleGoing,
             });
         }
-        self.index.seal();
-        // Of text that is freed only now the index must not tell when other text is there.
-        self.index.remove(freed.start as u64, freed.end as u64);
         let learned = [core, init].map(|text| text.start..text.end);
+        let is_there = |addr: u64| learned.iter().any(|text| text.contains(&(addr as usize)));
+        self.index.discard_unless(is_there);
+        self.index.seal();
         for text in learned.into_iter().filter(|text| !text.is_empty()) {
             // There is room, it was reserved above.
             let _ = self.modules.push_within_capacity(text);

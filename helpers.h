@@ -118,8 +118,7 @@ struct rk_range {
 };
 
 int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
-		       struct rk_range *core, struct rk_range *init,
-		       struct rk_range *freed);
+		       struct rk_range *core, struct rk_range *init);
 struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);
 bool rk_module_holds(struct module *module, unsigned long addr, bool init);

@@ -306,6 +306,18 @@ impl<A: Arrays> Index<A> {
         self.areas.truncate(self.areas.sealed);
     }
 
+    /// Forgets what was pushed since the last seal and does not begin where `stays` says.
+    pub fn discard_unless(&mut self, stays: impl Fn(u64) -> bool) {
+        for table in [&mut self.sites, &mut self.areas] {
+            let mut sealed = table.sealed;
+            table.retain(|entry| {
+                let old = sealed > 0;
+                sealed = sealed.saturating_sub(1);
+                (old || stays(TEXT_BASE | u64::from(entry.start))).then_some(entry)
+            });
+        }
+    }
+
     /// Removes all that begins in `start..end`: text that was freed. What is not sealed goes too.
     pub fn remove(&mut self, start: u64, end: u64) {
         self.discard();

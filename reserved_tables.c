@@ -144,19 +144,17 @@ static bool rk_reserve_module(struct module *module, unsigned long blacklist,
 
 /*
  * Hands the reserved text of the module at @addr to @sink, and says where its
- * text is: its init text in @init while we are still to be told that it is
- * freed, else in @freed, which nobody tells of any more. -ENOENT if @addr is in
- * no module, in one that is going or in @freed; -ENOMEM if @sink is full. The
- * engine's lock is held, so what the module notifiers have not told of yet
- * stays; and so is kprobe_mutex.
+ * text is; that has no init text when we will not be told any more that it is
+ * freed, or it is already, but the tables may still have it. -ENOENT if @addr
+ * is in no module, in one that is going or in such init text; -ENOMEM if @sink
+ * is full. The engine's lock is held, so what our module notifiers have not
+ * been told of stays; and so is kprobe_mutex.
  */
 int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
-		       struct rk_range *core, struct rk_range *init,
-		       struct rk_range *freed)
+		       struct rk_range *core, struct rk_range *init)
 {
-	const struct rk_range none = {};
 	struct module *module;
-	bool coming, ok;
+	bool ok;
 
 	rcu_read_lock();
 	module = rk_module_address(addr);
@@ -166,10 +164,11 @@ int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
 	if (!module)
 		return -ENOENT;
 	*core = rk_module_core_text(module);
-	coming = READ_ONCE(module->state) == MODULE_STATE_COMING;
-	*init = coming ? rk_module_init_text(module) : none;
-	*freed = coming ? none : rk_module_init_text(module);
-	if (addr >= freed->start && addr < freed->end) {
+	*init = rk_module_init_text(module);
+	if (READ_ONCE(module->state) != MODULE_STATE_COMING)
+		init->end = init->start;
+	if (addr - core->start >= core->end - core->start &&
+	    addr - init->start >= init->end - init->start) {
 		module_put(module);
 		return -ENOENT;
 	}

@@ -151,6 +151,15 @@ fn nothing_is_seen_before_the_seal() {
     index.seal();
     assert_eq!(count(&index), 1);
     index.push(TEXT + 20, TEXT + 25, Kind::JumpLabel).unwrap();
+    index.push(TEXT + 30, TEXT + 300, Kind::Blacklist).unwrap();
+    index.push(TEXT + 40, TEXT + 45, Kind::Bug).unwrap();
+    index.discard_unless(|addr| addr == TEXT + 40);
+    index.seal();
+    assert_eq!(count(&index), 2);
+    assert_eq!(index.reserved(TEXT, TEXT + 1), Some(Kind::JumpLabel));
+    assert_eq!(index.reserved(TEXT + 40, TEXT + 41), Some(Kind::Bug));
+    assert_eq!(index.reserved(TEXT + 20, TEXT + 40), None);
+    index.push(TEXT + 20, TEXT + 25, Kind::JumpLabel).unwrap();
     index.seal();
     assert_eq!(index.reserved(TEXT + 20, TEXT + 21), Some(Kind::JumpLabel));
 }

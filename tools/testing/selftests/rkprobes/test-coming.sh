@@ -5,6 +5,7 @@
 
 load_mod rkprobes
 load_mod rktest_notifier
+reserved=$(stat_of reserved)
 work=rktest_async:rktest_victim_work
 never=rktest_async:rktest_async_never
 
@@ -95,7 +96,6 @@ unload_mod rktest_async
 # there nothing stays in the index, for the next module's text may be there.
 printf '%s\n' -:one -:entry >"$debugfs/probes"
 flush
-reserved=$(stat_of reserved)
 check "hold, last" ask rktest_notifier hold last live rktest_async
 insmod "$(module_file rktest_async)" &
 loader=$!
