@@ -10,6 +10,7 @@
 
 use crate::eligibility::collect_cross_branches;
 use crate::ffi;
+use crate::pieces::is_preamble;
 use crate::refusal::Refusal;
 use crate::reserved::{Index, Kind};
 use crate::shell::Shell;
@@ -189,9 +190,15 @@ impl Walk {
     /// Adds the function at `addr`, if it is one that can be executed there and probed: text that is
     /// made at run time (trampolines, native probes' copies, thunks) has no probes, and calls what it
     /// does through pointers or is a copy of what is followed.
-    fn add(&mut self, addr: usize) -> Result {
-        let Some(function) = symbols::function(addr).filter(self.is_taken) else {
-            return Ok(());
+    fn add(&mut self, mut addr: usize) -> Result {
+        let function = loop {
+            match symbols::function(addr) {
+                // With call depth tracking calls go to what is in front of a function, and through it
+                // (arch/x86/kernel/callthunks.c).
+                Some(function) if is_preamble(function.name()) => addr = function.end(),
+                Some(function) if (self.is_taken)(&function) => break function,
+                _ => return Ok(()),
+            }
         };
         let start = function.start;
         let is_known = self.found.iter().any(|place| place.0 == start);

@@ -59,6 +59,12 @@ impl Searched {
         Ok(Self(Some(areas)))
     }
 
+    /// Whether the index has what the pieces of a function that begins at `start` jump to: not where
+    /// both may be in one area.
+    fn has_pieces_of(&self, start: usize) -> bool {
+        self.0.is_some() && symbols::in_kernel_text(start) && !self.has(start)
+    }
+
     /// Whether `addr` is in one of the areas.
     fn has(&self, addr: usize) -> bool {
         let mut areas = self.0.iter().flatten();
@@ -101,7 +107,7 @@ pub(crate) fn of(
     let name = function.name();
     let other = match name.to_bytes().strip_suffix(b".cold") {
         Some(stem) => crate::target::c_string(stem)?,
-        None if searched.0.is_some() && symbols::in_kernel_text(function.start) => return Ok(None),
+        None if searched.has_pieces_of(function.start) => return Ok(None),
         None => CString::try_from_fmt(fmt!("{}.cold", name)).map_err(|_| Refusal::NoMemory)?,
     };
     Ok(Some(symbols::pieces(function.module(), &other)))
