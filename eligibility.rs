@@ -456,16 +456,14 @@ pub fn each_possible_jump(start: u64, bytes: &[u8], mut sink: impl FnMut(u64)) {
     const JMP: u8 = 0xe9;
     const ESCAPE: u8 = 0x0f;
     let mut before = 0;
-    for (at, window) in bytes.windows(5).enumerate() {
-        let Some((opcode, displacement)) = window.split_first_chunk::<1>() else {
-            continue;
-        };
-        let [opcode] = *opcode;
+    for (at, opcode) in bytes.iter().copied().enumerate() {
         // Jcc is 0F 80 to 0F 8F.
-        if opcode == JMP || (before == ESCAPE && opcode >> 4 == 8) {
-            let displacement = displacement.first_chunk().copied().map(i32::from_le_bytes);
-            let next = start.wrapping_add(at as u64).wrapping_add(5);
-            sink(next.wrapping_add_signed(i64::from(displacement.unwrap_or(0))));
+        if opcode == JMP || (opcode >> 4 == 8 && before == ESCAPE) {
+            let behind = bytes.get(at.wrapping_add(1)..).unwrap_or(&[]);
+            if let Some(displacement) = behind.first_chunk().copied() {
+                let next = start.wrapping_add(at as u64).wrapping_add(5);
+                sink(next.wrapping_add_signed(i32::from_le_bytes(displacement).into()));
+            }
         }
         before = opcode;
     }

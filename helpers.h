@@ -74,6 +74,7 @@ void rk_refused_unlink(struct rk_refused *at);
 bool rk_mutex_has_waiters(struct mutex *mutex);
 
 bool rk_kprobe_at(unsigned long addr);
+bool rk_any_kprobe(unsigned long heads, unsigned long end);
 size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
 
 /* What kind of text an address is in. */

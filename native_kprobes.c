@@ -64,6 +64,19 @@ bool rk_kprobe_at(unsigned long addr)
 }
 
 /*
+ * Whether there is a native kprobe at all: @heads is the kernel's hash table of
+ * them, and whatever is behind it up to @end. kprobe_mutex is held.
+ */
+bool rk_any_kprobe(unsigned long heads, unsigned long end)
+{
+	for (; heads + sizeof(struct hlist_head) <= end; heads += sizeof(struct hlist_head))
+		/* KASAN may have a red zone behind the table. */
+		if (READ_ONCE_NOCHECK(*(unsigned long *)heads))
+			return true;
+	return false;
+}
+
+/*
  * The bytes that a native kprobe's int3 or jump at @addr replaced: stores 1
  * or 5 of them and says how many, 0 if there is no kprobe. kprobe_mutex and
  * text_mutex are held.

@@ -192,11 +192,14 @@ impl<A: Arrays> Table<A> {
     }
 
     fn push(&mut self, entry: Packed) -> Result<(), NoMemory> {
-        self.entries.reserve(1)?;
         if self.entries.push(entry) {
-            Ok(())
-        } else {
-            Err(NoMemory)
+            return Ok(());
+        }
+        // Twice the size: they come one by one.
+        self.entries.reserve(self.entries.as_slice().len().max(1))?;
+        match self.entries.push(entry) {
+            true => Ok(()),
+            false => Err(NoMemory),
         }
     }
 

@@ -4,7 +4,8 @@
 //!
 //! The sorts of `core` panic when an order contradicts itself, and objtool does not know their
 //! functions as such that do not return. This is a radix sort in place: it spreads the elements by
-//! the highest bits in which their keys differ, then each part by the next ones. It needs no memory;
+//! the highest bits of how far their keys are from the least, then each part in the same way. It needs no
+//! memory;
 //! parts that are left after some rounds go to a heap sort, so the stack is bounded.
 
 /// Bits of a key that one round looks at.
@@ -25,20 +26,24 @@ fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, rounds: u32) {
     if items.len() <= SHORT {
         return insertion_sort(items, key);
     }
-    let first = items.first().map_or(0, key);
-    let differ = items
+    // Where the keys begin must not matter: addresses of text may go across a large power of two.
+    let (least, most) = items
         .iter()
-        .fold(0, |bits, item| bits | (key(item) ^ first));
-    if differ == 0 {
+        .map(key)
+        .fold((u64::MAX, 0), |(least, most), key| {
+            (least.min(key), most.max(key))
+        });
+    if least == most {
         return;
     }
     if rounds == 0 {
         return heap_sort(items, key);
     }
     let shift = u64::BITS
-        .saturating_sub(differ.leading_zeros())
+        .saturating_sub(most.wrapping_sub(least).leading_zeros())
         .saturating_sub(DIGIT_BITS);
-    for len in spread(items, |item| (key(item) >> shift) as usize % DIGITS) {
+    let digit = |item: &T| (key(item).wrapping_sub(least) >> shift) as usize % DIGITS;
+    for len in spread(items, digit) {
         let Some((part, rest)) = items.split_at_mut_checked(len) else {
             return;
         };

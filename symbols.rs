@@ -34,13 +34,14 @@ pub(crate) enum Data {
     ExtableStart,
     ExtableEnd,
     Blacklist,
+    KprobeTable,
     DieChain,
     StaticCallStart,
     StaticCallEnd,
 }
 
 /// Their names, in the order of [`Data`].
-const DATA: [&CStr; 16] = [
+const DATA: [&CStr; 17] = [
     c"text_mutex",
     c"kprobe_mutex",
     c"_stext",
@@ -54,11 +55,14 @@ const DATA: [&CStr; 16] = [
     c"__start___ex_table",
     c"__stop___ex_table",
     c"kprobe_blacklist",
+    c"kprobe_table",
     c"die_chain",
     c"__static_call_text_start",
     c"__static_call_text_end",
 ];
 
+/// Its size is known to the kernel's source only, so the next symbol ends it.
+static KPROBE_TABLE_END: AtomicUsize = AtomicUsize::new(0);
 static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DATA.len()];
 
 /// Finds all that the module needs. Fails with ENOENT and names what is missing: such a kernel is
@@ -85,7 +89,14 @@ pub(crate) fn init() -> Result {
     for (name, place) in DATA.iter().zip(&ADDRESSES) {
         place.store(required(name)?, Ordering::Relaxed);
     }
+    let table = bounds(address(Data::KprobeTable)).ok_or(ENOENT)?;
+    KPROBE_TABLE_END.store(table.end, Ordering::Relaxed);
     Ok(())
+}
+
+/// The kernel's hash table of native kprobes, and what is between it and the next symbol.
+pub(crate) fn kprobe_table() -> Range<usize> {
+    address(Data::KprobeTable)..KPROBE_TABLE_END.load(Ordering::Relaxed)
 }
 
 /// The address of a symbol that the kernel must have.

@@ -116,6 +116,11 @@ pub(crate) fn read_without_natives(start: usize, bytes: &mut [u8]) {
 }
 
 fn put_back_natives(start: usize, bytes: &mut [u8]) {
+    let table = symbols::kprobe_table();
+    // SAFETY: the kernel's table; the caller's caller holds the locks.
+    if !unsafe { ffi::rk_any_kprobe(table.start, table.end) } {
+        return;
+    }
     let mut at = 0usize;
     while let Some(found) = next_probe_like(bytes, at) {
         let mut saved = [0u8; JUMP];
