@@ -5,8 +5,7 @@
 //! The sorts of `core` panic when an order contradicts itself, and objtool does not know their
 //! functions as such that do not return. This is a radix sort in place: it spreads the elements by
 //! the highest bits of how far their keys are from the least, then each part in the same way. It needs no
-//! memory;
-//! parts that are left after some rounds go to a heap sort, so the stack is bounded.
+//! memory; parts that are left after some rounds go to a heap sort, so the stack is bounded.
 
 /// Bits of a key that one round looks at.
 const DIGIT_BITS: u32 = 6;
