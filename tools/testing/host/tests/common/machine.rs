@@ -342,7 +342,12 @@ pub fn in_child(body: impl FnOnce()) -> i32 {
         let child = libc::fork();
         assert!(child >= 0, "fork");
         if child == 0 {
-            libc::alarm(120);
+            // Whoever never ends is ended, by the time that it runs: others may have the processor too.
+            let limit = libc::rlimit {
+                rlim_cur: 300,
+                rlim_max: 300,
+            };
+            libc::setrlimit(libc::RLIMIT_CPU, &limit);
             // The test harness's capture would be lost with the child.
             std::panic::set_hook(Box::new(|info| {
                 let _ = writeln!(std::io::stderr(), "{info}");
