@@ -10,8 +10,9 @@
 //!
 //! A region is executed by the jump (at [`DETOUR`]) and by the hits of an int3 that is about to
 //! become one (at the copy of the region); an int3 that stays one goes to the copy of the
-//! instruction, which is that of the region if that is one instruction. The last part is there if a probe without handlers came: the jump of a site whose
-//! probes only count goes to it. The flags are kept only where something may use them.
+//! instruction, which is that of the region if that is one instruction. The last part is there if a
+//! probe without handlers came: the jump of a site whose probes only count goes to it. The flags
+//! are kept only where something may use them.
 
 use crate::relocate::{jmp_rel32, relocate, Refusal, JMP_REL32_LEN};
 
