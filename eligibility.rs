@@ -23,6 +23,7 @@
 //! - in a way that is not known: behind a jump or return of the region only padding may stand.
 
 use crate::emulate::Emulation;
+use crate::find_bytes::next_of;
 use crate::insn_decode::{decode, decode_into, Flags, Flow, Insn, OpcodeMap, Prefixes};
 use crate::refusal::{NotOptimizable, Refusal};
 use crate::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
@@ -454,18 +455,21 @@ pub struct CrossBranch {
 /// byte it may begin: where the jumps go, and more. Nothing is decoded.
 pub fn each_possible_jump(start: u64, bytes: &[u8], mut sink: impl FnMut(u64)) {
     const JMP: u8 = 0xe9;
+    // Of a Jcc, which is 0F 80 to 0F 8F.
     const ESCAPE: u8 = 0x0f;
-    let mut before = 0;
-    for (at, opcode) in bytes.iter().copied().enumerate() {
-        // Jcc is 0F 80 to 0F 8F.
-        if opcode == JMP || (opcode >> 4 == 8 && before == ESCAPE) {
-            let behind = bytes.get(at.wrapping_add(1)..).unwrap_or(&[]);
-            if let Some(displacement) = behind.first_chunk().copied() {
-                let next = start.wrapping_add(at as u64).wrapping_add(5);
-                sink(next.wrapping_add_signed(i32::from_le_bytes(displacement).into()));
-            }
+    let mut from = 0_usize;
+    while let Some(at) = next_of([JMP, ESCAPE], bytes, from) {
+        from = at.wrapping_add(1);
+        let behind = match bytes.get(at..) {
+            Some([JMP, behind @ ..] | [ESCAPE, 0x80..=0x8f, behind @ ..]) => behind,
+            _ => continue,
+        };
+        if let Some(displacement) = behind.first_chunk().copied() {
+            // Behind the displacement.
+            let next = bytes.len().wrapping_sub(behind.len()).wrapping_add(4);
+            let next = start.wrapping_add(next as u64);
+            sink(next.wrapping_add_signed(i32::from_le_bytes(displacement).into()));
         }
-        before = opcode;
     }
 }
 

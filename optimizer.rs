@@ -162,10 +162,24 @@ impl<B: Backend> Optimizer<B> {
 
     /// The linked sites with an address in `start..end`, by address.
     pub fn range(&self, start: usize, end: usize) -> &[SiteId] {
-        let sites = self.order.as_slice().get(self.before(start)..);
-        let sites = sites.unwrap_or(&[]);
-        let near = sites.partition_point(|id| self.is_before(*id, end));
-        sites.get(..near).unwrap_or(&[])
+        let sites = self.order.as_slice().get(self.places(start, end));
+        sites.unwrap_or(&[])
+    }
+
+    /// Where in `order` they are.
+    fn places(&self, start: usize, end: usize) -> Range<usize> {
+        let first = self.before(start);
+        let sites = self.order.as_slice().get(first..).unwrap_or(&[]);
+        let is_before = |id: &SiteId| self.is_before(*id, end);
+        // Mostly there are none or few, so the end is looked for from here, in strides that double.
+        let mut far = 1_usize;
+        while sites.get(far.wrapping_sub(1)).is_some_and(is_before) {
+            far = far.saturating_mul(2);
+        }
+        let known = far / 2;
+        let last = sites.get(known..far.min(sites.len())).unwrap_or(&[]);
+        let near = known.saturating_add(last.partition_point(is_before));
+        first..first.saturating_add(near)
     }
 
     /// How many linked sites are in front of `addr`.
@@ -284,9 +298,7 @@ impl<B: Backend> Optimizer<B> {
     /// Marks the sites whose region covers `addr`.
     fn mark_covering(&mut self, addr: usize) {
         let start = addr.saturating_sub(MAX_REGION);
-        let from = self.before(start);
-        let near = self.range(start, addr).len();
-        for at in (from..).take(near) {
+        for at in self.places(start, addr) {
             let Some(id) = self.order.as_slice().get(at).copied() else {
                 return;
             };

@@ -22,6 +22,10 @@ use kernel::str::CString;
 
 /// The longest function that is decoded.
 pub(crate) const LONGEST: usize = 1 << 20;
+/// How much of an area is read at a time.
+const PART: usize = 1 << 14;
+/// The longest jump: with a condition, and a displacement of 32 bits.
+const JCC: usize = 6;
 /// How far from a function others in assembly may be that jump into it.
 const NEAR: usize = 1024;
 /// What the compiler puts in front of a function, in a symbol of its own, while no mitigation uses it.
@@ -78,15 +82,19 @@ fn search(
     area: &Range<usize>,
     buffer: &mut KVVec<u8>,
 ) -> Result {
-    let bytes = sized(buffer, area.len())?;
-    text::read_original(locks, &Optimizer::default(), area.start, bytes);
     let mut pushed = Ok(());
-    each_possible_jump(area.start as u64, bytes, |to| {
-        let addr = to as usize;
-        if !area.contains(&addr) && symbols::in_kernel_text(addr) && pushed.is_ok() {
-            pushed = index.push(to, to.wrapping_add(1), Kind::PieceTarget);
-        }
-    });
+    for start in area.clone().step_by(PART) {
+        // The last jump that begins in the part may end behind it.
+        let end = area.end.min(start.saturating_add(PART + JCC - 1));
+        let bytes = sized(buffer, end.saturating_sub(start))?;
+        text::read_original(locks, &Optimizer::default(), start, bytes);
+        each_possible_jump(start as u64, bytes, |to| {
+            let addr = to as usize;
+            if !area.contains(&addr) && symbols::in_kernel_text(addr) && pushed.is_ok() {
+                pushed = index.push(to, to.wrapping_add(1), Kind::PieceTarget);
+            }
+        });
+    }
     pushed.map_err(|_| ENOMEM)
 }
 

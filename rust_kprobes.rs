@@ -13,6 +13,7 @@ pub mod command;
 pub mod detour;
 pub mod eligibility;
 pub mod emulate;
+pub mod find_bytes;
 pub mod hidden;
 pub mod insn_decode;
 pub mod limit;

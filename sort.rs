@@ -7,21 +7,26 @@
 //! the highest bits of how far their keys are from the least, then each part in the same way. It needs no
 //! memory; parts that are left after some rounds go to a heap sort, so the stack is bounded.
 
-/// Bits of a key that one round looks at.
-const DIGIT_BITS: u32 = 6;
+/// The most bits of a key that one round looks at.
+const DIGIT_BITS: u32 = 7;
 /// The values that these bits have.
 const DIGITS: usize = 1 << DIGIT_BITS;
-/// Rounds, one inside the other: each has a kilobyte on the stack.
-const ROUNDS: u32 = 3;
+/// Rounds, one inside the other: each has half a kilobyte on the stack, and one of them twice that.
+const ROUNDS: usize = 3;
 /// Parts up to this length are sorted by insertion.
-const SHORT: usize = 24;
+const SHORT: usize = 16;
 
 /// Sorts by `key`, ascending; equal elements may change places.
 pub fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u64) {
-    radix_sort(items, &key, ROUNDS);
+    let mut counts = [[0; DIGITS]; ROUNDS];
+    match u32::try_from(items.len()) {
+        Ok(_) => radix_sort(items, &key, &mut counts),
+        Err(_) => heap_sort(items, &key),
+    }
 }
 
-fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, rounds: u32) {
+/// Each round has its `counts`.
+fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, counts: &mut [[u32; DIGITS]]) {
     if items.len() <= SHORT {
         return insertion_sort(items, key);
     }
@@ -35,64 +40,75 @@ fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, rounds: u32) {
     if least == most {
         return;
     }
-    if rounds == 0 {
+    let Some((counts, further)) = counts.split_first_mut() else {
         return heap_sort(items, key);
-    }
+    };
+    // So many that some elements share each value: to spread them costs something for each value, too.
+    let bits = items.len().ilog2().saturating_sub(2).min(DIGIT_BITS);
+    let counts = counts.get_mut(..1 << bits).unwrap_or(&mut []);
+    let mask = counts.len().saturating_sub(1);
     let shift = u64::BITS
         .saturating_sub(most.wrapping_sub(least).leading_zeros())
-        .saturating_sub(DIGIT_BITS);
-    let digit = |item: &T| (key(item).wrapping_sub(least) >> shift) as usize % DIGITS;
-    for len in spread(items, digit) {
-        let Some((part, rest)) = items.split_at_mut_checked(len) else {
+        .saturating_sub(bits);
+    spread(items, counts, |item: &T| {
+        key(item).wrapping_sub(least).wrapping_shr(shift) as usize & mask
+    });
+    for len in counts {
+        let Some((part, rest)) = items.split_at_mut_checked(*len as usize) else {
             return;
         };
-        radix_sort(part, key, rounds.saturating_sub(1));
+        radix_sort(part, key, further);
         items = rest;
     }
 }
 
-/// Brings elements of one digit together, the lowest to the front; says how many each digit has.
-fn spread<T>(items: &mut [T], digit: impl Fn(&T) -> usize) -> [usize; DIGITS] {
-    let mut counts = [0_usize; DIGITS];
+/// Brings elements of one digit together, the lowest to the front; counts how many each digit has.
+fn spread<T>(items: &mut [T], counts: &mut [u32], digit: impl Fn(&T) -> usize) {
+    counts.fill(0);
     for item in &*items {
         if let Some(count) = counts.get_mut(digit(item)) {
-            *count = count.saturating_add(1);
+            *count = count.wrapping_add(1);
         }
     }
     // Where the next element of each digit goes.
-    let mut heads = [0_usize; DIGITS];
-    let mut end = 0_usize;
-    for (head, count) in heads.iter_mut().zip(&counts) {
+    let mut heads = [0_u32; DIGITS];
+    let mut end = 0_u32;
+    for (head, count) in heads.iter_mut().zip(&*counts) {
         *head = end;
-        end = end.saturating_add(*count);
+        end = end.wrapping_add(*count);
     }
     end = 0;
     for (own, count) in counts.iter().enumerate() {
-        end = end.saturating_add(*count);
+        end = end.wrapping_add(*count);
         // Each turn moves one of the heads on, also where digits are not the same each time.
         while let Some(at) = heads.get(own).copied().filter(|at| *at < end) {
+            let at = at as usize;
             let to = items.get(at).map_or(own, &digit);
             let Some(head) = heads.get_mut(to) else {
                 break;
             };
-            let place = *head;
-            *head = place.saturating_add(1);
+            let place = *head as usize;
+            *head = head.saturating_add(1);
             if to != own && place < items.len() {
                 items.swap(at, place);
             }
         }
     }
-    counts
 }
 
 fn insertion_sort<T>(items: &mut [T], key: &impl Fn(&T) -> u64) {
     for end in 1..items.len() {
-        for at in (1..=end).rev() {
-            let before = at.saturating_sub(1);
-            if items.get(before).map(key) <= items.get(at).map(key) {
+        let Some((mut place, sorted)) = items.get_mut(..=end).and_then(<[T]>::split_last_mut)
+        else {
+            return;
+        };
+        let moved = key(place);
+        for before in sorted.iter_mut().rev() {
+            if key(before) <= moved {
                 break;
             }
-            items.swap(before, at);
+            core::mem::swap(before, place);
+            place = before;
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::arch_x86::INT3;
 use crate::ffi;
+use crate::find_bytes::next_of;
 use crate::locks::TextLocks;
 use crate::optimizer::{Lane, Optimizer};
 use crate::refusal::Refusal;
@@ -122,34 +123,13 @@ fn put_back_natives(start: usize, bytes: &mut [u8]) {
         return;
     }
     let mut at = 0usize;
-    while let Some(found) = next_probe_like(bytes, at) {
+    while let Some(found) = next_of([INT3, JMP], bytes, at) {
         let mut saved = [0u8; JUMP];
         // SAFETY: out-parameter of 5 bytes; the caller's caller holds the locks.
         let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(found), saved.as_mut_ptr()) };
         put_back(bytes, found, saved.get(..len).unwrap_or(&[]));
         at = found.wrapping_add(len.max(1));
     }
-}
-
-/// Where from `at` on the next byte is that a breakpoint or a jump begins with. Most words have none.
-fn next_probe_like(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let word = u64::from_le_bytes(*word);
-        if has_byte(word, INT3) || has_byte(word, JMP) {
-            break;
-        }
-        at = at.wrapping_add(8);
-    }
-    let rest = bytes.get(at..)?;
-    let ahead = rest.iter().position(|byte| matches!(*byte, INT3 | JMP))?;
-    Some(at.wrapping_add(ahead))
-}
-
-/// Whether one of the bytes of `word` is `byte`.
-fn has_byte(word: u64, byte: u8) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let zero = word ^ ONES.wrapping_mul(u64::from(byte));
-    zero.wrapping_sub(ONES) & !zero & (ONES << 7) != 0
 }
 
 fn put_back(bytes: &mut [u8], at: usize, original: &[u8]) {

@@ -35,6 +35,8 @@ pub mod relocate;
 pub mod command;
 #[path = "../../../../eligibility.rs"]
 pub mod eligibility;
+#[path = "../../../../find_bytes.rs"]
+pub mod find_bytes;
 #[path = "../../../../hidden.rs"]
 pub mod hidden;
 #[path = "../../../../limit.rs"]
