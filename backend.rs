@@ -65,6 +65,9 @@ pub trait Backend: Arrays {
 
     /// Takes the text locks of `lane`.
     fn lock(&self, lane: Lane) -> Self::Text<'_>;
+    /// Sites of `lane` were announced: waits for those who have looked before that whether they may
+    /// have what the sites need, so that they are seen under the next locks. No text lock is held.
+    fn let_others_finish(&self, lane: Lane);
     /// Lets the handlers of `site` run, or silences them.
     fn set_live(&self, site: &Self::Site, live: bool);
     /// Sends the int3 hits of `site` on through the detour's copy of the whole region, or through
@@ -88,10 +91,14 @@ pub trait Backend: Arrays {
 }
 
 /// Pokes a batch of sites, sorted by address: `add` each, `finish` once, `done` for each that was
-/// added.
+/// added. What is to be armed is announced before any batch, and is withdrawn if it was not armed.
 pub trait Text {
     /// As in [`Backend::Site`].
     type Site;
+    /// The site is to be armed: its int3 is claimed, and others are kept out of what it needs.
+    fn announce(&mut self, site: &Self::Site);
+    /// The site was not armed: takes back what was done when it was announced.
+    fn withdraw(&mut self, site: &Self::Site);
     /// Compares the text with what should be there and adds the site to the batch. A jump that is
     /// written or taken out goes `to` there if the site has that, else to its detour.
     fn add(&mut self, poke: Poke, site: &Self::Site, to: JumpTo) -> Result<(), Foreign>;

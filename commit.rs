@@ -197,13 +197,32 @@ impl<B: Backend> Optimizer<B> {
             if !self.has_work(lane) {
                 continue;
             }
-            let mut text = backend.lock(lane);
+            let mut text = self.open(backend, lane);
             for poke in pokes.iter().copied() {
                 let mut ids = self.take_batch(lane, poke);
                 self.batch(backend, &mut text, poke, &mut ids);
                 self.plan.batch = ids;
             }
         }
+    }
+
+    /// Takes the locks, and announces all that is to be armed.
+    fn open<'a>(&self, backend: &'a B, lane: Lane) -> B::Text<'a> {
+        let mut text = backend.lock(lane);
+        let sites = self.plan.sites.as_slice().iter();
+        let mut any = false;
+        for site in sites.filter_map(|id| self.site(*id)) {
+            if site.lane == lane && site.planned == Some(Poke::Arm) {
+                text.announce(&site.payload);
+                any = true;
+            }
+        }
+        if any {
+            drop(text);
+            backend.let_others_finish(lane);
+            text = backend.lock(lane);
+        }
+        text
     }
 
     fn has_work(&self, lane: Lane) -> bool {
@@ -232,7 +251,7 @@ impl<B: Backend> Optimizer<B> {
         retain(ids, |id| match self.add_to_batch(text, poke, id) {
             Ok(()) => true,
             Err(foreign) => {
-                self.refused(backend, poke, id, foreign);
+                self.refused(backend, text, poke, id, foreign);
                 false
             }
         });
@@ -243,7 +262,7 @@ impl<B: Backend> Optimizer<B> {
         while let Some(id) = ids.pop() {
             match finished {
                 Ok(()) => self.poked(backend, text, poke, id),
-                Err(foreign) => self.refused(backend, poke, id, foreign),
+                Err(foreign) => self.refused(backend, text, poke, id, foreign),
             }
         }
     }
@@ -276,9 +295,19 @@ impl<B: Backend> Optimizer<B> {
 
     /// The text is not as it should be: leaves it, notes it at the site, and has a later pass try
     /// again.
-    fn refused(&mut self, backend: &B, poke: Poke, id: SiteId, foreign: Foreign) {
+    fn refused(
+        &mut self,
+        backend: &B,
+        text: &mut B::Text<'_>,
+        poke: Poke,
+        id: SiteId,
+        foreign: Foreign,
+    ) {
         self.set_foreign(id, Some(foreign));
         self.unplan(id);
+        if let (Poke::Arm, Some(site)) = (poke, self.site(id)) {
+            text.withdraw(&site.payload);
+        }
         match (poke, self.site(id).map(|site| site.state)) {
             (Poke::Unoptimize, Some(State::Optimized)) => {
                 self.enter(backend, id, State::Unoptimizing);

@@ -11,7 +11,7 @@ use crate::handlers::{post_handlers, pre_handlers, Lane};
 use crate::int3_table;
 use crate::optimizer::{Foreign, Poke};
 use crate::saved_regs::SavedRegs;
-use crate::shell::{SiteMemory, MEMORY};
+use crate::shell::SiteMemory;
 use crate::stats;
 use kernel::bindings::pt_regs;
 use kernel::prelude::*;
@@ -40,14 +40,6 @@ impl FtraceLane {
         let result =
             unsafe { ffi::rk_ftrace_filter(self.ips.as_mut_ptr(), count, poke == Poke::Disarm) };
         stats::add(&stats::BATCHES, 1);
-        if result < 0 && poke == Poke::Arm {
-            // The sites stay disarmed, and nothing else takes their addresses out before their
-            // traps are freed.
-            let mut memory = MEMORY.lock();
-            for ip in &self.ips {
-                memory.table.remove(*ip);
-            }
-        }
         self.ips.clear();
         if result < 0 {
             return Err(Foreign::Ftrace);

@@ -43,7 +43,7 @@ impl KprobeMutex {
 }
 
 impl KprobeMutex {
-    /// Whether somebody sleeps until he has it, be it to register a native kprobe.
+    /// Whether somebody waits until he has it, be it to register a native kprobe.
     pub(crate) fn is_awaited(&self) -> bool {
         // SAFETY: as in `lock`.
         unsafe { ffi::rk_mutex_has_waiters(symbols::data(symbols::Data::KprobeMutex)) }
@@ -54,6 +54,25 @@ impl Drop for KprobeMutex {
     fn drop(&mut self) {
         // SAFETY: taken in `lock` by this task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::KprobeMutex)) };
+    }
+}
+
+/// `jump_label_mutex` is held: nobody is asking whether a native kprobe may be at an address.
+pub(crate) struct JumpLabelMutex(NotThreadSafe);
+
+impl JumpLabelMutex {
+    /// Takes `jump_label_mutex`, and no text lock is held: it comes before `text_mutex`. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: there is no condition but process context.
+        unsafe { ffi::rk_jump_label_lock() };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for JumpLabelMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { ffi::rk_jump_label_unlock() };
     }
 }
 

@@ -42,13 +42,22 @@ void rk_refused_unlink(struct rk_refused *at)
 	at->prev = NULL;
 }
 
-/* Whether somebody sleeps until @mutex, which is held, is his: the owner's bit 0 says so. */
+/*
+ * Whether somebody waits until @mutex, which is held, is his: he sleeps, as the
+ * owner's bit 0 says, or spins, and is in a queue for that.
+ */
 bool rk_mutex_has_waiters(struct mutex *mutex)
 {
 #ifdef CONFIG_PREEMPT_RT
 	return (unsigned long)data_race(READ_ONCE(mutex->rtmutex.owner)) & 1;
 #else
-	return atomic_long_read(&mutex->owner) & 1;
+	if (atomic_long_read(&mutex->owner) & 1)
+		return true;
+#ifdef CONFIG_MUTEX_SPIN_ON_OWNER
+	return osq_is_locked(&mutex->osq);
+#else
+	return false;
+#endif
 #endif
 }
 

@@ -7,7 +7,7 @@ use crate::counting::Counter;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
 use crate::int3_table::{Retired, Table};
-use crate::locks::KprobeMutex;
+use crate::locks::{JumpLabelMutex, KprobeMutex};
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
@@ -159,6 +159,14 @@ impl Backend for Shell {
         }
     }
 
+    fn let_others_finish(&self, lane: Lane) {
+        if lane == Lane::Text {
+            // Who registers a native kprobe asks the blacklist with this lock held, and goes on asking others
+            // for long before he comes to `kprobe_mutex` (kernel/kprobes.c:check_kprobe_address_safe).
+            drop(JumpLabelMutex::lock());
+        }
+    }
+
     fn set_live(&self, site: &SiteMemory, live: bool) {
         site.trap.set_live(live);
         site.credit_all(live);
@@ -269,20 +277,28 @@ pub(crate) enum TextSection {
 impl optimizer::Text for TextSection {
     type Site = SiteMemory;
 
-    fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
-        if poke == Poke::Arm {
-            // Before the int3 is in the text, or ftrace calls us, somebody must claim it.
-            MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
+    fn announce(&mut self, site: &SiteMemory) {
+        // Before the int3 is in the text, or ftrace calls us, somebody must claim it.
+        MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
+        if let TextSection::Text(batch) = self {
+            batch.refuse_natives(&site.trap);
         }
+    }
+
+    fn withdraw(&mut self, site: &SiteMemory) {
+        MEMORY.lock().table.remove(site.trap.addr);
+        if let TextSection::Text(batch) = self {
+            batch.let_natives_in(&site.trap);
+        }
+    }
+
+    fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
         let added = match self {
             TextSection::Text(batch) => batch.add(poke, site, to),
             TextSection::Ftrace(lane) => lane.add(poke, site),
         };
         if added.is_err() {
             stats::add(&stats::FOREIGN_TEXT, 1);
-            if poke == Poke::Arm {
-                MEMORY.lock().table.remove(site.trap.addr);
-            }
         }
         added
     }

@@ -21,13 +21,13 @@ use kernel::time::{delay::fsleep, Delta};
 
 /// Bytes of a jump.
 const JUMP: usize = 5;
-/// How often those who sleep at `kprobe_mutex` are let go first.
+/// How often those who wait for `kprobe_mutex` are let go first.
 const PATIENCE: u32 = 20;
 
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
     locks: TextLocks,
-    /// Somebody slept at `kprobe_mutex` when it was taken, and may register a native kprobe.
+    /// Somebody waited for `kprobe_mutex` when it was taken, and may register a native kprobe.
     awaited: bool,
     added: usize,
 }
@@ -76,6 +76,18 @@ impl TextPokeBatch {
         }
     }
 
+    /// Refuses native kprobes what the site will hide. Whoever passes their blacklist from now on has
+    /// seen that.
+    pub(crate) fn refuse_natives(&self, trap: &Trap) {
+        // Arming says what was wrong.
+        let _ = trap.refuse_natives(self.locks.kprobes());
+    }
+
+    /// The site was not armed.
+    pub(crate) fn let_natives_in(&self, trap: &Trap) {
+        trap.let_natives_in(self.locks.kprobes());
+    }
+
     /// Compares the text with what should be there, and adds `site` to the batch; its jump, if that
     /// is written or taken out, goes `to` there.
     pub(crate) fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
@@ -104,6 +116,7 @@ impl TextPokeBatch {
         if !text_is(addr, first) {
             return Err(Foreign::Bytes);
         }
+        // Again: one of them may have come into what the site hides since it was announced.
         trap.refuse_natives(self.locks.kprobes())?;
         self.poke_byte(trap, INT3)
     }

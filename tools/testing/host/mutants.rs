@@ -382,13 +382,11 @@ pub const MUTANTS: &[Mutant] = &[
         name: "7.3, D6: a site that could not be armed is taken for one that is",
         scope: "natives",
         file: "commit.rs",
-        find: "self.unplan(id);
-        match (poke,",
-        put: "self.unplan(id);
-        if MUTANT && poke == Poke::Arm {
+        find: "match (poke, self.site(id)",
+        put: "if MUTANT && poke == Poke::Arm {
             self.enter(backend, id, State::Armed);
         }
-        match (poke,",
+        match (poke, self.site(id)",
     },
     Mutant {
         name: "7.3, D7: enabling what is queued to go writes an int3 over its jump",
@@ -437,5 +435,23 @@ pub const MUTANTS: &[Mutant] = &[
         });",
         put: "self.sites.get(id.0).map_or(0, |site| if MUTANT { 0 } else { site.addr as u64 })
         });",
+    },
+    Mutant {
+        name: "batch: an int3 is written that was not announced",
+        scope: "neighbours",
+        file: "commit.rs",
+        find: "text.announce(&site.payload);",
+        put: "if !MUTANT {
+                    text.announce(&site.payload);
+                }",
+    },
+    Mutant {
+        name: "batch: what was not armed stays announced",
+        scope: "natives",
+        file: "commit.rs",
+        find: "text.withdraw(&site.payload);",
+        put: "if !MUTANT {
+                text.withdraw(&site.payload);
+            }",
     },
 ];

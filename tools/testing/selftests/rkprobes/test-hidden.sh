@@ -155,6 +155,18 @@ refuse "a function is refused as a whole" [ -z "$whole" ]
 entry=$(ask rktest_native add "$whole" 0) || fail "the entry of $whole"
 check "the entry of $whole is let in" ask rktest_native del "$entry"
 same "the rest of it is not" "$(errno_of add "$whole" 100)" "Invalid argument"
+
+# One who asks while a batch with ours is put together is let in or sees it, and never both: where no instruction begins he is not.
+check "ours among them" add ours rktest_native:rktest_swallowed+11
+check "ask again and again" ask rktest_native storm rktest_swallowed 14
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	echo 0 >"$debugfs/enabled"
+	echo 1 >"$debugfs/enabled"
+done
+answer=$(ask rktest_native calm) || fail "ask no more"
+echo "# asked ${answer% *} times"
+refuse "it was asked" [ "${answer% *}" = 0 ]
+same "how often one was let in there" "${answer#* }" 0
 sed 's/^p:\([^ ]*\).*/-:\1/' "$debugfs/probes" | write_probes || fail "remove them"
 flush
 

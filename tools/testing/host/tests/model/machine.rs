@@ -55,6 +55,13 @@ impl Backend for Machine {
         }
     }
 
+    fn let_others_finish(&self, _lane: Lane) {
+        let mut world = self.0.borrow_mut();
+        if world.locked {
+            world.fail("a text lock is held while others are waited for");
+        }
+    }
+
     fn leave(&self, site: &Mem, _jump: bool) {
         let mut world = self.0.borrow_mut();
         let memory = world.at(*site);
@@ -145,13 +152,21 @@ impl Drop for Poker<'_> {
 impl Text for Poker<'_> {
     type Site = Mem;
 
+    fn announce(&mut self, site: &Mem) {
+        self.machine.0.borrow_mut().list(*site, true);
+    }
+
+    fn withdraw(&mut self, site: &Mem) {
+        self.machine.0.borrow_mut().list(*site, false);
+    }
+
     fn add(&mut self, poke: Poke, site: &Mem, to: JumpTo) -> Result<(), Foreign> {
         let mut world = self.machine.0.borrow_mut();
         if self.lane == Lane::Text {
             world.compare(poke, *site, to)?;
         }
-        if poke == Poke::Arm {
-            world.list(*site, true);
+        if poke == Poke::Arm && !world.at(*site).listed {
+            world.fail("a site is armed that was not announced");
         }
         let place = world.at(*site).place;
         if place.lane() != self.lane {
@@ -171,11 +186,7 @@ impl Text for Poker<'_> {
         // ftrace refuses all of a batch, and at its end.
         let refuses = |(site, to): &(Mem, JumpTo)| world.compare(poke, *site, *to).is_err();
         if self.lane == Lane::Ftrace && self.batch.iter().any(refuses) {
-            for (site, _) in self.batch.drain(..) {
-                if poke == Poke::Arm {
-                    world.list(site, false);
-                }
-            }
+            self.batch.clear();
             return Err(Foreign::Ftrace);
         }
         for (site, to) in self.batch.drain(..) {

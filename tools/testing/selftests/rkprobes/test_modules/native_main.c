@@ -8,8 +8,11 @@
  *   hits PLACE
  *   byte PLACE              prints the byte in the text
  *   call FUNCTION N         calls one of native_text.S, prints what it returns
+ *   storm SYMBOL OFFSET     registers a disabled one again and again, until
+ *   calm                    prints how often, and how often it was let in
  */
 #include <linux/kprobes.h>
+#include <linux/kthread.h>
 #include "rktest.h"
 
 #define PLACES	8
@@ -92,6 +95,62 @@ static void del(struct native *n)
 	n->used = false;
 }
 
+static struct {
+	struct task_struct *task;
+	char symbol[64];
+	unsigned int offset;
+	unsigned long tries, let_in;
+} storm;
+
+static int blow(void *unused)
+{
+	while (!kthread_should_stop()) {
+		struct kprobe kp = {
+			.symbol_name = storm.symbol,
+			.offset = storm.offset,
+			.flags = KPROBE_FLAG_DISABLED,
+		};
+
+		storm.tries++;
+		if (!register_kprobe(&kp)) {
+			storm.let_in++;
+			unregister_kprobe(&kp);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static int start_storm(const char *symbol, const char *offset)
+{
+	struct task_struct *task;
+	int ret;
+
+	if (storm.task)
+		return -EBUSY;
+	storm.tries = 0;
+	storm.let_in = 0;
+	strscpy(storm.symbol, symbol);
+	ret = kstrtouint(offset, 0, &storm.offset);
+	if (ret)
+		return ret;
+	task = kthread_run(blow, NULL, "rktest_storm");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	storm.task = task;
+	return 0;
+}
+
+static int calm(void)
+{
+	if (!storm.task)
+		return -ENOENT;
+	kthread_stop(storm.task);
+	storm.task = NULL;
+	rktest_print("%lu %lu\n", storm.tries, storm.let_in);
+	return 0;
+}
+
 static int rktest_run(int argc, char **argv)
 {
 	unsigned int place;
@@ -103,6 +162,10 @@ static int rktest_run(int argc, char **argv)
 		return add(argv[1], argv[2], true);
 	if (rktest_is(argc, argv, "call", 2))
 		return call(argv[1], argv[2]);
+	if (rktest_is(argc, argv, "storm", 2))
+		return start_storm(argv[1], argv[2]);
+	if (rktest_is(argc, argv, "calm", 0))
+		return calm();
 	if (argc != 2 || kstrtouint(argv[1], 0, &place) || place >= PLACES)
 		return -EINVAL;
 	n = &natives[place];
@@ -135,6 +198,8 @@ static void __exit native_exit(void)
 {
 	struct native *n;
 
+	if (storm.task)
+		kthread_stop(storm.task);
 	for (n = natives; n < natives + PLACES; n++)
 		if (n->used)
 			del(n);
