@@ -5,6 +5,7 @@
 
 tracing=/sys/kernel/tracing
 work=/tmp/rkprobes-path.$$
+EOPNOTSUPP='Operation not supported'
 load_mod rktest_functions
 load_mod rkprobes
 plain=$(ask rktest_functions call alu 100)
@@ -127,4 +128,13 @@ echo 1 >"$debugfs/optimization"
 flush
 same "nothing is left" "$(stat_of sites)" 0
 rm "$work".*
+unload_mod rkprobes
+
+# What cannot be followed to its end is not taken for followed: the module says so, and does not load.
+load_mod rktest_crowd
+refused=$(insmod "$(module_file rkprobes)" 2>&1) && fail "it loads where not all of the path can be told"
+check "the error: $refused" [ "${refused%"$EOPNOTSUPP"*}" != "$refused" ]
+check "and the reason" sh -c 'dmesg | tail -n 3 | grep -q "rkprobes: cannot tell what runs between an int3 and its handler: die_chain has too many notifiers"'
+unload_mod rktest_crowd
+load_mod rkprobes
 unload_mod rkprobes

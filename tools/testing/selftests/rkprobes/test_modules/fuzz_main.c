@@ -6,12 +6,14 @@
  *   run COUNT SEED   COUNT writes to all writable files, with reads between; all
  *                    probes that came of it are removed again. Prints figures
  */
+#include <linux/completion.h>
 #include <linux/ctype.h>
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/gcd.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include "rktest.h"
@@ -46,6 +48,8 @@ static u64 seed;
 static char *text;
 static size_t used;
 static char __user *user;
+/* Of who asks. */
+static struct path root;
 
 static u32 below(u32 bound)
 {
@@ -201,7 +205,7 @@ static struct file *open_file(const char *name, int flags)
 	char path[96];
 
 	snprintf(path, sizeof(path), ROOT "%s", name);
-	return filp_open(path, flags, 0);
+	return file_open_root(&root, path, flags, 0);
 }
 
 /* Writes the text; one or zero as above. */
@@ -370,8 +374,6 @@ static int run(const char *count, const char *start)
 			next = figures.writes + MANY;
 			ret = remove_all();
 		}
-		if (ret >= 0 && fatal_signal_pending(current))
-			ret = -EINTR;
 		cond_resched();
 	}
 	if (ret >= 0)
@@ -382,7 +384,14 @@ static int run(const char *count, const char *start)
 	return ret;
 }
 
-static int run_with_memory(const char *count, const char *start)
+struct job {
+	const char *count, *start;
+	struct mm_struct *mm;
+	struct completion done;
+	int ret;
+};
+
+static int run_with_memory(struct job *job)
 {
 	unsigned long place;
 	int ret;
@@ -395,16 +404,45 @@ static int run_with_memory(const char *count, const char *start)
 	user = (char __user *)place;
 	text = vzalloc(BUFFER);
 	if (!ret)
-		ret = text ? run(count, start) : -ENOMEM;
+		ret = text ? run(job->count, job->start) : -ENOMEM;
 	vfree(text);
 	vm_munmap(place, BUFFER);
 	return ret;
 }
 
+static int run_job(void *data)
+{
+	struct job *job = data;
+
+	kthread_use_mm(job->mm);
+	job->ret = run_with_memory(job);
+	kthread_unuse_mm(job->mm);
+	kthread_complete_and_exit(&job->done, 0);
+}
+
+/*
+ * The command holds the locks of a file of its own, under which nobody opens
+ * and reads others: a thread does that, with the memory and the files of who asks.
+ */
+static int run_apart(const char *count, const char *start)
+{
+	struct job job = { .count = count, .start = start, .mm = current->mm };
+	struct task_struct *task;
+
+	init_completion(&job.done);
+	get_fs_root(current->fs, &root);
+	task = kthread_run(run_job, &job, "rktest_fuzz");
+	job.ret = PTR_ERR_OR_ZERO(task);
+	if (!job.ret)
+		wait_for_completion(&job.done);
+	path_put(&root);
+	return job.ret;
+}
+
 static int rktest_run(int argc, char **argv)
 {
 	if (rktest_is(argc, argv, "run", 2))
-		return run_with_memory(argv[1], argv[2]);
+		return run_apart(argv[1], argv[2]);
 	return -EINVAL;
 }
 
