@@ -10,8 +10,9 @@
  *   hold FUNCTION          has no call of it under way until it is released, and
  *                          prints how often it was called
  *   release FUNCTION
- *   fail 0|1               let allocations of the operators fail, as set up in
- *                          debugfs's failslab
+ *
+ * The parameter "fail" lets allocations of the operators fail, as set up in
+ * debugfs's failslab: no command, whose answer would be the next reader's.
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>
@@ -24,6 +25,8 @@ static struct task_struct *threads[MOST_THREADS];
 static unsigned int thread_count;
 static u64 first_seed;
 static int fail_allocations;
+module_param_named(fail, fail_allocations, int, 0600);
+MODULE_PARM_DESC(fail, "1: allocations of the operators fail");
 static u8 original[TORTURE_FUNCTIONS * TORTURE_DISTANCE];
 
 static int caller_thread(void *data)
@@ -129,8 +132,6 @@ static int rktest_run(int argc, char **argv)
 			torture_release(function);
 		return 0;
 	}
-	if (rktest_is(argc, argv, "fail", 1))
-		return kstrtoint(argv[1], 0, &fail_allocations);
 	if (!rktest_is(argc, argv, "stop", 0))
 		return -EINVAL;
 	stop();
