@@ -349,9 +349,7 @@ impl<B: Backend> Optimizer<B> {
         let Some(site) = self.sites.get_mut(id.0) else {
             return;
         };
-        // What is left of a jump in text that goes still has no inside to come back to (rule 13).
-        let stays = state == State::Gone;
-        if site.state.has_detour_hits() != state.has_detour_hits() && !stays {
+        if site.state.has_detour_hits() != state.has_detour_hits() {
             backend.set_detour_hits(&site.payload, state.has_detour_hits());
         }
         site.state = state;

@@ -221,11 +221,11 @@ pub const MUTANTS: &[Mutant] = &[
         put: "backend.may_run(&site.payload) && !MUTANT;",
     },
     Mutant {
-        name: "rule 13: hits come back into a jump that others kept in text that goes",
+        name: "rule 13: hits of what others left of a jump in text that goes go on inside of it",
         scope: "module",
-        file: "optimizer.rs",
-        find: "state.has_detour_hits() && !stays {",
-        put: "state.has_detour_hits() && (!stays || MUTANT) {",
+        file: "operations.rs",
+        find: "site.state.is_jump());",
+        put: "site.state.is_jump() && !MUTANT);",
     },
     Mutant {
         name: "rule 13: an address in text that was freed is claimed in what comes there",
@@ -400,8 +400,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "detour: hits still go around the probe that the jump was taken out for",
         scope: "overlap",
         file: "optimizer.rs",
-        find: "let stays = state == State::Gone;",
-        put: "let stays = state == State::Gone || (MUTANT && state == State::Armed);",
+        find: "site.state.has_detour_hits() != state.has_detour_hits() {",
+        put: "site.state.has_detour_hits() != state.has_detour_hits() && !(MUTANT && state == State::Armed) {",
     },
     Mutant {
         name: "detour: hits never go there, and come back into the region",

@@ -56,7 +56,9 @@ fn takes_n_log_n_steps() {
         vec![7_u64; 40_000],
         (0..40_000).collect(),
         (0..40_000).map(|n| n % 700).collect(),
-        (0..40_000).map(|n| ((n % 200) << 40) | (n * n % 997)).collect(),
+        (0..40_000)
+            .map(|n| ((n % 200) << 40) | (n * n % 997))
+            .collect(),
     ] {
         let (mut items, asked) = (items, Cell::new(0));
         let mut sorted = items.clone();

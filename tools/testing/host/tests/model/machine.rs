@@ -62,8 +62,9 @@ impl Backend for Machine {
         }
     }
 
-    fn leave(&self, site: &Mem, _jump: bool) {
+    fn leave(&self, site: &Mem, jump: bool) {
         let mut world = self.0.borrow_mut();
+        world.change(*site, |memory| memory.left_jump = jump);
         let memory = world.at(*site);
         let from = memory.place.offset();
         let region = from..from + memory.place.region().max(1);

@@ -246,6 +246,7 @@ impl System {
         self.world.module = Module::Leaving;
         self.locked(|optimizer, machine| optimizer.text_gone(machine, BASE, BASE + MODULE_END));
         self.world.module = Module::Going;
+        self.world.native_is_forgotten();
     }
 
     /// The module is loaded again.

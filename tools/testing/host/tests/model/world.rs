@@ -28,6 +28,8 @@ pub struct Memory {
     pub live: bool,
     /// Int3 hits go on in the detour.
     pub detour_hits: bool,
+    /// What was left in text that goes is a jump.
+    pub left_jump: bool,
     /// The address is in the int3 table.
     pub listed: bool,
 }
@@ -144,6 +146,7 @@ impl World {
                     place: Place::Entry,
                     live: false,
                     detour_hits: false,
+                    left_jump: false,
                     listed: false,
                 }
             }
@@ -165,6 +168,7 @@ impl World {
             place,
             live: false,
             detour_hits: false,
+            left_jump: false,
             listed: false,
         });
         Some(Mem(at as u8))
@@ -209,6 +213,9 @@ impl World {
         if place.in_module() && !matches!(self.module, Module::Loaded | Module::Leaving) {
             self.fail("rule 13: text that has gone is touched");
             return Err(Foreign::Bytes);
+        }
+        if poke == Poke::Optimize && place.lane() == Lane::Text && !self.at(mem).detour_hits {
+            return Err(Foreign::KprobeNear);
         }
         let (before, _) = Self::change_of(poke, mem, place, to);
         let found = &self.text[place.offset()..][..before.len()];
@@ -274,6 +281,14 @@ impl World {
         true
     }
 
+    /// The module goes: who has put a native kprobe on a jump of ours forgets it, and its int3 stays.
+    pub fn native_is_forgotten(&mut self) {
+        let is_forgotten = |native: &mut Native| native.at < MODULE_END && native.saved == JMP;
+        if let Some(native) = self.native.take_if(is_forgotten) {
+            self.text[native.at] = INT3;
+        }
+    }
+
     /// The module's text is freed: nobody runs there any more.
     pub fn free_module(&mut self) {
         self.module = Module::Freed;
@@ -303,7 +318,7 @@ impl World {
         let next = match self.cpus[cpu].0 {
             Cpu::Outside => Cpu::Outside,
             Cpu::At(at) => self.execute(at),
-            Cpu::Trap(mem) => match self.at(mem).detour_hits {
+            Cpu::Trap(mem) => match self.goes_on_in_copy(mem) {
                 true => self.enter_detour(mem),
                 false => Cpu::Slot(mem),
             },
@@ -320,6 +335,21 @@ impl World {
         if next == Cpu::Outside {
             self.cpus[cpu].1 = false;
         }
+    }
+
+    /// As the handler decides: a region that others have changed is not gone around.
+    fn goes_on_in_copy(&mut self, mem: Mem) -> bool {
+        let memory = self.at(mem);
+        let from = memory.place.offset();
+        let mut inside = from + 1..from + memory.place.region();
+        // A jump that came while this handler ran waits for it to end. Our own int3s inside are the
+        // optimizer's affair (rule 7).
+        let is_whole = self.without_native()[from] == JMP
+            || inside.all(|at| [original(at), INT3].contains(&self.text[at]));
+        if !memory.left_jump && !is_whole {
+            self.change(mem, |memory| memory.detour_hits = false);
+        }
+        memory.left_jump || (memory.detour_hits && is_whole)
     }
 
     fn arrive(at: usize) -> Cpu {
