@@ -84,8 +84,11 @@ pub(crate) unsafe extern "C" fn int3_notify(
     let trap = unsafe { &*trap };
     if at == trap.addr {
         hit(trap, regs);
-    } else {
+    } else if trap.step_ends().any(|end| end == at) {
         stepped(trap, at, regs);
+    } else {
+        // Its bucket became another one's while it was looked up: it is no int3 of ours any more.
+        return ffi::NOTIFY_DONE as c_int;
     }
     ffi::NOTIFY_STOP as c_int
 }

@@ -66,7 +66,7 @@ pub trait Backend: Arrays {
     /// Takes the text locks of `lane`.
     fn lock(&self, lane: Lane) -> Self::Text<'_>;
     /// Sites of `lane` were announced: waits for those who have looked before that whether they may
-    /// have what the sites need, so that they are seen under the next locks. No text lock is held.
+    /// have what the sites need, so that they are seen under the next locks. No text lock is held. May sleep.
     fn let_others_finish(&self, lane: Lane);
     /// Lets the handlers of `site` run, or silences them.
     fn set_live(&self, site: &Self::Site, live: bool);
@@ -95,7 +95,7 @@ pub trait Backend: Arrays {
 pub trait Text {
     /// As in [`Backend::Site`].
     type Site;
-    /// The site is to be armed: its int3 is claimed, and others are kept out of what it needs.
+    /// The site is to be armed: others are kept out of what it needs, unless one of them is in its way.
     fn announce(&mut self, site: &Self::Site);
     /// The site was not armed: takes back what was done when it was announced.
     fn withdraw(&mut self, site: &Self::Site);

@@ -49,6 +49,12 @@ impl Refused {
         unsafe { ffi::rk_refused_link(list, self.0.get()) };
     }
 
+    /// Whether it is linked. The engine's lock is held.
+    pub(crate) fn is_linked(&self) -> bool {
+        // SAFETY: inside of us, changed under the lock that the caller holds.
+        !unsafe { (*self.0.get()).prev }.is_null()
+    }
+
     /// Moves the end of the range. A native kprobe that is being registered sees the old or the new
     /// one.
     pub(crate) fn set_end(&self, end: usize) {

@@ -36,8 +36,6 @@ enum rk_symbol {
 	RK_KALLSYMS_ON_EACH_MATCH,
 	RK_MODULE_KALLSYMS_ON_EACH,
 	RK_MODULE_ADDRESS,
-	RK_JUMP_LABEL_LOCK,
-	RK_JUMP_LABEL_UNLOCK,
 	RK_SYMBOLS,
 };
 
@@ -60,8 +58,6 @@ unsigned long rk_kallsyms_lookup_name(const char *name);
 const char *rk_kallsyms_lookup(unsigned long addr, unsigned long *size,
 			       unsigned long *offset, char **modname,
 			       char *namebuf);
-void rk_jump_label_lock(void);
-void rk_jump_label_unlock(void);
 bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
 			unsigned long *offset);
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,

@@ -5,6 +5,7 @@
 use crate::ffi;
 use crate::symbols;
 use core::marker::PhantomData;
+use core::sync::atomic::{fence, Ordering};
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
@@ -57,23 +58,12 @@ impl Drop for KprobeMutex {
     }
 }
 
-/// `jump_label_mutex` is held: nobody is asking whether a native kprobe may be at an address.
-pub(crate) struct JumpLabelMutex(NotThreadSafe);
-
-impl JumpLabelMutex {
-    /// Takes `jump_label_mutex`, and no text lock is held: it comes before `text_mutex`. May sleep.
-    pub(crate) fn lock() -> Self {
-        // SAFETY: there is no condition but process context.
-        unsafe { ffi::rk_jump_label_lock() };
-        Self(PhantomData)
-    }
-}
-
-impl Drop for JumpLabelMutex {
-    fn drop(&mut self) {
-        // SAFETY: taken in `lock` by this task.
-        unsafe { ffi::rk_jump_label_unlock() };
-    }
+/// Whether somebody may be asking if a native kprobe may be at an address, and not have seen what was
+/// written before: he holds `jump_label_mutex` meanwhile.
+pub(crate) fn is_anybody_asking() -> bool {
+    fence(Ordering::SeqCst);
+    // SAFETY: the address of the kernel's own mutex, found at load.
+    unsafe { bindings::mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
 }
 
 /// No CPU comes or goes.

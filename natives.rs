@@ -93,6 +93,11 @@ impl Trap {
         Ok(())
     }
 
+    /// Whether native kprobes are refused what the site hides.
+    pub(crate) fn refuses_natives(&self) -> bool {
+        self.refused.is_linked()
+    }
+
     /// Moves the end of what is behind the site to where it must be when there may be a `jump`, or when
     /// there is none.
     pub(crate) fn expect_jump(&self, jump: bool) {

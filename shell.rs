@@ -7,17 +7,18 @@ use crate::counting::Counter;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
 use crate::int3_table::{Retired, Table};
-use crate::locks::{JumpLabelMutex, KprobeMutex};
+use crate::locks::{is_anybody_asking, KprobeMutex};
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
 use crate::slots::Slots;
 use crate::stats;
 use crate::text;
-use crate::text_poke::TextPokeBatch;
+use crate::text_poke::{TextPokeBatch, PATIENCE};
 use crate::trap::Trap;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::prelude::*;
+use kernel::time::{delay::fsleep, Delta};
 
 /// The delay of the optimizer, in jiffies; a module parameter.
 pub(crate) static OPTIMIZE_DELAY: AtomicU32 = AtomicU32::new(5);
@@ -160,10 +161,14 @@ impl Backend for Shell {
     }
 
     fn let_others_finish(&self, lane: Lane) {
-        if lane == Lane::Text {
-            // Who registers a native kprobe asks the blacklist with this lock held, and goes on asking others
-            // for long before he comes to `kprobe_mutex` (kernel/kprobes.c:check_kprobe_address_safe).
-            drop(JumpLabelMutex::lock());
+        // Who registers a native kprobe asks the blacklist with a lock held, and goes on asking others for
+        // long before he comes to `kprobe_mutex` (kernel/kprobes.c:check_kprobe_address_safe). To sleep at
+        // the lock would make it likely that he is preempted in between, when he wakes us.
+        for _ in 0..PATIENCE {
+            if lane != Lane::Text || !is_anybody_asking() {
+                break;
+            }
+            fsleep(Delta::from_millis(1));
         }
     }
 
@@ -278,21 +283,23 @@ impl optimizer::Text for TextSection {
     type Site = SiteMemory;
 
     fn announce(&mut self, site: &SiteMemory) {
-        // Before the int3 is in the text, or ftrace calls us, somebody must claim it.
-        MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
         if let TextSection::Text(batch) = self {
-            batch.refuse_natives(&site.trap);
+            batch.announce(&site.trap);
         }
     }
 
     fn withdraw(&mut self, site: &SiteMemory) {
         MEMORY.lock().table.remove(site.trap.addr);
         if let TextSection::Text(batch) = self {
-            batch.let_natives_in(&site.trap);
+            batch.withdraw(&site.trap);
         }
     }
 
     fn add(&mut self, poke: Poke, site: &SiteMemory, to: JumpTo) -> Result<(), Foreign> {
+        if poke == Poke::Arm {
+            // Before the int3 is in the text, or ftrace calls us, somebody must claim it.
+            MEMORY.lock().table.insert(site.trap.addr, site.trap_ptr());
+        }
         let added = match self {
             TextSection::Text(batch) => batch.add(poke, site, to),
             TextSection::Ftrace(lane) => lane.add(poke, site),

@@ -88,8 +88,11 @@ fn spread<T>(items: &mut [T], counts: &mut [u32], digit: impl Fn(&T) -> usize) {
                 break;
             };
             let place = *head as usize;
-            *head = head.saturating_add(1);
-            if to != own && place < items.len() {
+            if place >= items.len() {
+                break;
+            }
+            *head = head.wrapping_add(1);
+            if to != own {
                 items.swap(at, place);
             }
         }

@@ -5,7 +5,6 @@
  */
 #include <linux/execmem.h>
 #include <linux/ftrace.h>
-#include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/perf_event.h>
@@ -31,8 +30,6 @@ DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_on_each_match,
 DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
 			module_kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
-DEFINE_STATIC_CALL_NULL(rk_sc_jump_label_lock, jump_label_lock);
-DEFINE_STATIC_CALL_NULL(rk_sc_jump_label_unlock, jump_label_unlock);
 
 /* Each symbol once: its number, its static call and its name. */
 #define RK_EACH_SYMBOL(X)						\
@@ -50,9 +47,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_jump_label_unlock, jump_label_unlock);
 	X(RK_KALLSYMS_BOUNDS, kallsyms_bounds, kallsyms_lookup_size_offset) \
 	X(RK_KALLSYMS_ON_EACH_MATCH, kallsyms_on_each_match, kallsyms_on_each_match_symbol) \
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
-	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
-	X(RK_JUMP_LABEL_LOCK, jump_label_lock, jump_label_lock)		\
-	X(RK_JUMP_LABEL_UNLOCK, jump_label_unlock, jump_label_unlock)
+	X(RK_MODULE_ADDRESS, module_address, __module_address)
 
 /* The kernel's name of a symbol, NULL for a number that is none. */
 const char *rk_symbol_name(unsigned int symbol)
@@ -102,16 +97,6 @@ struct kprobe *rk_get_kprobe(unsigned long addr)
 struct module *rk_module_address(unsigned long addr)
 {
 	return static_call(rk_sc_module_address)(addr);
-}
-
-void rk_jump_label_lock(void)
-{
-	static_call_cond(rk_sc_jump_label_lock)();
-}
-
-void rk_jump_label_unlock(void)
-{
-	static_call_cond(rk_sc_jump_label_unlock)();
 }
 
 void rk_text_poke(unsigned long addr, const void *bytes, size_t len)

@@ -23,6 +23,7 @@ const CANDIDATES: usize = 8;
 pub(crate) enum Data {
     TextMutex,
     KprobeMutex,
+    JumpLabelMutex,
     TextStart,
     TextEnd,
     JumpStart,
@@ -41,9 +42,10 @@ pub(crate) enum Data {
 }
 
 /// Their names, in the order of [`Data`].
-const DATA: [&CStr; 17] = [
+const DATA: [&CStr; 18] = [
     c"text_mutex",
     c"kprobe_mutex",
+    c"jump_label_mutex",
     c"_stext",
     c"_etext",
     c"__start___jump_table",

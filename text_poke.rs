@@ -12,7 +12,7 @@
 
 use crate::arch_x86::INT3;
 use crate::ffi;
-use crate::locks::{KprobeMutex, TextLocks};
+use crate::locks::TextLocks;
 use crate::optimizer::{Foreign, JumpTo, Poke, VECTOR};
 use crate::shell::SiteMemory;
 use crate::stats;
@@ -21,8 +21,8 @@ use kernel::time::{delay::fsleep, Delta};
 
 /// Bytes of a jump.
 const JUMP: usize = 5;
-/// How often those who wait for `kprobe_mutex` are let go first.
-const PATIENCE: u32 = 20;
+/// How often those who may be about to register a native kprobe are let go first.
+pub(crate) const PATIENCE: u32 = 20;
 
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
@@ -58,17 +58,33 @@ pub(crate) fn kprobe_in(start: usize, end: usize) -> bool {
     (start..end).any(|addr| unsafe { ffi::rk_kprobe_at(addr) })
 }
 
+/// Whether a native kprobe is where there can be no int3 then. The text locks are held.
+fn is_free_of_natives(trap: &Trap) -> Result<(), Foreign> {
+    let addr = trap.addr;
+    if kprobe_in(addr, addr.wrapping_add(1)) {
+        return Err(Foreign::KprobeHere);
+    }
+    // A native jump that covers us, or a native probe in the bytes of our instruction.
+    let end = addr.wrapping_add(usize::from(trap.len));
+    match kprobe_in(addr.wrapping_sub(JUMP - 1), end) {
+        true => Err(Foreign::KprobeNear),
+        false => Ok(()),
+    }
+}
+
 impl TextPokeBatch {
     /// Takes the text locks. Native kprobes that are about to be registered go first: they have
     /// passed the blacklist, and must be seen here.
     pub(crate) fn lock() -> Self {
+        let mut locks = TextLocks::lock();
         for _ in 0..PATIENCE {
-            if !KprobeMutex::lock().is_awaited() {
+            if !locks.kprobes().is_awaited() {
                 break;
             }
+            drop(locks);
             fsleep(Delta::from_millis(1));
+            locks = TextLocks::lock();
         }
-        let locks = TextLocks::lock();
         Self {
             awaited: locks.kprobes().is_awaited(),
             locks,
@@ -76,15 +92,17 @@ impl TextPokeBatch {
         }
     }
 
-    /// Refuses native kprobes what the site will hide. Whoever passes their blacklist from now on has
-    /// seen that.
-    pub(crate) fn refuse_natives(&self, trap: &Trap) {
-        // Arming says what was wrong.
-        let _ = trap.refuse_natives(self.locks.kprobes());
+    /// Refuses native kprobes what the site will hide, unless one of them keeps it from being armed. Whoever
+    /// passes their blacklist from now on has seen that.
+    pub(crate) fn announce(&self, trap: &Trap) {
+        if is_free_of_natives(trap).is_ok() {
+            // Arming says what was wrong.
+            let _ = trap.refuse_natives(self.locks.kprobes());
+        }
     }
 
     /// The site was not armed.
-    pub(crate) fn let_natives_in(&self, trap: &Trap) {
+    pub(crate) fn withdraw(&self, trap: &Trap) {
         trap.let_natives_in(self.locks.kprobes());
     }
 
@@ -103,20 +121,16 @@ impl TextPokeBatch {
     }
 
     fn arm(&mut self, trap: &Trap) -> Result<(), Foreign> {
-        let addr = trap.addr;
-        if kprobe_in(addr, addr.wrapping_add(1)) {
-            return Err(Foreign::KprobeHere);
-        }
-        // A native jump that covers us, or a native probe in the bytes of our instruction.
-        let end = addr.wrapping_add(usize::from(trap.len));
-        if kprobe_in(addr.wrapping_sub(JUMP - 1), end) {
-            return Err(Foreign::KprobeNear);
-        }
+        is_free_of_natives(trap)?;
         let first = trap.original().get(..usize::from(trap.len)).unwrap_or(&[]);
-        if !text_is(addr, first) {
+        if !text_is(trap.addr, first) {
             return Err(Foreign::Bytes);
         }
-        // Again: one of them may have come into what the site hides since it was announced.
+        // A native kprobe was in the way when all were announced, and has just gone.
+        if !trap.refuses_natives() {
+            return Err(Foreign::KprobeNear);
+        }
+        // Again: one of them may have come into what the site hides since then.
         trap.refuse_natives(self.locks.kprobes())?;
         self.poke_byte(trap, INT3)
     }

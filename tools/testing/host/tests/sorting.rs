@@ -49,6 +49,24 @@ fn keeps_all_elements_when_the_order_contradicts_itself() {
     }
 }
 
+/// Keys that are others when they are asked for again: all elements claim one place.
+#[test]
+fn ends_when_keys_change_meanwhile() {
+    for len in 2..100_usize {
+        let asked = Cell::new(0);
+        let mut items: Vec<u64> = (0..len as u64).collect();
+        sort_by_key(&mut items, |item| {
+            asked.set(asked.get() + 1);
+            match asked.get() > 2 * len {
+                true => len as u64,
+                false => u64::from(*item + 1 == len as u64) * len as u64,
+            }
+        });
+        items.sort_unstable();
+        assert!(items.into_iter().eq(0..len as u64));
+    }
+}
+
 /// Runs of equal and of ascending keys, as the kernel's tables are.
 #[test]
 fn takes_n_log_n_steps() {

@@ -65,6 +65,7 @@ impl Backend for Machine {
     fn leave(&self, site: &Mem, jump: bool) {
         let mut world = self.0.borrow_mut();
         world.change(*site, |memory| memory.left_jump = jump);
+        world.announce(*site, false);
         let memory = world.at(*site);
         let from = memory.place.offset();
         let region = from..from + memory.place.region().max(1);
@@ -101,6 +102,9 @@ impl Backend for Machine {
             .any(|jump| text[memory.place.offset()..].starts_with(jump))
         {
             world.fail("memory is freed while the text leads to it");
+        }
+        if memory.announced {
+            world.fail("memory is freed while others are kept out for it");
         }
         if memory.listed {
             world.fail("memory is freed while the int3 table has it");
@@ -154,11 +158,13 @@ impl Text for Poker<'_> {
     type Site = Mem;
 
     fn announce(&mut self, site: &Mem) {
-        self.machine.0.borrow_mut().list(*site, true);
+        self.machine.0.borrow_mut().announce(*site, true);
     }
 
     fn withdraw(&mut self, site: &Mem) {
-        self.machine.0.borrow_mut().list(*site, false);
+        let mut world = self.machine.0.borrow_mut();
+        world.announce(*site, false);
+        world.list(*site, false);
     }
 
     fn add(&mut self, poke: Poke, site: &Mem, to: JumpTo) -> Result<(), Foreign> {
@@ -166,8 +172,11 @@ impl Text for Poker<'_> {
         if self.lane == Lane::Text {
             world.compare(poke, *site, to)?;
         }
-        if poke == Poke::Arm && !world.at(*site).listed {
-            world.fail("a site is armed that was not announced");
+        if poke == Poke::Arm {
+            if !world.at(*site).announced {
+                world.fail("a site is armed that was not announced");
+            }
+            world.list(*site, true);
         }
         let place = world.at(*site).place;
         if place.lane() != self.lane {
@@ -208,6 +217,7 @@ impl Text for Poker<'_> {
             world.fail("a poke is said to be done and is not");
         }
         if poke == Poke::Disarm {
+            world.announce(*site, false);
             world.list(*site, false);
         }
     }

@@ -30,6 +30,8 @@ pub struct Memory {
     pub detour_hits: bool,
     /// What was left in text that goes is a jump.
     pub left_jump: bool,
+    /// Others are kept out of what it needs.
+    pub announced: bool,
     /// The address is in the int3 table.
     pub listed: bool,
 }
@@ -147,6 +149,7 @@ impl World {
                     live: false,
                     detour_hits: false,
                     left_jump: false,
+                    announced: false,
                     listed: false,
                 }
             }
@@ -169,6 +172,7 @@ impl World {
             live: false,
             detour_hits: false,
             left_jump: false,
+            announced: false,
             listed: false,
         });
         Some(Mem(at as u8))
@@ -233,6 +237,11 @@ impl World {
             self.fail("an address is claimed twice");
         }
         self.change(mem, |memory| memory.listed = listed);
+    }
+
+    /// Others are kept out of what a site needs, or no longer.
+    pub fn announce(&mut self, mem: Mem, announced: bool) {
+        self.change(mem, |memory| memory.announced = announced);
     }
 
     /// The text as it is without the native kprobe.
