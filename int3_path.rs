@@ -115,6 +115,9 @@ const MOST_NOTIFIERS: usize = 16;
 /// Functions longer than this are not small steps of an exception.
 const LONGEST: usize = 1 << 16;
 
+/// The most bytes in front of a function that calls go through.
+const IN_FRONT: usize = 16;
+
 /// Puts all of it into `index`. The text locks are held.
 ///
 /// # Errors
@@ -191,15 +194,22 @@ impl Walk {
     /// made at run time (trampolines, native probes' copies, thunks) has no probes, and calls what it
     /// does through pointers or is a copy of what is followed.
     fn add(&mut self, mut addr: usize) -> Result {
+        // With call depth tracking calls go to what is in front of a function, and through it
+        // (arch/x86/kernel/callthunks.c): that has a name of its own, or is the end of another function.
         let function = loop {
             match symbols::function(addr) {
-                // With call depth tracking calls go to what is in front of a function, and through it
-                // (arch/x86/kernel/callthunks.c).
                 Some(function) if is_preamble(function.name()) => addr = function.end(),
-                Some(function) if (self.is_taken)(&function) => break function,
-                _ => return Ok(()),
+                Some(function) => break function,
+                None => return Ok(()),
             }
         };
+        let behind = function.end();
+        if addr != function.start && behind.wrapping_sub(addr) <= IN_FRONT {
+            self.add(behind)?;
+        }
+        if !(self.is_taken)(&function) {
+            return Ok(());
+        }
         let start = function.start;
         let is_known = self.found.iter().any(|place| place.0 == start);
         if is_known || text::check(start) == Err(Refusal::NotText) {

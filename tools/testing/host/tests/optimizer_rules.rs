@@ -409,6 +409,8 @@ fn rule_13_what_others_kept_in_text_that_goes_is_claimed_until_it_is_freed() {
     assert_eq!(system.optimizer.sites().count(), 1);
     system.world.cpus[0].0 = Cpu::At(Outer.offset());
     system.world.step(0);
+    assert!(matches!(system.world.cpus[0].0, Cpu::Trap(_)));
+    system.world.step(0);
     assert!(matches!(system.world.cpus[0].0, Cpu::Detour(_)));
     while system.world.cpus[0].0 != Cpu::Outside {
         system.world.step(0);

@@ -10,6 +10,14 @@ load_mod rktest_functions
 load_mod rkprobes
 plain=$(ask rktest_functions call alu 100)
 
+# same_results WHAT GOT: as without probes. Calls and returns that count their depth change the flags, which are part of the results.
+counts_depth=
+! grep -q Stuffing /sys/devices/system/cpu/vulnerabilities/retbleed || counts_depth=yes
+[ -z "$counts_depth" ] || echo "# results are not compared: this kernel tracks the depth of calls"
+same_results() {
+	[ -n "$counts_depth" ] || same "$1" "$2" "$plain"
+}
+
 # all_refused WHAT: each of the lines in $work.lines is.
 all_refused() {
 	write_probes <"$work.lines" >/dev/null
@@ -84,7 +92,7 @@ check "ours, as int3" add ours rktest_functions:rktest_alu
 write_probes <"$work.lines" >/dev/null
 probes=$(stat_of probes)
 check "$probes probes on $(wc -l <"$work.near") functions around the path" [ "$probes" -ge 20 ]
-same "results through them" "$(ask rktest_functions call alu 100)" "$plain"
+same_results "results through them" "$(ask rktest_functions call alu 100)"
 same "hits" "$(of ours hits)" 100
 
 # With our own way traced: by the event of each notifier, and by the function tracers. Probes stay around what the tracers run themselves; with
@@ -111,12 +119,12 @@ if [ -e "$tracing/current_tracer" ]; then
 	[ ! -e "$event" ] || echo 1 >"$event"
 	traced=$(ask rktest_functions call alu 100)
 	[ ! -e "$event" ] || echo 0 >"$event"
-	same "results with the event on" "$traced" "$plain"
+	same_results "results with the event on" "$traced"
 	for tracer in function function_graph; do
 		echo $tracer >"$tracing/current_tracer"
 		traced=$(ask rktest_functions call alu 100)
 		echo nop >"$tracing/current_tracer"
-		same "results with our way traced by $tracer" "$traced" "$plain"
+		same_results "results with our way traced by $tracer" "$traced"
 	done
 	echo >"$tracing/set_ftrace_filter"
 	echo >"$tracing/trace"
