@@ -206,23 +206,23 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// Takes the locks, and announces all that is to be armed.
+    /// Announces all that is to be armed, and takes the locks. Jumps were announced when they were queued.
     fn open<'a>(&self, backend: &'a B, lane: Lane) -> B::Text<'a> {
-        let mut text = backend.lock(lane);
-        let sites = self.plan.sites.as_slice().iter();
-        let mut any = false;
-        for site in sites.filter_map(|id| self.site(*id)) {
-            if site.lane == lane && site.planned == Some(Poke::Arm) {
+        let planned = |poke| {
+            let sites = self.plan.sites.as_slice().iter();
+            let sites = sites.filter_map(|id| self.site(*id));
+            sites.filter(move |site| site.lane == lane && site.planned == Some(poke))
+        };
+        if planned(Poke::Arm).next().is_some() {
+            let mut text = backend.lock(lane);
+            for site in planned(Poke::Arm) {
                 text.announce(&site.payload);
-                any = true;
             }
         }
-        if any {
-            drop(text);
+        if planned(Poke::Arm).chain(planned(Poke::Optimize)).next().is_some() {
             backend.let_others_finish(lane);
-            text = backend.lock(lane);
         }
-        text
+        backend.lock(lane)
     }
 
     fn has_work(&self, lane: Lane) -> bool {
