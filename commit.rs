@@ -109,7 +109,7 @@ fn retain(ids: &mut impl Array<SiteId>, mut keep: impl FnMut(SiteId) -> bool) {
 /// The decisions.
 impl<B: Backend> Optimizer<B> {
     /// Brings every marked site to where it should be: queues what can wait, and does the rest in
-    /// one text section, sorted by address. A site that could not be poked says so in
+    /// one text section, sorted by address, and may sleep in front of it. A site that could not be poked says so in
     /// [`Site::foreign`].
     pub fn commit(&mut self, backend: &B) {
         loop {
@@ -219,7 +219,8 @@ impl<B: Backend> Optimizer<B> {
                 text.announce(&site.payload);
             }
         }
-        if planned(Poke::Arm).chain(planned(Poke::Optimize)).next().is_some() {
+        let mut new = planned(Poke::Arm).chain(planned(Poke::Optimize));
+        if new.next().is_some() {
             backend.let_others_finish(lane);
         }
         backend.lock(lane)

@@ -8,8 +8,9 @@
 //! keeps that lock only while a call runs, never over [`Grace::wait`].
 //!
 //! Every operation changes what is wanted (probes, switches) and marks the sites that it concerns;
-//! [`Optimizer::commit`] then brings them to where they should be, in one text section. The decision
-//! for a site is [`Optimizer::plan_site`], and that is the only place that has it.
+//! [`Optimizer::commit`] then brings them to where they should be, in one text section; what is to be armed is
+//! announced in another in front of it. The decision for a site is [`Optimizer::plan_site`], and that is the
+//! only place that has it.
 //!
 //! # Lock order, outermost first
 //!
