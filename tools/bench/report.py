@@ -88,6 +88,9 @@ def rows(runs):
         theirs = runs[run].get((what, "mainline", key), runs[run].get((what.partition(" ")[0], "mainline", key)))
         if ours is None:
             continue
+        if what == "held":
+            # Counted where nothing else goes on.
+            theirs = runs["time"].get((what, "mainline", key))
         if name.startswith(OURS_ONLY) or name.endswith("_undisturbed"):
             theirs = None
         yield {
