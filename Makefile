@@ -39,6 +39,7 @@ check: ## formatting, lints and the tests that need no kernel: seconds
 
 check-full: check ## check, the kernel's lints over the module, and the slow tests: the explorer, the decoder's oracles
 	@tools/lab/setup
+	@tools/lab/stock-modules
 	@tools/lab/kmake CLIPPY=1 W=e
 	cargo test --manifest-path $(HOST) --features slow -- --nocapture --test-threads 1
 
