@@ -95,8 +95,9 @@ pub trait Backend: Arrays {
 pub trait Text {
     /// As in [`Backend::Site`].
     type Site;
-    /// The site is to be armed: others are kept out of what it needs, unless one of them is in its way.
-    fn announce(&mut self, site: &Self::Site);
+    /// The site is to be armed: others are kept out of what it needs, unless one of them is in its way. Says
+    /// whether that is more than they were kept out of before.
+    fn announce(&mut self, site: &Self::Site) -> bool;
     /// The site was not armed: takes back what was done when it was announced.
     fn withdraw(&mut self, site: &Self::Site);
     /// Compares the text with what should be there and adds the site to the batch. A jump that is

@@ -62,6 +62,9 @@ impl State {
     }
 }
 
+/// How often is announced what is to be armed, while others come and go there.
+const TRIES: u32 = 4;
+
 /// Pokes that are decided and not done.
 #[derive(Clone)]
 pub(super) struct Plan<A: Arrays> {
@@ -213,17 +216,23 @@ impl<B: Backend> Optimizer<B> {
             let sites = sites.filter_map(|id| self.site(*id));
             sites.filter(move |site| site.lane == lane && site.planned == Some(poke))
         };
-        if planned(Poke::Arm).next().is_some() {
-            let mut text = backend.lock(lane);
-            for site in planned(Poke::Arm) {
-                text.announce(&site.payload);
-            }
-        }
-        let mut new = planned(Poke::Arm).chain(planned(Poke::Optimize));
-        if new.next().is_some() {
+        if planned(Poke::Optimize).next().is_some() {
             backend.let_others_finish(lane);
         }
-        backend.lock(lane)
+        let mut text = backend.lock(lane);
+        for _ in 0..TRIES {
+            let mut more = false;
+            for site in planned(Poke::Arm) {
+                more |= text.announce(&site.payload);
+            }
+            if !more {
+                break;
+            }
+            drop(text);
+            backend.let_others_finish(lane);
+            text = backend.lock(lane);
+        }
+        text
     }
 
     fn has_work(&self, lane: Lane) -> bool {

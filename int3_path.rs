@@ -115,8 +115,8 @@ const MOST_NOTIFIERS: usize = 16;
 /// Functions longer than this are not small steps of an exception.
 const LONGEST: usize = 1 << 16;
 
-/// The most bytes in front of a function that calls go through.
-const IN_FRONT: usize = 16;
+/// The most bytes in front of a function that calls go through (callthunks.c:nops).
+const IN_FRONT: usize = 32;
 
 /// Puts all of it into `index`. The text locks are held.
 ///

@@ -87,18 +87,18 @@ impl Buckets {
     }
 
     fn insert(&mut self, key: u32, trap: *mut Trap) {
-        let mut fresh = false;
+        let (mut fresh, mut new) = (false, false);
         for (bucket, to) in self.probe(key) {
             let there = bucket.load(Ordering::Relaxed);
             if there == 0 || there == REMOVED || there == key {
-                fresh = there == 0;
+                (fresh, new) = (there == 0, there != key);
                 to.store(trap, Ordering::Release);
                 bucket.store(key, Ordering::Release);
                 break;
             }
         }
         self.used = self.used.wrapping_add(usize::from(fresh));
-        self.live = self.live.wrapping_add(1);
+        self.live = self.live.wrapping_add(usize::from(new));
     }
 }
 
@@ -191,17 +191,20 @@ impl Table {
         }
     }
 
-    /// Takes an address out. Its int3 is gone, and all CPUs have seen that.
-    pub(crate) fn remove(&mut self, addr: usize) {
+    /// Takes an address of a trap out. Its int3 is gone, and all CPUs have seen that. Where text was freed
+    /// another trap may have the address by now, and keeps it.
+    pub(crate) fn remove(&mut self, addr: usize, trap: *mut Trap) {
         let Some((buckets, key)) = self.current.as_mut().zip(key(addr)) else {
             return;
         };
         let mut found = false;
-        for (bucket, _) in buckets.probe(key) {
+        for (bucket, of) in buckets.probe(key) {
             let there = bucket.load(Ordering::Relaxed);
             if there == key {
-                bucket.store(REMOVED, Ordering::Release);
-                found = true;
+                found = of.load(Ordering::Relaxed) == trap;
+                if found {
+                    bucket.store(REMOVED, Ordering::Release);
+                }
                 break;
             }
             if there == 0 {

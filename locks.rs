@@ -63,7 +63,26 @@ impl Drop for KprobeMutex {
 pub(crate) fn is_anybody_asking() -> bool {
     fence(Ordering::SeqCst);
     // SAFETY: the address of the kernel's own mutex, found at load.
-    unsafe { bindings::mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
+    unsafe { ffi::rk_mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
+}
+
+/// `jump_label_mutex` is held: nobody is asking that.
+pub(crate) struct JumpLabelMutex(NotThreadSafe);
+
+impl JumpLabelMutex {
+    /// Takes `jump_label_mutex`, and no text lock is held: it comes before `text_mutex`. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: the address of the kernel's own mutex, found at load.
+        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::JumpLabelMutex)) };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for JumpLabelMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::JumpLabelMutex)) };
+    }
 }
 
 /// No CPU comes or goes.

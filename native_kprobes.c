@@ -61,6 +61,11 @@ bool rk_mutex_has_waiters(struct mutex *mutex)
 #endif
 }
 
+bool rk_mutex_is_locked(struct mutex *mutex)
+{
+	return mutex_is_locked(mutex);
+}
+
 /* Whether a native kprobe is registered at exactly this address. */
 bool rk_kprobe_at(unsigned long addr)
 {

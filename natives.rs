@@ -72,16 +72,19 @@ impl Behind {
 }
 
 impl Trap {
-    /// Refuses native kprobes all of it before the int3 is there. `text_mutex` is held as well.
+    /// Refuses native kprobes all of it before the int3 is there, and says whether that is more than they were
+    /// refused before. `text_mutex` is held as well.
     ///
     /// # Errors
     ///
     /// `Bytes` when the function is not found any more.
-    pub(crate) fn refuse_natives(&self, held: &KprobeMutex) -> Result<(), Foreign> {
+    pub(crate) fn refuse_natives(&self, held: &KprobeMutex) -> Result<bool, Foreign> {
         let stretch = self.behind.stretch;
         let end = stretch.map(|stretch| self.at(stretch.int3));
         let end = end.filter(|end| !kprobe_in(self.insn_end(), *end));
-        self.behind.whole.store(end.is_none(), Relaxed);
+        let whole = end.is_none();
+        let widened = !self.behind.whole.swap(whole, Relaxed) && whole;
+        let more = widened || !self.refused.is_linked();
         self.refused.set(match end {
             Some(end) => self.at(1)..end,
             None => function_of(self.addr)?,
@@ -90,12 +93,7 @@ impl Trap {
         unsafe { self.refused.link(held) };
         // SAFETY: as above; so does what it has.
         self.in_front.each(|refused| unsafe { refused.link(held) });
-        Ok(())
-    }
-
-    /// Whether native kprobes are refused what the site hides.
-    pub(crate) fn refuses_natives(&self) -> bool {
-        self.refused.is_linked()
+        Ok(more)
     }
 
     /// Moves the end of what is behind the site to where it must be when there may be a `jump`, or when
@@ -105,23 +103,29 @@ impl Trap {
             let bytes = if jump { stretch.jump } else { stretch.int3 };
             self.refused.set_end(self.at(bytes));
         }
+        if jump {
+            // Writing the jump says what was wrong.
+            let _ = self.refuse_natives_for_jump();
+        }
     }
 
-    /// Looks who is in the jump's stretch, before the jump is there. `text_mutex` is held as well.
+    /// Refuses native kprobes the whole function if one is in the jump's stretch already, and says whether that
+    /// is more than before.
     ///
     /// # Errors
     ///
     /// `Bytes` when the function is not found any more.
-    pub(crate) fn refuse_natives_for_jump(&self, _held: &KprobeMutex) -> Result<(), Foreign> {
+    pub(crate) fn refuse_natives_for_jump(&self) -> Result<bool, Foreign> {
         let Some(stretch) = self.behind.refused() else {
-            return Ok(());
+            return Ok(false);
         };
         let end = self.addr.wrapping_add(self.original().len());
-        if kprobe_in(end, self.at(stretch.jump)) {
+        let whole = kprobe_in(end, self.at(stretch.jump));
+        if whole {
             self.refused.set(function_of(self.addr)?);
             self.behind.whole.store(true, Relaxed);
         }
-        Ok(())
+        Ok(whole)
     }
 
     /// Lets native kprobes in again.

@@ -7,7 +7,7 @@ use crate::counting::Counter;
 use crate::ffi;
 use crate::ftrace_lane::FtraceLane;
 use crate::int3_table::{Retired, Table};
-use crate::locks::{is_anybody_asking, KprobeMutex};
+use crate::locks::{is_anybody_asking, JumpLabelMutex, KprobeMutex};
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
 use crate::refusal::NotOptimizable;
 use crate::slab::Arrays;
@@ -166,10 +166,12 @@ impl Backend for Shell {
         // the lock would make it likely that he is preempted in between, when he wakes us.
         for _ in 0..PATIENCE {
             if lane != Lane::Text || !is_anybody_asking() {
-                break;
+                return;
             }
             fsleep(Delta::from_millis(1));
         }
+        // So many ask, or one does not get on.
+        drop(JumpLabelMutex::lock());
     }
 
     fn set_live(&self, site: &SiteMemory, live: bool) {
@@ -209,13 +211,15 @@ impl Backend for Shell {
     }
 
     fn forget(&self, site: &SiteMemory) {
-        MEMORY.lock().table.remove(site.trap.addr);
+        MEMORY.lock()
+            .table
+            .remove(site.trap.addr, site.trap_ptr());
     }
 
     fn free(&self, site: SiteMemory) {
         let mut memory = MEMORY.lock();
         for end in site.trap.step_ends() {
-            memory.table.remove(end);
+            memory.table.remove(end, site.trap_ptr());
         }
         if let Some(steps) = site.trap.step(false) {
             memory.give_steps(steps);
@@ -282,14 +286,17 @@ pub(crate) enum TextSection {
 impl optimizer::Text for TextSection {
     type Site = SiteMemory;
 
-    fn announce(&mut self, site: &SiteMemory) {
-        if let TextSection::Text(batch) = self {
-            batch.announce(&site.trap);
+    fn announce(&mut self, site: &SiteMemory) -> bool {
+        match self {
+            TextSection::Text(batch) => batch.announce(&site.trap),
+            TextSection::Ftrace(_) => false,
         }
     }
 
     fn withdraw(&mut self, site: &SiteMemory) {
-        MEMORY.lock().table.remove(site.trap.addr);
+        MEMORY.lock()
+            .table
+            .remove(site.trap.addr, site.trap_ptr());
         if let TextSection::Text(batch) = self {
             batch.withdraw(&site.trap);
         }
@@ -322,7 +329,9 @@ impl optimizer::Text for TextSection {
         match poke {
             Poke::Arm | Poke::Optimize | Poke::Unoptimize => {}
             // The sync is over: no CPU can hit the int3 any more.
-            Poke::Disarm => MEMORY.lock().table.remove(site.trap.addr),
+            Poke::Disarm => MEMORY.lock()
+                .table
+                .remove(site.trap.addr, site.trap_ptr()),
         }
     }
 }

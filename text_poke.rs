@@ -93,12 +93,11 @@ impl TextPokeBatch {
     }
 
     /// Refuses native kprobes what the site will hide, unless one of them keeps it from being armed. Whoever
-    /// passes their blacklist from now on has seen that.
-    pub(crate) fn announce(&self, trap: &Trap) {
-        if is_free_of_natives(trap).is_ok() {
-            // Arming says what was wrong.
-            let _ = trap.refuse_natives(self.locks.kprobes());
-        }
+    /// passes their blacklist from now on has seen that. Says whether they are refused more than before.
+    pub(crate) fn announce(&self, trap: &Trap) -> bool {
+        // Arming says what was wrong.
+        is_free_of_natives(trap).is_ok()
+            && trap.refuse_natives(self.locks.kprobes()).unwrap_or(false)
     }
 
     /// The site was not armed.
@@ -126,12 +125,10 @@ impl TextPokeBatch {
         if !text_is(trap.addr, first) {
             return Err(Foreign::Bytes);
         }
-        // A native kprobe was in the way when all were announced, and has just gone.
-        if !trap.refuses_natives() {
+        // Native kprobes came or went each time that the site was announced.
+        if trap.refuse_natives(self.locks.kprobes())? {
             return Err(Foreign::KprobeNear);
         }
-        // Again: one of them may have come into what the site hides since then.
-        trap.refuse_natives(self.locks.kprobes())?;
         self.poke_byte(trap, INT3)
     }
 
@@ -182,7 +179,10 @@ impl TextPokeBatch {
         if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.awaited {
             return Err(Foreign::KprobeNear);
         }
-        trap.refuse_natives_for_jump(self.locks.kprobes())?;
+        // It has come while the site was queued. Next time they have been refused the whole function.
+        if trap.refuse_natives_for_jump()? {
+            return Err(Foreign::KprobeNear);
+        }
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
         // inside the region (the pass has waited).
         unsafe {

@@ -440,9 +440,9 @@ pub const MUTANTS: &[Mutant] = &[
         name: "batch: an int3 is written that was not announced",
         scope: "neighbours",
         file: "commit.rs",
-        find: "text.announce(&site.payload);",
+        find: "more |= text.announce(&site.payload);",
         put: "if !MUTANT {
-                    text.announce(&site.payload);
+                    more |= text.announce(&site.payload);
                 }",
     },
     Mutant {

@@ -167,6 +167,22 @@ answer=$(ask rktest_native calm) || fail "ask no more"
 echo "# asked ${answer% *} times"
 refuse "it was asked" [ "${answer% *}" = 0 ]
 same "how often one was let in there" "${answer#* }" 0
+
+# The same for jumps, with one of theirs in a stretch that makes it the whole function.
+place=$(ask rktest_native add rktest_boundary 8) || fail "theirs behind our region"
+check "ours in front of it" add front rktest_native:rktest_boundary
+check "ask again and again" ask rktest_native storm rktest_boundary 11
+for _ in 1 2 3 4 5 6; do
+	echo 0 >"$debugfs/optimization"
+	flush
+	echo 1 >"$debugfs/optimization"
+	flush
+done
+answer=$(ask rktest_native calm) || fail "ask no more"
+echo "# asked ${answer% *} times"
+refuse "it was asked" [ "${answer% *}" = 0 ]
+same "how often one was let in behind the jump" "${answer#* }" 0
+check "remove theirs" ask rktest_native del "$place"
 sed 's/^p:\([^ ]*\).*/-:\1/' "$debugfs/probes" | write_probes || fail "remove them"
 flush
 

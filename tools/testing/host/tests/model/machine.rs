@@ -157,8 +157,11 @@ impl Drop for Poker<'_> {
 impl Text for Poker<'_> {
     type Site = Mem;
 
-    fn announce(&mut self, site: &Mem) {
-        self.machine.0.borrow_mut().announce(*site, true);
+    fn announce(&mut self, site: &Mem) -> bool {
+        let mut world = self.machine.0.borrow_mut();
+        let before = world.at(*site).announced;
+        world.announce(*site, true);
+        !before
     }
 
     fn withdraw(&mut self, site: &Mem) {

@@ -116,7 +116,7 @@ static int blow(void *unused)
 			storm.let_in++;
 			unregister_kprobe(&kp);
 		}
-		cond_resched();
+		cond_resched_tasks_rcu_qs();
 	}
 	return 0;
 }
