@@ -211,9 +211,7 @@ impl Backend for Shell {
     }
 
     fn forget(&self, site: &SiteMemory) {
-        MEMORY.lock()
-            .table
-            .remove(site.trap.addr, site.trap_ptr());
+        MEMORY.lock().table.remove(site.trap.addr, site.trap_ptr());
     }
 
     fn free(&self, site: SiteMemory) {
@@ -294,9 +292,7 @@ impl optimizer::Text for TextSection {
     }
 
     fn withdraw(&mut self, site: &SiteMemory) {
-        MEMORY.lock()
-            .table
-            .remove(site.trap.addr, site.trap_ptr());
+        MEMORY.lock().table.remove(site.trap.addr, site.trap_ptr());
         if let TextSection::Text(batch) = self {
             batch.withdraw(&site.trap);
         }
@@ -329,9 +325,7 @@ impl optimizer::Text for TextSection {
         match poke {
             Poke::Arm | Poke::Optimize | Poke::Unoptimize => {}
             // The sync is over: no CPU can hit the int3 any more.
-            Poke::Disarm => MEMORY.lock()
-                .table
-                .remove(site.trap.addr, site.trap_ptr()),
+            Poke::Disarm => MEMORY.lock().table.remove(site.trap.addr, site.trap_ptr()),
         }
     }
 }
