@@ -5,12 +5,17 @@
 //! All of it sleeps, so none of it may be called from a handler. There it refuses, without touching
 //! anything, and counts that.
 
+mod hit;
+mod probe;
+
+pub use probe::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};
+
+use crate::eligibility::refusal::Refusal;
+use crate::engine::limits;
 use crate::engine::{self, Engine, Request};
-use crate::ffi::{self, rkprobe};
-use crate::limits;
-use crate::refusal::Refusal;
 use crate::shell::ProbePtr;
-use crate::stats;
+use crate::sys::ffi::{self, rkprobe};
+use crate::sys::stats;
 use kernel::error::code::*;
 use kernel::ffi::{c_int, c_uint, c_ulong};
 use kernel::prelude::*;

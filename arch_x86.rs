@@ -3,12 +3,16 @@
 //! x86-64: the int3, from the exception to the probed instruction's effect. What handlers.rs says of
 //! what may run there holds for all of it.
 
-use crate::emulate::Regs;
-use crate::ffi;
-use crate::handlers::{post_handlers, pre_handlers, Lane};
-use crate::int3_table;
-use crate::saved_regs::SavedRegs;
-use crate::trap::Trap;
+pub(crate) mod handlers;
+pub(crate) mod int3_table;
+pub(crate) mod saved_regs;
+pub(crate) mod trap;
+
+use crate::arch_x86::handlers::{post_handlers, pre_handlers, Lane};
+use crate::arch_x86::saved_regs::SavedRegs;
+use crate::arch_x86::trap::Trap;
+use crate::out_of_line::emulate::Regs;
+use crate::sys::ffi;
 use kernel::bindings::{notifier_block, pt_regs};
 use kernel::ffi::c_int;
 

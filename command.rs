@@ -2,7 +2,7 @@
 
 //! The text that users write: command lines, targets, switches, and the names made for them.
 
-use crate::refusal::Refusal;
+use crate::eligibility::refusal::Refusal;
 
 /// The longest probe name, in bytes.
 pub const NAME_MAX: usize = 63;

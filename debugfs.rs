@@ -2,21 +2,28 @@
 
 //! `/sys/kernel/debug/rkprobes/`: the files about all probes.
 
+mod commands;
+pub(crate) mod explain;
+mod file;
+mod named;
+mod probe_dir;
+mod words;
+
+use crate::arch_x86::handlers::MISSED;
 use crate::command::parse_switch;
-use crate::counting;
-use crate::debugfs_file::{data, Dir, File};
+use crate::containers::sort::sort_by_key;
+use crate::debugfs::explain::Explained;
+use crate::debugfs::file::{data, Dir, File};
+use crate::debugfs::named::Registry;
+use crate::debugfs::words::Flags;
+use crate::eligibility::reserved::{Entry, Kind};
 use crate::engine::engine;
-use crate::explain::Explained;
-use crate::handlers::MISSED;
-use crate::named::Registry;
 use crate::optimizer::{Optimizer, State};
-use crate::probe_commands::{self, Said};
-use crate::report::Flags;
-use crate::reserved::{Entry, Kind};
+use crate::shell::counting;
 use crate::shell::{Shell, MEMORY};
-use crate::sort::sort_by_key;
-use crate::stats;
-use crate::symbols;
+use crate::sys::stats;
+use crate::sys::symbols;
+use commands::Said;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -101,7 +108,7 @@ impl File for Probes {
     }
 
     fn write(this: &Debugfs, text: KVVec<u8>) -> Result {
-        let said = probe_commands::run(&this.named, text);
+        let said = commands::run(&this.named, text);
         let result = said.result;
         let last = core::mem::replace(&mut *this.said.lock(), said);
         drop(last);

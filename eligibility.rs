@@ -22,13 +22,17 @@
 //!   accord, so nothing behind the first instruction may fault and sleep;
 //! - in a way that is not known: behind a jump or return of the region only padding may stand.
 
-use crate::emulate::Emulation;
-use crate::find_bytes::next_of;
+pub mod hidden;
+pub mod refusal;
+pub mod reserved;
+
+use crate::containers::search::next_of;
+use crate::containers::slab::{Array, Arrays, NoMemory};
+use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use crate::eligibility::reserved::{Index, Kind};
 use crate::insn_decode::{decode, decode_into, Flags, Flow, Insn, OpcodeMap, Prefixes};
-use crate::refusal::{NotOptimizable, Refusal};
-use crate::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
-use crate::reserved::{Index, Kind};
-use crate::slab::{Array, Arrays, NoMemory};
+use crate::out_of_line::emulate::Emulation;
+use crate::out_of_line::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
 
 /// The most bytes that a region can have: four, and one instruction.
 pub const REGION_MAX: usize = JMP_REL32_LEN - 1 + crate::insn_decode::MAX_INSN_LEN;
@@ -292,7 +296,7 @@ impl<A: Arrays> Function<A> {
     }
 
     /// Whether `len` bytes at `addr` can be copied to somewhere near.
-    fn try_copy(&self, addr: u64, len: usize) -> Result<(), crate::relocate::Refusal> {
+    fn try_copy(&self, addr: u64, len: usize) -> Result<(), crate::out_of_line::relocate::Refusal> {
         let bytes = self.bytes_from(addr).get(..len).unwrap_or(&[]);
         let mut copy = [0; worst_copy_len(REGION_MAX)];
         relocate(bytes, addr, addr, &mut copy).map(|_| ())

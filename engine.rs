@@ -4,21 +4,21 @@
 //!
 //! No grace period is waited for under that lock.
 
-#[path = "modules.rs"]
+pub(crate) mod limits;
 mod modules;
+pub(crate) mod notifiers;
 
-use crate::counting;
+use crate::arch_x86::int3_table;
+use crate::containers::sort::sort_by_key;
+use crate::debugfs::explain::Explanation;
+use crate::eligibility::refusal::Refusal;
+use crate::eligibility::reserved::Entry;
 use crate::examine::{Examiner, Plan};
-use crate::explain::Explanation;
-use crate::ffi;
-use crate::int3_table;
-use crate::limits;
 use crate::optimizer::{Foreign, Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
-use crate::refusal::Refusal;
-use crate::reserved::Entry;
+use crate::shell::counting;
 use crate::shell::{self, ProbePtr, Shell, MEMORY};
-use crate::sort::sort_by_key;
-use crate::stats;
+use crate::sys::ffi;
+use crate::sys::stats;
 use core::ptr::{addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use kernel::prelude::*;
@@ -373,9 +373,9 @@ fn resolve(probe: ProbePtr) -> Result<usize, Refusal> {
     let base = match symbol.is_null() {
         true => addr,
         // SAFETY: the user's string.
-        false => crate::target::symbol(unsafe { CStr::from_char_ptr(symbol) })?,
+        false => crate::sys::target::symbol(unsafe { CStr::from_char_ptr(symbol) })?,
     };
-    crate::target::in_function(base, offset)
+    crate::sys::target::in_function(base, offset)
 }
 
 /// Gives back what a probe that no handler can see any more had.

@@ -5,27 +5,29 @@
 //! Text is read under the text locks only, so that nobody's half-done poke is taken for an
 //! instruction, and what probes have replaced is put back in the copy that is decoded.
 
-use crate::detour::{jump, Image, DETOUR};
+mod int3_path;
+mod pieces;
+mod sections;
+
+use crate::arch_x86::trap::{Trap, ORIGINAL};
+use crate::eligibility::hidden::{Hidden, FAR};
+use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use crate::eligibility::reserved::{Index, Kind};
 use crate::eligibility::{Function, Region};
-use crate::emulate::Emulation;
-use crate::ffi;
-use crate::hidden::{Hidden, FAR};
+use crate::examine::pieces::{is_preamble, Adder, Searched, LONGEST};
 use crate::insn_decode::{decode, Insn};
-use crate::int3_path;
-use crate::locks::TextLocks;
-use crate::natives::{Behind, InFront};
 use crate::optimizer::{Lane, Optimizer};
-use crate::pieces::{self, is_preamble, Adder, Searched, LONGEST};
-use crate::refusal::{NotOptimizable, Refusal};
-use crate::reserved::{Index, Kind};
-use crate::sections;
+use crate::out_of_line::emulate::Emulation;
+use crate::out_of_line::slot_image::{jump, Image, DETOUR};
+use crate::shell::native::fence::{Behind, InFront};
+use crate::shell::slots;
+use crate::shell::text::{check as check_text, read_original};
+use crate::shell::text_lane::live;
 use crate::shell::{Shell, SiteMemory, MEMORY, STEPS};
-use crate::slots;
-use crate::stats;
-use crate::symbols;
-use crate::text::{check as check_text, read_original};
-use crate::text_poke::live;
-use crate::trap::{Trap, ORIGINAL};
+use crate::sys::ffi;
+use crate::sys::locks::TextLocks;
+use crate::sys::stats;
+use crate::sys::symbols;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
@@ -37,7 +39,7 @@ const JUMP: usize = 5;
 const ENDBR: usize = 4;
 
 // detour_entry.S finds the trap by the return address of the detour's call.
-const _: () = assert!(crate::detour::RETURN == ffi::RK_DETOUR_TRAP as usize);
+const _: () = assert!(crate::out_of_line::slot_image::RETURN == ffi::RK_DETOUR_TRAP as usize);
 
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
@@ -574,6 +576,6 @@ fn base_of(name: &CStr) -> Result<Option<usize>, Refusal> {
     let Some(dot) = bytes.iter().position(|byte| *byte == b'.') else {
         return Ok(None);
     };
-    let stem = crate::target::c_string(bytes.get(..dot).unwrap_or(&[]))?;
+    let stem = crate::sys::target::c_string(bytes.get(..dot).unwrap_or(&[]))?;
     Ok(Some(symbols::lookup(&stem)).filter(|addr| *addr != 0))
 }

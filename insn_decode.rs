@@ -7,11 +7,8 @@
 //! does not take, a reserved `VEX.vvvv`) is not looked at: the processor raises the same
 //! fault for the copy as for the original.
 
-#[path = "insn_flow.rs"]
 mod flow;
-#[path = "insn.rs"]
 mod insn;
-#[path = "insn_tables.rs"]
 mod tables;
 
 pub use flow::{Cond, Flags, Flow, LoopKind};

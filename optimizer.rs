@@ -38,15 +38,11 @@
 //! 14. A jump counts inline only while no probe on its site has a handler: one that comes forces the
 //!     site to int3, and its next jump calls. When the last handler goes the jump stays as it is.
 
-#[path = "backend.rs"]
 mod backend;
-#[path = "commit.rs"]
 mod commit;
-#[path = "operations.rs"]
+pub mod limit;
 mod operations;
-#[path = "pass.rs"]
 mod pass;
-#[path = "site.rs"]
 mod site;
 
 pub use backend::{Backend, Delay, Foreign, Lane, Poke, Text};
@@ -54,7 +50,7 @@ pub use pass::{Grace, Quiesced, VECTOR};
 pub use site::MAX_REGION;
 pub use site::{Handlers, JumpTo, NewSite, Pass, Probe, ProbeId, Site, SiteId, State, Why};
 
-use crate::slab::{Array, Slab};
+use crate::containers::slab::{Array, Slab};
 use commit::Plan;
 use core::mem::take;
 use core::ops::Range;

@@ -8,59 +8,24 @@
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
-// The pure files are libraries of their own, which the host's tests use more of than this module.
+// Pure: the host's tests compile these files as well, and use more of them than this module.
 pub mod command;
-pub mod detour;
+pub mod containers;
 pub mod eligibility;
-pub mod emulate;
-pub mod find_bytes;
-pub mod hidden;
 pub mod insn_decode;
-pub mod limit;
 pub mod optimizer;
-pub mod refusal;
-pub mod relocate;
-pub mod reserved;
-mod sections;
-pub mod slab;
-pub mod sort;
+pub mod out_of_line;
 
+// Of the kernel.
 mod api;
 mod arch_x86;
-mod arrays;
-mod blacklist;
-mod counting;
 mod debugfs;
-mod debugfs_file;
 mod engine;
 mod examine;
-mod explain;
-mod ffi;
-mod ftrace_lane;
-mod handlers;
-mod int3_path;
-mod int3_table;
-mod limits;
-mod locks;
-mod named;
-mod natives;
-mod notifiers;
-mod pieces;
-mod probe;
-mod probe_commands;
-mod probe_files;
-mod report;
-mod saved_regs;
 mod shell;
-mod slots;
-mod stats;
-mod symbols;
-mod target;
-mod text;
-mod text_poke;
-mod trap;
+mod sys;
 
-pub use probe::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};
+pub use api::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};
 
 module! {
     type: RkProbes,
@@ -82,7 +47,7 @@ module! {
 pub struct RkProbes {
     /// With the probes that were made there. `None` from the beginning of the end.
     debugfs: Option<Pin<KBox<debugfs::Debugfs>>>,
-    _notifiers: notifiers::Notifiers,
+    _notifiers: engine::notifiers::Notifiers,
     running: Running,
 }
 
@@ -91,7 +56,7 @@ struct Running(Pin<KBox<engine::Engine>>);
 
 impl Running {
     fn start() -> Result<Self> {
-        symbols::init()?;
+        sys::symbols::init()?;
         let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
         shell::start()?;
         engine.publish();
@@ -114,7 +79,7 @@ impl kernel::InPlaceModule for RkProbes {
         shell::OPTIMIZE_DELAY.store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
         try_pin_init!(Self {
             running: Running::start()?,
-            _notifiers: notifiers::Notifiers::register()?,
+            _notifiers: engine::notifiers::Notifiers::register()?,
             // Last: nothing may fail when somebody can open a file.
             debugfs: Some(debugfs::Debugfs::new()?),
         })

@@ -2,20 +2,26 @@
 
 //! What the optimizer decides, done in the kernel.
 
-use crate::arrays::Growable;
-use crate::counting::Counter;
-use crate::ffi;
-use crate::ftrace_lane::FtraceLane;
-use crate::int3_table::{Retired, Table};
-use crate::locks::{is_anybody_asking, JumpLabelMutex, KprobeMutex};
+pub(crate) mod counting;
+pub(crate) mod ftrace_lane;
+pub(crate) mod native;
+pub(crate) mod slots;
+pub(crate) mod text;
+pub(crate) mod text_lane;
+
+use crate::arch_x86::int3_table::{Retired, Table};
+use crate::arch_x86::trap::Trap;
+use crate::containers::slab::Arrays;
+use crate::eligibility::refusal::NotOptimizable;
 use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
-use crate::refusal::NotOptimizable;
-use crate::slab::Arrays;
-use crate::slots::Slots;
-use crate::stats;
-use crate::text;
-use crate::text_poke::{TextPokeBatch, PATIENCE};
-use crate::trap::Trap;
+use crate::shell::counting::Counter;
+use crate::shell::ftrace_lane::FtraceLane;
+use crate::shell::slots::Slots;
+use crate::shell::text_lane::{TextPokeBatch, PATIENCE};
+use crate::sys::ffi;
+use crate::sys::growable::Growable;
+use crate::sys::locks::{is_anybody_asking, JumpLabelMutex, KprobeMutex};
+use crate::sys::stats;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::prelude::*;
 use kernel::time::{delay::fsleep, Delta};

@@ -18,16 +18,23 @@ fn main() {
         let text = fs::read_to_string(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
         write(&out.join(file), &mutate(file, text));
     }
-    let modules: String = ["optimizer", "emulate"]
-        .map(|name| {
-            let path = out.join(name).with_extension("rs");
-            format!("#[path = {path:?}]\npub mod {name};\n")
-        })
-        .concat();
+    let modules = format!(
+        "#[path = {out:?}]
+mod root {{
+    pub mod optimizer;
+    pub mod out_of_line {{
+        pub mod emulate;
+    }}
+}}
+pub use root::*;
+"
+    );
     write(&out.join("mutated.rs"), &modules);
 }
 
 fn write(path: &Path, text: &str) {
+    let folder = path.parent().expect("every file is in a folder");
+    fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 

@@ -25,12 +25,13 @@ pub struct Mutant {
 /// The files of the optimizer, and the emulation.
 pub const FILES: &[&str] = &[
     "optimizer.rs",
-    "site.rs",
-    "backend.rs",
-    "operations.rs",
-    "commit.rs",
-    "pass.rs",
-    "emulate.rs",
+    "optimizer/site.rs",
+    "optimizer/backend.rs",
+    "optimizer/operations.rs",
+    "optimizer/commit.rs",
+    "optimizer/pass.rs",
+    "optimizer/limit.rs",
+    "out_of_line/emulate.rs",
 ];
 
 /// All of them, by their numbers, which begin with 1.
@@ -43,14 +44,14 @@ pub const EMULATION: &[Mutant] = &[
     Mutant {
         name: "7.3, D9: LOOP tests the count before it has counted",
         scope: "loops",
-        file: "emulate.rs",
+        file: "out_of_line/emulate.rs",
         find: "    count != 0",
         put: "    (if MUTANT { count != mask } else { count != 0 })",
     },
     Mutant {
         name: "7.3, D9: LOOP with ECX keeps the upper half of RCX",
         scope: "loops",
-        file: "emulate.rs",
+        file: "out_of_line/emulate.rs",
         find: "regs.set_gpr(RCX, count);",
         put: "let kept = if MUTANT { regs.gpr(RCX) & !mask } else { 0 };
     regs.set_gpr(RCX, kept | count);",
@@ -58,7 +59,7 @@ pub const EMULATION: &[Mutant] = &[
     Mutant {
         name: "7.3, D10: RET with an operand leaves the arguments on the stack",
         scope: "returns",
-        file: "emulate.rs",
+        file: "out_of_line/emulate.rs",
         find: "regs.set_gpr(RSP, regs.gpr(RSP).wrapping_add(u64::from(pop)));",
         put: "let pop = if MUTANT { 0 } else { pop };
                 regs.set_gpr(RSP, regs.gpr(RSP).wrapping_add(u64::from(pop)));",
@@ -66,7 +67,7 @@ pub const EMULATION: &[Mutant] = &[
     Mutant {
         name: "7.3, D10: a far return is taken for a near one",
         scope: "nothing else",
-        file: "emulate.rs",
+        file: "out_of_line/emulate.rs",
         find: "(Flow::Next, _) => return",
         put: "_ if MUTANT && matches!(insn.opcode, 0xca | 0xcb) => Emulation::Ret { pop: 0 },
             (Flow::Next, _) => return",
@@ -78,7 +79,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 1: an unwanted site is not dequeued from optimizing_list",
         scope: "aggregate",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Optimizing { .. }, Want::Off | Want::Int3) =>",
         put: "(State::Optimizing { .. }, Want::Off | Want::Int3) if MUTANT => Step::Wait,
             (State::Optimizing { .. }, Want::Off | Want::Int3) =>",
@@ -86,7 +87,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 2: a wanted site is not dequeued from unoptimizing_list",
         scope: "aggregate",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Unoptimizing, Want::Jump) =>",
         put: "(State::Unoptimizing, Want::Jump) if MUTANT => Step::Wait,
             (State::Unoptimizing, Want::Jump) =>",
@@ -94,21 +95,21 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 3: force leaves what is on unoptimizing_list already",
         scope: "neighbours",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "if wish.forced =>",
         put: "if wish.forced && !(MUTANT && self == State::Unoptimizing) =>",
     },
     Mutant {
         name: "rule 4: a site that was armed after the grace period began becomes a jump",
         scope: "overlap",
-        file: "pass.rs",
+        file: "optimizer/pass.rs",
         find: "|_, waited| waited == quiesced.pass",
         put: "|_, waited| MUTANT || waited == quiesced.pass",
     },
     Mutant {
         name: "rule 4: a site that died after the grace period began is freed",
         scope: "overlap",
-        file: "pass.rs",
+        file: "optimizer/pass.rs",
         find: "|site| site.state == waited",
         put: "|site| site.state == waited || (MUTANT && !site.state.in_text())",
     },
@@ -122,7 +123,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 6: who waits is woken when the pass begins",
         scope: "aggregate",
-        file: "pass.rs",
+        file: "optimizer/pass.rs",
         find: "self.mark_foreign();",
         put: "self.mark_foreign();
         if MUTANT {
@@ -132,28 +133,28 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 7: a jump stays over an armed probe",
         scope: "overlap",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "forced: blocked ||",
         put: "forced: (blocked && !MUTANT) ||",
     },
     Mutant {
         name: "rule 8: a post_handler does not keep its site at int3",
         scope: "aggregate",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "blocked || site.post_handlers > 0 ||",
         put: "blocked || (site.post_handlers > 0 && !MUTANT) ||",
     },
     Mutant {
         name: "rule 9: a new probe on a dying site leaves it dying",
         scope: "overlap",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Freeing { .. }, _) if wish.unused =>",
         put: "(State::Freeing { .. }, _) if wish.unused || MUTANT =>",
     },
     Mutant {
         name: "rule 9: a new but disabled probe on a dying site leaves it dying",
         scope: "aggregate",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
         put: "(State::Freeing { .. }, Want::Off) if MUTANT => Step::Wait,
             (State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
@@ -161,7 +162,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 10: the int3 stays when the last probe goes",
         scope: "overlap",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Armed, Want::Off) =>",
         put: "(State::Armed, Want::Off) if MUTANT => Step::Wait,
             (State::Armed, Want::Off) =>",
@@ -169,14 +170,14 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 11: a jump of a disarmed site runs handlers",
         scope: "aggregate",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "wish.want != Want::Off);",
         put: "wish.want != Want::Off || MUTANT);",
     },
     Mutant {
         name: "rule 12: switching optimization off leaves the jumps",
         scope: "aggregate",
-        file: "operations.rs",
+        file: "optimizer/operations.rs",
         find: "self.optimization = allowed;",
         put: "self.optimization = allowed;
         if MUTANT {
@@ -193,7 +194,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 13: a site in freed text is not gone",
         scope: "module",
-        file: "operations.rs",
+        file: "optimizer/operations.rs",
         find: "self.enter(backend, id, State::Gone);",
         put: "if !MUTANT {
                 self.enter(backend, id, State::Gone);
@@ -209,42 +210,42 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 13: text goes with jumps that are queued to go",
         scope: "module",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "self.is_going(site) ||",
         put: "(self.is_going(site) && !MUTANT) ||",
     },
     Mutant {
         name: "rule 13: what others kept in text that goes is freed while it can be hit",
         scope: "module",
-        file: "operations.rs",
+        file: "optimizer/operations.rs",
         find: "backend.may_run(&site.payload);",
         put: "backend.may_run(&site.payload) && !MUTANT;",
     },
     Mutant {
         name: "rule 13: hits of what others left of a jump in text that goes go on inside of it",
         scope: "module",
-        file: "operations.rs",
+        file: "optimizer/operations.rs",
         find: "site.state.is_jump());",
         put: "site.state.is_jump() && !MUTANT);",
     },
     Mutant {
         name: "rule 13: an address in text that was freed is claimed in what comes there",
         scope: "module",
-        file: "operations.rs",
+        file: "optimizer/operations.rs",
         find: "site.is_left() && (start..end)",
         put: "site.is_left() && !MUTANT && (start..end)",
     },
     Mutant {
         name: "rule 14: a jump counts past a handler that came",
         scope: "counting",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "|| site.passes_over();",
         put: "|| (site.passes_over() && !MUTANT);",
     },
     Mutant {
         name: "rule 14: a jump counts although there is a handler",
         scope: "counting",
-        file: "site.rs",
+        file: "optimizer/site.rs",
         find: "            0 => JumpTo::Count,",
         put: "            _ if MUTANT => JumpTo::Count,
             0 => JumpTo::Count,",
@@ -252,14 +253,14 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 14: a jump is taken out for the one that should be there",
         scope: "counting",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "if poke == Poke::Optimize {",
         put: "if poke == Poke::Optimize || MUTANT {",
     },
     Mutant {
         name: "2010: complete_all once, and who waits later does not wait",
         scope: "aggregate",
-        file: "pass.rs",
+        file: "optimizer/pass.rs",
         find: "self.plan_optimize(|site, _| site.single);",
         put: "self.plan_optimize(|site, _| site.single);
         if MUTANT && self.ended > 0 {
@@ -269,14 +270,14 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2012, 86b4ce3156c0: bytes of a jump are taken for the original ones",
         scope: "overlap",
-        file: "site.rs",
+        file: "optimizer/site.rs",
         find: "matches!(self, State::Optimized | State::Unoptimizing)",
         put: "self == State::Optimized || (self == State::Unoptimizing && !MUTANT)",
     },
     Mutant {
         name: "2013, 7b959fc58274: a site that is gone and unused is forgotten",
         scope: "module",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Disarmed, Want::Off) | (State::Gone, _) =>",
         put: "(State::Gone, _) if MUTANT => Step::Rest,
             (State::Disarmed, Want::Off) | (State::Gone, _) =>",
@@ -284,7 +285,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2017, a30b85df7d59: a jump is written under a preempted task",
         scope: "overlap",
-        file: "pass.rs",
+        file: "optimizer/pass.rs",
         find: "self.commit(backend);
         Grace {",
         put: "if MUTANT {
@@ -296,7 +297,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2018, 819319fc9346: a dying site refuses a new probe",
         scope: "overlap",
-        file: "operations.rs",
+        file: "optimizer/operations.rs",
         find: "self.sites.get(site.0)?;",
         put: "let dying = matches!(self.sites.get(site.0)?.state, State::Freeing { .. });
         if MUTANT && dying {
@@ -317,7 +318,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2019, f1c6ece23729: one text lock is taken inside another",
         scope: "others",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "let mut text = backend.lock(lane);",
         put: "let _other = (MUTANT && lane == Lane::Ftrace).then(|| backend.lock(Lane::Text));
             let mut text = backend.lock(lane);",
@@ -325,7 +326,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2020, e4add247789e: a queued site is taken for one that is a jump still",
         scope: "pair",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "(State::Optimizing { .. }, Want::Jump) =>",
         put: "(State::Optimizing { .. }, Want::Jump) if MUTANT => Step::Enter(State::Optimized),
             (State::Optimizing { .. }, Want::Jump) =>",
@@ -333,7 +334,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2023, 4fbd2f83fda0: a site that was forced and disarmed is never freed",
         scope: "overlap",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "self.enter(backend, id, state);
         self.mark(id);",
         put: "self.enter(backend, id, state);
@@ -352,14 +353,14 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2026, f76d1c41b609: who was blocked is never optimized again",
         scope: "overlap",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "if matches!(state, State::Disarmed | State::Gone) {",
         put: "if matches!(state, State::Disarmed | State::Gone) && !(MUTANT && wish.unused) {",
     },
     Mutant {
         name: "2026, 5bfa9f1a9dcb: a flush hangs when there is nothing to do",
         scope: "aggregate",
-        file: "pass.rs",
+        file: "optimizer/pass.rs",
         find: "self.ended = quiesced.pass;",
         put: "if !MUTANT || quiesced.waited {
             self.ended = quiesced.pass;
@@ -368,7 +369,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "7.3, D4: what was forced back and disarmed is freed without a wait",
         scope: "overlap",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "if !state.is_listed() {",
         put: "if MUTANT && matches!(state, State::Freeing { .. }) {
                     self.unlink(id);
@@ -381,7 +382,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "7.3, D6: a site that could not be armed is taken for one that is",
         scope: "natives",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "match (poke, self.site(id)",
         put: "if MUTANT && poke == Poke::Arm {
             self.enter(backend, id, State::Armed);
@@ -391,7 +392,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "7.3, D7: enabling what is queued to go writes an int3 over its jump",
         scope: "aggregate",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "// Rule 2: the jump stays.",
         put: "(State::Unoptimizing, Want::Jump) if MUTANT => Step::Poke(Poke::Arm),
             // Rule 2: the jump stays.",
@@ -406,14 +407,14 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "detour: hits never go there, and come back into the region",
         scope: "overlap",
-        file: "site.rs",
+        file: "optimizer/site.rs",
         find: "matches!(self, State::Optimizing { .. }) || self.is_jump()",
         put: "(matches!(self, State::Optimizing { .. }) && !MUTANT) || self.is_jump()",
     },
     Mutant {
         name: "foreign: nobody tries again",
         scope: "natives",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "backend.kick(Delay::Retry);",
         put: "if !MUTANT {
             backend.kick(Delay::Retry);
@@ -422,7 +423,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "foreign: what is at rest is tried for ever",
         scope: "natives",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "Step::Rest => self.set_foreign(id, None),",
         put: "Step::Rest if MUTANT => {}
             Step::Rest => self.set_foreign(id, None),",
@@ -430,7 +431,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "batch: the sites are not sorted by address",
         scope: "neighbours",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "self.sites.get(id.0).map_or(0, |site| site.addr as u64)
         });",
         put: "self.sites.get(id.0).map_or(0, |site| if MUTANT { 0 } else { site.addr as u64 })
@@ -439,7 +440,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "batch: an int3 is written that was not announced",
         scope: "neighbours",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "more |= text.announce(&site.payload);",
         put: "if !MUTANT {
                     more |= text.announce(&site.payload);
@@ -448,7 +449,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "batch: what was not armed stays announced",
         scope: "natives",
-        file: "commit.rs",
+        file: "optimizer/commit.rs",
         find: "text.withdraw(&site.payload);",
         put: "if !MUTANT {
                 text.withdraw(&site.payload);

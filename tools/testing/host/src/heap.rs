@@ -2,7 +2,7 @@
 
 //! The arrays that the pure files use, on the host: `Vec`.
 
-use crate::slab::{Array, Arrays, NoMemory};
+use crate::containers::slab::{Array, Arrays, NoMemory};
 use alloc::vec::Vec;
 
 /// Arrays that never run out of memory.

@@ -15,39 +15,17 @@ pub mod heap;
 #[cfg(feature = "slow")]
 pub mod stock;
 
-#[path = "../../../../insn_decode.rs"]
-pub mod insn_decode;
-
-#[path = "../../../../slab.rs"]
-pub mod slab;
-
-#[path = "../../../../optimizer.rs"]
-pub mod optimizer;
-
-#[path = "../../../../detour.rs"]
-pub mod detour;
-#[path = "../../../../emulate.rs"]
-pub mod emulate;
-#[path = "../../../../relocate.rs"]
-pub mod relocate;
-
-#[path = "../../../../command.rs"]
-pub mod command;
-#[path = "../../../../eligibility.rs"]
-pub mod eligibility;
-#[path = "../../../../find_bytes.rs"]
-pub mod find_bytes;
-#[path = "../../../../hidden.rs"]
-pub mod hidden;
-#[path = "../../../../limit.rs"]
-pub mod limit;
-#[path = "../../../../refusal.rs"]
-pub mod refusal;
-#[path = "../../../../reserved.rs"]
-pub mod reserved;
-
-#[path = "../../../../sort.rs"]
-pub mod sort;
+/// The root of the project, where the module has its pure families.
+#[path = "../../../.."]
+mod root {
+    pub mod command;
+    pub mod containers;
+    pub mod eligibility;
+    pub mod insn_decode;
+    pub mod optimizer;
+    pub mod out_of_line;
+}
+pub use root::*;
 
 #[cfg(feature = "mutants")]
 pub mod mutants;

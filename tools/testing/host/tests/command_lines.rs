@@ -6,7 +6,7 @@ use rkprobes_host::command::{
     parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind,
     Target, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
-use rkprobes_host::refusal::{errno, Refusal};
+use rkprobes_host::eligibility::refusal::{errno, Refusal};
 
 fn symbol(symbol: &str, offset: u64) -> Target<'_> {
     Target::Symbol {

@@ -2,8 +2,8 @@
 
 //! The bytes of a slot's parts.
 
-use rkprobes_host::detour::{jump, Image, DETOUR, SLOT};
-use rkprobes_host::relocate::Refusal;
+use rkprobes_host::out_of_line::relocate::Refusal;
+use rkprobes_host::out_of_line::slot_image::{jump, Image, DETOUR, SLOT};
 
 const SLOT_AT: usize = 0xffff_ffff_c000_0000;
 const SITE: usize = 0xffff_ffff_8100_0000;

@@ -11,12 +11,12 @@ mod code;
 
 use array::{with_memory_for, Room};
 use code::{function, index, region, START};
+use rkprobes_host::containers::slab::{Arrays, NoMemory};
+use rkprobes_host::eligibility::refusal::{errno, NotOptimizable, Refusal};
+use rkprobes_host::eligibility::reserved::Kind;
 use rkprobes_host::eligibility::{collect_cross_branches, CrossBranch, Function, Region};
 use rkprobes_host::heap::Heap;
-use rkprobes_host::refusal::{errno, NotOptimizable, Refusal};
-use rkprobes_host::relocate::Refusal as CopyRefusal;
-use rkprobes_host::reserved::Kind;
-use rkprobes_host::slab::{Arrays, NoMemory};
+use rkprobes_host::out_of_line::relocate::Refusal as CopyRefusal;
 
 const MOV_IMM: &[u8] = &[0xb8, 1, 0, 0, 0];
 const PUSH: &[u8] = &[0x55];

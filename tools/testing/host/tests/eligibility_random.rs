@@ -10,11 +10,11 @@ mod random;
 
 use code::{function, index, START};
 use random::Random;
+use rkprobes_host::eligibility::reserved::{Index, Kind};
 use rkprobes_host::eligibility::{collect_cross_branches, Function, Region, REGION_MAX};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::{decode, Flow, Insn};
-use rkprobes_host::relocate::{relocate, worst_copy_len, Refusal};
-use rkprobes_host::reserved::{Index, Kind};
+use rkprobes_host::out_of_line::relocate::{relocate, worst_copy_len, Refusal};
 
 /// Bytes that decode for a while, with short jumps among them.
 fn random_code(random: &mut Random) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 //! Looking for bytes eight at a time finds what looking at each of them finds.
 
-use rkprobes_host::find_bytes::next_of;
+use rkprobes_host::containers::search::next_of;
 
 /// Bytes that borrow from others when they are looked for, and their neighbours.
 const BYTES: [u8; 8] = [0x00, 0x01, 0x0e, 0x0f, 0x10, 0xe8, 0xe9, 0xea];

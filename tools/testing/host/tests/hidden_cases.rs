@@ -7,8 +7,8 @@
 mod code;
 
 use code::{function, index, START};
-use rkprobes_host::hidden::{their_length, Hidden, Stretch};
-use rkprobes_host::reserved::Kind;
+use rkprobes_host::eligibility::hidden::{their_length, Hidden, Stretch};
+use rkprobes_host::eligibility::reserved::Kind;
 
 /// What a site at the start of `code` hides, if `entries` are reserved.
 fn with(code: &[u8], entries: &[(u64, u64, Kind)]) -> Option<Hidden> {

@@ -13,7 +13,7 @@ mod random;
 use code::{function, index, START};
 use natives::{Armed, Seen, Site};
 use random::Random;
-use rkprobes_host::hidden::their_length;
+use rkprobes_host::eligibility::hidden::their_length;
 use rkprobes_host::insn_decode::{decode, Insn};
 
 /// Instructions, many of them branches, and some whose operands look like instructions.

@@ -2,7 +2,7 @@
 
 //! When a probe has more hits a second than its limit.
 
-use rkprobes_host::limit::{Window, PERIOD};
+use rkprobes_host::optimizer::limit::{Window, PERIOD};
 
 /// Looks every period at a probe that has `rate` hits a second, `turns` times; the first time that it
 /// is too much.

@@ -6,7 +6,7 @@
 mod random;
 
 use random::Random;
-use rkprobes_host::relocate::{jmp_rel32, relocate, worst_copy_len, Copied, Refusal};
+use rkprobes_host::out_of_line::relocate::{jmp_rel32, relocate, worst_copy_len, Copied, Refusal};
 
 /// Kernel text, so that return addresses fit a sign-extended push.
 const ADDR: u64 = 0xffff_ffff_8100_0000;

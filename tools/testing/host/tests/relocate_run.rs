@@ -13,11 +13,11 @@ mod snippet;
 use machine::{catch_faults, in_child, End, Machine, State, Vectors};
 use machine::{CALLEE, COPY, COUNTER, DATA, MEMORY, STACK_TOP, START, STUBS};
 use random::Random;
-use rkprobes_host::detour::{jump, Image};
+use rkprobes_host::eligibility::reserved::Index;
 use rkprobes_host::eligibility::Function;
 use rkprobes_host::heap::Heap;
-use rkprobes_host::relocate::{jmp_rel32, relocate, worst_copy_len, Copied};
-use rkprobes_host::reserved::Index;
+use rkprobes_host::out_of_line::relocate::{jmp_rel32, relocate, worst_copy_len, Copied};
+use rkprobes_host::out_of_line::slot_image::{jump, Image};
 use snippet::{CALLEE_CELL, CALLEE_REG, DATA_REG, STUB_CELL, STUB_REG};
 
 const RCX: usize = 1;

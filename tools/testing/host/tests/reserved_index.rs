@@ -10,9 +10,9 @@ mod random;
 
 use array::{with_memory_for, Room};
 use random::Random;
+use rkprobes_host::containers::slab::{Arrays, NoMemory};
+use rkprobes_host::eligibility::reserved::{Entry, Index, Kind, TEXT_BASE};
 use rkprobes_host::heap::Heap;
-use rkprobes_host::reserved::{Entry, Index, Kind, TEXT_BASE};
-use rkprobes_host::slab::{Arrays, NoMemory};
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 

@@ -2,7 +2,7 @@
 
 //! The sort agrees with the standard library's, and survives orders that contradict themselves.
 
-use rkprobes_host::sort::sort_by_key;
+use rkprobes_host::containers::sort::sort_by_key;
 use std::cell::Cell;
 
 /// Marsaglia's xorshift.

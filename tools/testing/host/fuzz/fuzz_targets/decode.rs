@@ -5,8 +5,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rkprobes_host::emulate::Emulation;
 use rkprobes_host::insn_decode::{decode, DecodeError, Field, MAX_INSN_LEN};
+use rkprobes_host::out_of_line::emulate::Emulation;
 
 fuzz_target!(|input: (u64, &[u8])| {
     let (addr, bytes) = input;

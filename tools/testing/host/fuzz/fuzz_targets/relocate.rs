@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rkprobes_host::insn_decode::{decode, Flow};
-use rkprobes_host::relocate::{relocate, worst_copy_len, Copied};
+use rkprobes_host::out_of_line::relocate::{relocate, worst_copy_len, Copied};
 
 /// Where branches of a copy go and what its operands name, outside of itself. Its end is
 /// where the jump back will stand.

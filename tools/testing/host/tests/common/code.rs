@@ -2,10 +2,10 @@
 
 //! Functions and indices made from bytes.
 
+use rkprobes_host::eligibility::refusal::NotOptimizable;
+use rkprobes_host::eligibility::reserved::{Index, Kind};
 use rkprobes_host::eligibility::{Function, Region};
 use rkprobes_host::heap::Heap;
-use rkprobes_host::refusal::NotOptimizable;
-use rkprobes_host::reserved::{Index, Kind};
 
 /// Where the functions are.
 pub const START: u64 = 0xffff_ffff_8100_1000;

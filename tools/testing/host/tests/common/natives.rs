@@ -3,11 +3,11 @@
 //! What the kernel's can_probe and can_optimize say of a function that has int3s and jumps of ours,
 //! and whether what they allow and we do not refuse is safe.
 
+use rkprobes_host::eligibility::hidden::{Hidden, Stretch};
+use rkprobes_host::eligibility::reserved::Index;
 use rkprobes_host::eligibility::Function;
 use rkprobes_host::heap::Heap;
-use rkprobes_host::hidden::{Hidden, Stretch};
 use rkprobes_host::insn_decode::{Flow, Insn};
-use rkprobes_host::reserved::Index;
 
 /// One of our sites, with what native kprobes are refused for it.
 pub struct Site {
@@ -74,8 +74,9 @@ impl Site {
         let Stretch { int3, jump } = hidden.stretch;
         let end = usize::from(if self.jump { jump } else { int3 });
         let addr = start + at as u64;
-        let in_front =
-            |range: &rkprobes_host::hidden::Range| range.start <= addr && addr < range.end;
+        let in_front = |range: &rkprobes_host::eligibility::hidden::Range| {
+            range.start <= addr && addr < range.end
+        };
         (self.offset < at && at < self.offset + end) || hidden.ranges().iter().any(in_front)
     }
 }

@@ -2,7 +2,7 @@
 
 //! The cases over the copy of the emulation that has defects built in.
 
-pub use rkprobes_host::mutated::emulate;
+pub use rkprobes_host::mutated::out_of_line::emulate;
 
 // Here only the cases are of use in which a defect is found.
 #[allow(dead_code)]
@@ -29,7 +29,7 @@ fn case(scope: &str) -> Option<fn()> {
 /// The names of the defects that were built into the emulation, and whether each was found, without
 /// which its case finds nothing.
 pub fn found() -> Vec<(&'static str, bool)> {
-    let of_emulation = all().filter(|(_, mutant)| mutant.file == "emulate.rs");
+    let of_emulation = all().filter(|(_, mutant)| mutant.file == "out_of_line/emulate.rs");
     of_emulation
         .map(|(number, mutant)| {
             let case = case(mutant.scope).expect(mutant.scope);

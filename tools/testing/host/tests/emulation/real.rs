@@ -2,7 +2,7 @@
 
 //! The cases over the module's own emulation.
 
-pub use rkprobes_host::emulate;
+pub use rkprobes_host::out_of_line::emulate;
 
 #[path = "bench.rs"]
 pub mod bench;

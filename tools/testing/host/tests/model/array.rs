@@ -2,7 +2,7 @@
 
 //! Arrays that know the room that was reserved for them, and can be told to run out of memory.
 
-use rkprobes_host::slab::{Array, NoMemory};
+use rkprobes_host::containers::slab::{Array, NoMemory};
 use std::cell::Cell;
 
 thread_local! {

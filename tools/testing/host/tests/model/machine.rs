@@ -6,7 +6,7 @@ use super::array::Room;
 use super::optimizer::{Backend, Delay, Foreign, JumpTo, Lane, Poke, Text};
 use super::place::Place;
 use super::world::{Cpu, Mem, Module, Soon, World};
-use rkprobes_host::slab::Arrays;
+use rkprobes_host::containers::slab::Arrays;
 use std::cell::RefCell;
 
 /// The backend that the optimizer drives.

@@ -21,7 +21,7 @@ use super::optimizer;
 use machine::Machine;
 use optimizer::{Grace, Handlers, NewSite, Optimizer, Pass, ProbeId, SiteId, State};
 use place::{original, Place, BASE, MODULE_END};
-use rkprobes_host::slab::NoMemory;
+use rkprobes_host::containers::slab::NoMemory;
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use world::{Cpu, Handler, Mem, Memory, Module, World};

@@ -8,9 +8,9 @@
 //! the function tracer, a jump label or a static call is in the region.
 
 use crate::tables::Tables;
+use rkprobes_host::eligibility::reserved::Kind;
 use rkprobes_host::eligibility::Region;
 use rkprobes_host::insn_decode::{Encoding, Flow, Insn, OpcodeMap, Prefixes};
-use rkprobes_host::reserved::Kind;
 use std::collections::BTreeSet;
 
 /// The second opcode bytes behind `0F` that may be copied, a bit for each.

@@ -4,10 +4,10 @@
 
 use crate::mainline;
 use crate::tables::Tables;
+use rkprobes_host::eligibility::reserved::Kind;
 use rkprobes_host::eligibility::{collect_cross_branches, Function, Region};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::Insn;
-use rkprobes_host::reserved::Kind;
 use rkprobes_host::stock::Kernel;
 use std::collections::BTreeMap;
 

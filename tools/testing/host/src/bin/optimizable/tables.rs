@@ -2,11 +2,11 @@
 
 //! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
 
+use rkprobes_host::containers::slab::NoMemory;
 use rkprobes_host::eligibility::each_possible_jump;
+use rkprobes_host::eligibility::reserved::{Index, Kind};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::decode;
-use rkprobes_host::reserved::{Index, Kind};
-use rkprobes_host::slab::NoMemory;
 use rkprobes_host::stock::{Function, Kernel, Section};
 use std::collections::{BTreeMap, BTreeSet};
 

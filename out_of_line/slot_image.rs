@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is in a slot: the detour of a site, and the copies of its instructions.
+//!
+//! ```text
+//! trap pointer | push ss sp flags cs ip, call rk_detour_entry | drop ip cs, popf, drop sp ss
+//! | copy of the region, jmp behind it | copy of the first instruction, jmp behind it
+//! | pushf, push rax, count at gs:(rax), pop rax, popf, jmp to the copy of the region
+//! ```
+//!
+//! A region is executed by the jump (at [`DETOUR`]) and by the hits of an int3 that is about to
+//! become one (at the copy of the region); an int3 that stays one goes to the copy of the
+//! instruction, which is that of the region if that is one instruction. The last part is there if a
+//! probe without handlers came: the jump of a site whose probes only count goes to it. The flags
+//! are kept only where something may use them.
+
+use crate::out_of_line::relocate::{jmp_rel32, relocate, Refusal, JMP_REL32_LEN};
+
+/// Bytes of a slot: a detour and both copies always fit, and what counts nearly always.
+pub const SLOT: usize = 96;
+
+/// Where the code of a detour begins, behind the trap pointer.
+pub const DETOUR: usize = 8;
+
+/// Where the call in a detour returns to; detour.h has it for detour_entry.S.
+pub const RETURN: usize = 24;
+
+/// Bytes of what [`Image::step`] makes of an instruction of `len` bytes.
+pub const fn step_len(len: u8) -> usize {
+    len as usize + 1
+}
+
+/// `push $__KERNEL_DS; push %rsp; pushf; push $__KERNEL_CS; push $imm32`
+const PUSHES: [u8; 7] = [0x6a, 0x18, 0x54, 0x9c, 0x6a, 0x10, 0x68];
+
+/// `lea 16(%rsp),%rsp; popf; lea 16(%rsp),%rsp`: `lea` leaves the flags alone.
+const POPS: [u8; 11] = [
+    0x48, 0x8d, 0x64, 0x24, 0x10, 0x9d, 0x48, 0x8d, 0x64, 0x24, 0x10,
+];
+
+/// `pushf`, `popf`
+const PUSHF: u8 = 0x9c;
+const POPF: u8 = 0x9d;
+
+/// `push %rax; movabs $imm64,%rax`
+const COUNTER_IN_RAX: [u8; 3] = [0x50, 0x48, 0xb8];
+
+/// `incq %gs:(%rax); pop %rax`: the increment is one instruction, so it is whole for whoever preempts
+/// or interrupts, and counts on one CPU.
+const INCREMENT: [u8; 5] = [0x65, 0x48, 0xff, 0x00, 0x58];
+
+const CALL_REL32: u8 = 0xe8;
+const JMP_REL32: u8 = 0xe9;
+const INT3: u8 = 0xcc;
+
+/// The bytes of a slot, and where its parts are.
+pub struct Image {
+    /// What is to be written at the slot's address; int3 where there is nothing.
+    pub bytes: [u8; SLOT],
+    len: usize,
+    dst: u64,
+}
+
+impl Image {
+    /// An empty slot for the address `dst`.
+    pub fn new(dst: usize) -> Self {
+        Self {
+            bytes: [INT3; SLOT],
+            len: 0,
+            dst: dst as u64,
+        }
+    }
+
+    /// The slot at `dst`, of which `used` bytes are written: what is added goes behind them.
+    pub fn behind(dst: usize, used: usize) -> Self {
+        Self {
+            len: used,
+            ..Self::new(dst)
+        }
+    }
+
+    /// How many bytes are used.
+    pub fn used(&self) -> usize {
+        self.len
+    }
+
+    fn here(&self) -> u64 {
+        self.dst.wrapping_add(self.len as u64)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let end = self.len.checked_add(bytes.len()).ok_or(Refusal::NoSpace)?;
+        let place = self.bytes.get_mut(self.len..end).ok_or(Refusal::NoSpace)?;
+        place.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Appends a copy of the whole instructions `bytes` of `addr`, and the jump behind them.
+    /// Returns the address of the copy. On failure nothing is appended.
+    pub fn copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        self.whole(|image| image.try_copy(addr, bytes))
+    }
+
+    /// Appends all that `part` does, or nothing.
+    fn whole(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Result<usize, Refusal>,
+    ) -> Result<usize, Refusal> {
+        let start = self.len;
+        let result = part(self);
+        if result.is_err() {
+            self.len = start;
+            if let Some(rest) = self.bytes.get_mut(start..) {
+                rest.fill(INT3);
+            }
+        }
+        result
+    }
+
+    fn try_copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        let at = self.here();
+        let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
+        let copied = relocate(bytes, addr as u64, at, out)?;
+        self.len = self.len.wrapping_add(copied.len);
+        if copied.falls_through {
+            let end = (addr as u64).wrapping_add(bytes.len() as u64);
+            let jump = jmp_rel32(self.here(), end)?;
+            self.put(&jump)?;
+        }
+        Ok(at as usize)
+    }
+
+    /// Appends a copy of the instruction `bytes` of `addr` with an int3 behind it.
+    pub fn step(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+        let at = self.here();
+        let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
+        let copied = relocate(bytes, addr as u64, at, out)?;
+        // The trap tells where the instruction ends, and the next one begins, by the original's length.
+        if copied.len != bytes.len() || !copied.falls_through {
+            return Err(Refusal::NoSpace);
+        }
+        self.len = self.len.wrapping_add(copied.len);
+        self.put(&[INT3])?;
+        Ok(at as usize)
+    }
+
+    /// Appends what adds one to the per-CPU `counter` and goes on in `copy`, the copy of the region.
+    /// Returns its address. On failure nothing is appended.
+    pub fn count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
+        self.whole(|image| image.try_count(counter, keep_flags, copy))
+    }
+
+    fn try_count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
+        let at = self.here();
+        if keep_flags {
+            self.put(&[PUSHF])?;
+        }
+        self.put(&COUNTER_IN_RAX)?;
+        self.put(&counter.to_le_bytes())?;
+        self.put(&INCREMENT)?;
+        if keep_flags {
+            self.put(&[POPF])?;
+        }
+        let jump = jmp_rel32(self.here(), copy as u64)?;
+        self.put(&jump)?;
+        Ok(at as usize)
+    }
+
+    /// Makes the detour of the region `bytes` at `addr`: the image must be empty. `trap` is what
+    /// the handlers get, `entry` the address of `rk_detour_entry`. Returns the address of the
+    /// region's copy. On failure the image is empty again.
+    pub fn detour(
+        &mut self,
+        trap: u64,
+        entry: u64,
+        addr: usize,
+        bytes: &[u8],
+    ) -> Result<usize, Refusal> {
+        let result = self.try_detour(trap, entry, addr, bytes);
+        if result.is_err() {
+            *self = Self::new(self.dst as usize);
+        }
+        result
+    }
+
+    fn try_detour(
+        &mut self,
+        trap: u64,
+        entry: u64,
+        addr: usize,
+        bytes: &[u8],
+    ) -> Result<usize, Refusal> {
+        self.put(&trap.to_le_bytes())?;
+        self.put(&PUSHES)?;
+        // Kernel text is in the upper 2 GiB: `push` extends the sign of its 32 bits.
+        let ip = (addr as u64).wrapping_add(1);
+        let low = ip as i32;
+        if i64::from(low) as u64 != ip {
+            return Err(Refusal::OutOfRange);
+        }
+        self.put(&low.to_le_bytes())?;
+        let mut call = jmp_rel32(self.here(), entry)?;
+        if let Some(opcode @ &mut JMP_REL32) = call.first_mut() {
+            *opcode = CALL_REL32;
+        }
+        self.put(&call)?;
+        self.put(&POPS)?;
+        self.copy(addr, bytes)
+    }
+}
+
+/// The jump of a site to part of its slot: what is written over its region's first bytes.
+pub fn jump(addr: usize, to: usize) -> Result<[u8; JMP_REL32_LEN], Refusal> {
+    jmp_rel32(addr as u64, to as u64)
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Native kprobes: where they are, and what they are refused.
+
+pub(crate) mod blacklist;
+pub(crate) mod fence;

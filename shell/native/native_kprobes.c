@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Native kprobes: where they are, what they replaced, and what they are refused. */
+#include <linux/kprobes.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <asm/text-patching.h>
+#include "sys/helpers.h"
+#include "sys/static_calls.h"
+
+/* What the kernel looks at of an entry that it does not free. */
+static_assert(offsetof(struct rk_refused, next) ==
+	      offsetof(struct kprobe_blacklist_entry, list.next));
+static_assert(offsetof(struct rk_refused, prev) ==
+	      offsetof(struct kprobe_blacklist_entry, list.prev));
+static_assert(offsetof(struct rk_refused, start) ==
+	      offsetof(struct kprobe_blacklist_entry, start_addr));
+static_assert(offsetof(struct rk_refused, end) ==
+	      offsetof(struct kprobe_blacklist_entry, end_addr));
+
+/*
+ * Puts @at into the blacklist, unless it is there; kprobe_mutex is held. At
+ * the head: who was reading it when it was taken out, a moment ago, goes on
+ * from here with all others, and not from the end.
+ */
+void rk_refused_link(unsigned long blacklist, struct rk_refused *at)
+{
+	if (!at->prev)
+		list_add_rcu((struct list_head *)at,
+			     (struct list_head *)blacklist);
+}
+
+/*
+ * Takes it out, if it is there; who reads the list may see it until an RCU
+ * grace period is over. Readers go forward only, so that prev can say that it
+ * is out. kprobe_mutex is held.
+ */
+void rk_refused_unlink(struct rk_refused *at)
+{
+	if (!at->prev)
+		return;
+	list_del_rcu((struct list_head *)at);
+	at->prev = NULL;
+}
+
+/*
+ * Whether somebody waits until @mutex, which is held, is his: he sleeps, as the
+ * owner's bit 0 says, or spins, and is in a queue for that.
+ */
+bool rk_mutex_has_waiters(struct mutex *mutex)
+{
+#ifdef CONFIG_PREEMPT_RT
+	return (unsigned long)data_race(READ_ONCE(mutex->rtmutex.owner)) & 1;
+#else
+	if (atomic_long_read(&mutex->owner) & 1)
+		return true;
+#ifdef CONFIG_MUTEX_SPIN_ON_OWNER
+	return osq_is_locked(&mutex->osq);
+#else
+	return false;
+#endif
+#endif
+}
+
+bool rk_mutex_is_locked(struct mutex *mutex)
+{
+	return mutex_is_locked(mutex);
+}
+
+/* Whether a native kprobe is registered at exactly this address. */
+bool rk_kprobe_at(unsigned long addr)
+{
+	bool found;
+
+	preempt_disable();
+	found = rk_get_kprobe(addr);
+	preempt_enable();
+	return found;
+}
+
+/*
+ * Whether there is a native kprobe at all: @heads is the kernel's hash table of
+ * them, and whatever is behind it up to @end. kprobe_mutex is held.
+ */
+bool rk_any_kprobe(unsigned long heads, unsigned long end)
+{
+	for (; heads + sizeof(struct hlist_head) <= end; heads += sizeof(struct hlist_head))
+		/* KASAN may have a red zone behind the table. */
+		if (READ_ONCE_NOCHECK(*(unsigned long *)heads))
+			return true;
+	return false;
+}
+
+/*
+ * The bytes that a native kprobe's int3 or jump at @addr replaced: stores 1
+ * or 5 of them and says how many, 0 if there is no kprobe. kprobe_mutex and
+ * text_mutex are held.
+ */
+size_t rk_kprobe_original(unsigned long addr, u8 *bytes)
+{
+	struct kprobe *kp;
+	size_t len = 0;
+
+	preempt_disable();
+	kp = rk_get_kprobe(addr);
+	/* One that uses ftrace has replaced nothing. */
+	if (kp && !kprobe_ftrace(kp)) {
+		bytes[0] = kp->opcode;
+		len = 1;
+		if (*(u8 *)addr == JMP32_INSN_OPCODE &&
+		    (kp->flags & KPROBE_FLAG_OPTIMIZED)) {
+			struct optimized_kprobe *op;
+
+			op = container_of(kp, struct optimized_kprobe, kp);
+			memcpy(bytes + 1, op->optinsn.copied_insn,
+			       sizeof(op->optinsn.copied_insn));
+			len += sizeof(op->optinsn.copied_insn);
+		}
+	}
+	preempt_enable();
+	return len;
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel offers: bindings, symbols, locks, memory. Nothing is decided here.
+
+pub(crate) mod ffi;
+pub(crate) mod growable;
+pub(crate) mod locks;
+pub(crate) mod stats;
+pub(crate) mod symbols;
+pub(crate) mod target;

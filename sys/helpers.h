@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What Rust cannot say itself: kernel macros, inline functions, and functions
+ * that are not exported. This is the one header that bindgen reads.
+ */
+#ifndef _RKPROBES_HELPERS_H
+#define _RKPROBES_HELPERS_H
+
+#include <linux/kdebug.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+#include <linux/types.h>
+#include "arch_x86/detour.h"
+#include "include/rkprobes.h"
+
+/*
+ * Unexported functions, called directly through static calls (symbols.rs). A
+ * call before rk_symbol_set() of that symbol does nothing.
+ */
+enum rk_symbol {
+	RK_TEXT_POKE,
+	RK_TEXT_POKE_SYNC,
+	RK_BATCH_ADD,
+	RK_BATCH_FINISH,
+	RK_EXECMEM_ALLOC,
+	RK_EXECMEM_FREE,
+	RK_GET_KPROBE,
+	RK_FTRACE_LOCATION_RANGE,
+	RK_PERF_TEXT_POKE,
+	RK_KALLSYMS_LOOKUP_NAME,
+	RK_KALLSYMS_LOOKUP,
+	RK_KALLSYMS_BOUNDS,
+	RK_KALLSYMS_ON_EACH_MATCH,
+	RK_MODULE_KALLSYMS_ON_EACH,
+	RK_MODULE_ADDRESS,
+	RK_SYMBOLS,
+};
+
+const char *rk_symbol_name(unsigned int symbol);
+void rk_symbol_set(unsigned int symbol, unsigned long addr);
+
+unsigned long rk_find_kallsyms(void);
+
+void rk_text_poke(unsigned long addr, const void *bytes, size_t len);
+void rk_text_poke_sync(void);
+void rk_batch_add(unsigned long addr, const void *bytes, size_t len,
+		  const void *emulate);
+void rk_batch_finish(void);
+void rk_perf_text_poke(unsigned long addr, const void *from, size_t from_len,
+		       const void *to, size_t to_len);
+void *rk_execmem_alloc(size_t size);
+void rk_execmem_free(void *memory);
+unsigned long rk_ftrace_location_range(unsigned long start, unsigned long end);
+unsigned long rk_kallsyms_lookup_name(const char *name);
+const char *rk_kallsyms_lookup(unsigned long addr, unsigned long *size,
+			       unsigned long *offset, char **modname,
+			       char *namebuf);
+bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
+			unsigned long *offset);
+int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
+			unsigned long *addrs, unsigned int max);
+
+/* An entry of ours in native kprobes' blacklist; prev is NULL while it is not there. */
+struct rk_refused {
+	void *next, *prev;
+	unsigned long start, end;
+};
+
+void rk_refused_link(unsigned long blacklist, struct rk_refused *at);
+void rk_refused_unlink(struct rk_refused *at);
+bool rk_mutex_has_waiters(struct mutex *mutex);
+bool rk_mutex_is_locked(struct mutex *mutex);
+
+bool rk_kprobe_at(unsigned long addr);
+bool rk_any_kprobe(unsigned long heads, unsigned long end);
+size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
+
+/* What kind of text an address is in. */
+enum rk_text {
+	RK_TEXT_NONE,
+	RK_TEXT_MODULE,
+	RK_TEXT_MODULE_INIT,
+	RK_TEXT_MODULE_GOING,
+	RK_TEXT_OURS,
+};
+
+unsigned int rk_module_text(unsigned long addr, unsigned long *coming);
+
+/* Text that is reserved, as (start, end, kind) ranges. */
+enum rk_reserved {
+	RK_JUMP_LABEL,
+	RK_JUMP_TARGET,
+	RK_STATIC_CALL,
+	RK_BUG_SITE,
+	RK_EXTABLE_INSN,
+	RK_EXTABLE_FIXUP,
+	RK_BLACKLIST,
+};
+
+typedef bool (*rk_reserve_t)(void *sink, unsigned long start,
+			     unsigned long end, unsigned int kind);
+/* The tables of the kernel itself; the bounds are found by name. */
+struct rk_tables {
+	unsigned long jump_start, jump_end;
+	unsigned long call_start, call_end;
+	unsigned long bug_start, bug_end;
+	unsigned long extable_start, extable_end;
+	unsigned long blacklist;
+};
+
+bool rk_reserved_kernel(const struct rk_tables *tables, void *sink);
+bool rk_reserved_sink(void *sink, unsigned long start, unsigned long end,
+		      unsigned int kind);
+
+struct rk_range {
+	unsigned long start, end;
+};
+
+int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
+		       struct rk_range *core, struct rk_range *init);
+struct rk_range rk_module_core_text(struct module *module);
+struct rk_range rk_module_init_text(struct module *module);
+bool rk_module_holds(struct module *module, unsigned long addr, bool init);
+
+/* The lane by which this CPU runs handlers, 0 if it runs none. */
+DECLARE_PER_CPU(u32, rk_busy);
+bool rk_in_handler(void);
+
+bool rk_kick_optimizer(unsigned int ticks, bool sooner);
+int rk_start_optimizer(void);
+void rk_stop_optimizer(void);
+/* In engine.rs: one pass. */
+void rk_optimizer_pass(void);
+
+void rk_watch_limits(unsigned int ms);
+u64 rk_now_ms(void);
+/* In engine.rs: looks for probes with too many hits; how many milliseconds until it wants to look again, 0 for never. */
+unsigned int rk_check_limits(void);
+
+unsigned long __percpu *rk_alloc_hits(void);
+unsigned long rk_sum_hits(const unsigned long __percpu *hits);
+
+unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
+				 unsigned int max);
+
+int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove);
+void rk_ftrace_stop(void);
+/* In ftrace_lane.rs: a function whose entry is probed was called. */
+void rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
+
+/* In detour_entry.S: what every detour calls. */
+void rk_detour_entry(void);
+/* In handlers.rs: all handlers of a jump's site; and a hit inside a handler. */
+int rk_detour_hit(struct rkprobe *any, struct pt_regs *regs);
+void rk_detour_missed(const void *trap);
+/* Stands for the probes of a site that detour_entry.S leaves to Rust. */
+extern struct rkprobe rk_any_probe;
+
+#endif /* _RKPROBES_HELPERS_H */

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's text locks, as types. Their order is in optimizer.rs.
+
+use crate::sys::ffi;
+use crate::sys::symbols;
+use core::marker::PhantomData;
+use core::sync::atomic::{fence, Ordering};
+use kernel::bindings;
+use kernel::types::NotThreadSafe;
+
+/// `text_mutex` is held: nobody else writes text, and what is read of it is whole.
+pub(crate) struct TextMutex(NotThreadSafe);
+
+impl TextMutex {
+    /// Takes `text_mutex`. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: the address of the kernel's own mutex, found at load.
+        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::TextMutex)) };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for TextMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::TextMutex)) };
+    }
+}
+
+/// `kprobe_mutex` is held: no native kprobe is prepared, armed, optimized or removed.
+///
+/// A native kprobe is prepared in one `text_mutex` section and armed in another, so `text_mutex`
+/// alone would let it land in bytes that we have just poked.
+pub(crate) struct KprobeMutex(NotThreadSafe);
+
+impl KprobeMutex {
+    /// Takes `kprobe_mutex`. May sleep for a grace period of the native optimizer.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: the address of the kernel's own mutex, found at load.
+        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::KprobeMutex)) };
+        Self(PhantomData)
+    }
+}
+
+impl KprobeMutex {
+    /// Whether somebody waits until he has it, be it to register a native kprobe.
+    pub(crate) fn is_awaited(&self) -> bool {
+        // SAFETY: as in `lock`.
+        unsafe { ffi::rk_mutex_has_waiters(symbols::data(symbols::Data::KprobeMutex)) }
+    }
+}
+
+impl Drop for KprobeMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::KprobeMutex)) };
+    }
+}
+
+/// Whether somebody may be asking if a native kprobe may be at an address, and not have seen what was
+/// written before: he holds `jump_label_mutex` meanwhile.
+pub(crate) fn is_anybody_asking() -> bool {
+    fence(Ordering::SeqCst);
+    // SAFETY: the address of the kernel's own mutex, found at load.
+    unsafe { ffi::rk_mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
+}
+
+/// `jump_label_mutex` is held: nobody is asking that.
+pub(crate) struct JumpLabelMutex(NotThreadSafe);
+
+impl JumpLabelMutex {
+    /// Takes `jump_label_mutex`, and no text lock is held: it comes before `text_mutex`. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: the address of the kernel's own mutex, found at load.
+        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::JumpLabelMutex)) };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for JumpLabelMutex {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::JumpLabelMutex)) };
+    }
+}
+
+/// No CPU comes or goes.
+pub(crate) struct CpusHeld(NotThreadSafe);
+
+impl CpusHeld {
+    /// Takes the CPU hotplug lock for reading. May sleep.
+    pub(crate) fn lock() -> Self {
+        // SAFETY: there is no condition but process context.
+        unsafe { ffi::cpus_read_lock() };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for CpusHeld {
+    fn drop(&mut self) {
+        // SAFETY: taken in `lock` by this task.
+        unsafe { ffi::cpus_read_unlock() };
+    }
+}
+
+/// All that is held over a poke, released in the reverse order.
+pub(crate) struct TextLocks {
+    text: TextMutex,
+    _cpus: CpusHeld,
+    kprobes: KprobeMutex,
+}
+
+impl TextLocks {
+    /// Takes all of them. May sleep.
+    pub(crate) fn lock() -> Self {
+        let kprobes = KprobeMutex::lock();
+        let cpus = CpusHeld::lock();
+        Self {
+            text: TextMutex::lock(),
+            _cpus: cpus,
+            kprobes,
+        }
+    }
+
+    /// The proof that `text_mutex` is held.
+    pub(crate) fn text(&self) -> &TextMutex {
+        &self.text
+    }
+
+    /// The proof that `kprobe_mutex` is held.
+    pub(crate) fn kprobes(&self) -> &KprobeMutex {
+        &self.kprobes
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Functions of the kernel that are not exported, called through static calls,
+ * which symbols.rs sets.
+ */
+#include <linux/execmem.h>
+#include <linux/ftrace.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/perf_event.h>
+#include <linux/static_call.h>
+#include <asm/text-patching.h>
+#include "sys/helpers.h"
+#include "sys/static_calls.h"
+
+DEFINE_STATIC_CALL_NULL(rk_sc_text_poke, text_poke);
+DEFINE_STATIC_CALL_NULL(rk_sc_text_poke_sync, smp_text_poke_sync_each_cpu);
+DEFINE_STATIC_CALL_NULL(rk_sc_batch_add, smp_text_poke_batch_add);
+DEFINE_STATIC_CALL_NULL(rk_sc_batch_finish, smp_text_poke_batch_finish);
+DEFINE_STATIC_CALL_NULL(rk_sc_execmem_alloc, execmem_alloc);
+DEFINE_STATIC_CALL_NULL(rk_sc_execmem_free, execmem_free);
+DEFINE_STATIC_CALL_NULL(rk_sc_get_kprobe, get_kprobe);
+DEFINE_STATIC_CALL_NULL(rk_sc_ftrace_location_range, ftrace_location_range);
+DEFINE_STATIC_CALL_NULL(rk_sc_perf_text_poke, perf_event_text_poke);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup_name, kallsyms_lookup_name);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup, kallsyms_lookup);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_bounds, kallsyms_lookup_size_offset);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_on_each_match,
+			kallsyms_on_each_match_symbol);
+DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
+			module_kallsyms_on_each_symbol);
+DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
+
+/* Each symbol once: its number, its static call and its name. */
+#define RK_EACH_SYMBOL(X)						\
+	X(RK_TEXT_POKE, text_poke, text_poke)				\
+	X(RK_TEXT_POKE_SYNC, text_poke_sync, smp_text_poke_sync_each_cpu) \
+	X(RK_BATCH_ADD, batch_add, smp_text_poke_batch_add)		\
+	X(RK_BATCH_FINISH, batch_finish, smp_text_poke_batch_finish)	\
+	X(RK_EXECMEM_ALLOC, execmem_alloc, execmem_alloc)		\
+	X(RK_EXECMEM_FREE, execmem_free, execmem_free)			\
+	X(RK_GET_KPROBE, get_kprobe, get_kprobe)			\
+	X(RK_FTRACE_LOCATION_RANGE, ftrace_location_range, ftrace_location_range) \
+	X(RK_PERF_TEXT_POKE, perf_text_poke, perf_event_text_poke)	\
+	X(RK_KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name, kallsyms_lookup_name) \
+	X(RK_KALLSYMS_LOOKUP, kallsyms_lookup, kallsyms_lookup)		\
+	X(RK_KALLSYMS_BOUNDS, kallsyms_bounds, kallsyms_lookup_size_offset) \
+	X(RK_KALLSYMS_ON_EACH_MATCH, kallsyms_on_each_match, kallsyms_on_each_match_symbol) \
+	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
+	X(RK_MODULE_ADDRESS, module_address, __module_address)
+
+/* The kernel's name of a symbol, NULL for a number that is none. */
+const char *rk_symbol_name(unsigned int symbol)
+{
+	switch (symbol) {
+#define X(number, call, name) case number: return #name;
+	RK_EACH_SYMBOL(X)
+#undef X
+	}
+	return NULL;
+}
+
+void rk_symbol_set(unsigned int symbol, unsigned long addr)
+{
+	switch (symbol) {
+#define X(number, call, name)						\
+	case number:							\
+		static_call_update(rk_sc_##call, (typeof(&name))addr);	\
+		break;
+	RK_EACH_SYMBOL(X)
+#undef X
+	}
+}
+
+/*
+ * The address of kallsyms_lookup_name, by a short-lived native kprobe on it; 0
+ * if there is none. The kprobe stands behind the ENDBR, where the address that
+ * is called begins for a direct jump.
+ */
+unsigned long rk_find_kallsyms(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	unsigned long addr;
+
+	if (register_kprobe(&kp))
+		return 0;
+	addr = (unsigned long)kp.addr;
+	unregister_kprobe(&kp);
+	return addr;
+}
+
+struct kprobe *rk_get_kprobe(unsigned long addr)
+{
+	return static_call(rk_sc_get_kprobe)((void *)addr);
+}
+
+struct module *rk_module_address(unsigned long addr)
+{
+	return static_call(rk_sc_module_address)(addr);
+}
+
+void rk_text_poke(unsigned long addr, const void *bytes, size_t len)
+{
+	static_call_cond(rk_sc_text_poke)((void *)addr, bytes, len);
+}
+
+void rk_text_poke_sync(void)
+{
+	static_call_cond(rk_sc_text_poke_sync)();
+}
+
+void rk_batch_add(unsigned long addr, const void *bytes, size_t len,
+		  const void *emulate)
+{
+	static_call_cond(rk_sc_batch_add)((void *)addr, bytes, len, emulate);
+}
+
+void rk_batch_finish(void)
+{
+	static_call_cond(rk_sc_batch_finish)();
+}
+
+void rk_perf_text_poke(unsigned long addr, const void *from, size_t from_len,
+		       const void *to, size_t to_len)
+{
+	static_call_cond(rk_sc_perf_text_poke)((void *)addr, from, from_len, to,
+					       to_len);
+}
+
+/* Executable, read-only memory within reach of kernel text. */
+void *rk_execmem_alloc(size_t size)
+{
+	return static_call(rk_sc_execmem_alloc)(EXECMEM_KPROBES, size);
+}
+
+void rk_execmem_free(void *memory)
+{
+	static_call_cond(rk_sc_execmem_free)(memory);
+}
+
+unsigned long rk_ftrace_location_range(unsigned long start, unsigned long end)
+{
+	return static_call(rk_sc_ftrace_location_range)(start, end);
+}
+
+unsigned long rk_kallsyms_lookup_name(const char *name)
+{
+	return static_call(rk_sc_kallsyms_lookup_name)(name);
+}
+
+const char *rk_kallsyms_lookup(unsigned long addr, unsigned long *size,
+			       unsigned long *offset, char **modname,
+			       char *namebuf)
+{
+	return static_call(rk_sc_kallsyms_lookup)(addr, size, offset, modname,
+						  namebuf);
+}
+
+bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
+			unsigned long *offset)
+{
+	return static_call(rk_sc_kallsyms_bounds)(addr, size, offset);
+}
+
+struct rk_matches {
+	const char *name;
+	unsigned long *addrs;
+	unsigned int max;
+	unsigned int found;
+};
+
+static int rk_match(void *data, unsigned long addr)
+{
+	struct rk_matches *matches = data;
+
+	if (matches->found < matches->max)
+		matches->addrs[matches->found] = addr;
+	matches->found++;
+	return 0;
+}
+
+static int rk_match_in_module(void *data, const char *name, unsigned long addr)
+{
+	struct rk_matches *matches = data;
+
+	return strcmp(name, matches->name) ? 0 : rk_match(data, addr);
+}
+
+/*
+ * How many symbols have the name, in the module or (NULL) in the kernel, and
+ * if there are none in the kernel and @everywhere is set in all modules (which
+ * are searched name by name); the first @max addresses go to @addrs.
+ */
+int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
+			unsigned long *addrs, unsigned int max)
+{
+	struct rk_matches matches = {
+		.name = name, .addrs = addrs, .max = max,
+	};
+
+	if (!module)
+		static_call(rk_sc_kallsyms_on_each_match)(rk_match, name,
+							  &matches);
+	if (!matches.found && (module || everywhere))
+		static_call(rk_sc_module_kallsyms_on_each)(module,
+							   rk_match_in_module,
+							   &matches);
+	return matches.found;
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names and addresses: what the module needs of the kernel, and what users name.
+//!
+//! `kallsyms_lookup_name` is not exported, so it is found with a short-lived native kprobe.
+//! Functions that are not exported become static calls in static_calls.c, which IBT does not check;
+//! variables become addresses that only locks.rs and the reserved-text index use.
+
+use crate::eligibility::refusal::Refusal;
+use crate::sys::ffi;
+use core::ops::Range;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::prelude::*;
+use kernel::str::{CStr, CStrExt};
+
+/// The longest symbol name of the kernel, with its NUL.
+pub(crate) const NAME_LEN: usize = 512;
+/// How many candidates of an ambiguous name are told.
+const CANDIDATES: usize = 8;
+
+/// Variables and section bounds of the kernel.
+#[derive(Clone, Copy)]
+pub(crate) enum Data {
+    TextMutex,
+    KprobeMutex,
+    JumpLabelMutex,
+    TextStart,
+    TextEnd,
+    JumpStart,
+    JumpEnd,
+    CallStart,
+    CallEnd,
+    BugStart,
+    BugEnd,
+    ExtableStart,
+    ExtableEnd,
+    Blacklist,
+    KprobeTable,
+    DieChain,
+    StaticCallStart,
+    StaticCallEnd,
+}
+
+/// Their names, in the order of [`Data`].
+const DATA: [&CStr; 18] = [
+    c"text_mutex",
+    c"kprobe_mutex",
+    c"jump_label_mutex",
+    c"_stext",
+    c"_etext",
+    c"__start___jump_table",
+    c"__stop___jump_table",
+    c"__start_static_call_sites",
+    c"__stop_static_call_sites",
+    c"__start___bug_table",
+    c"__stop___bug_table",
+    c"__start___ex_table",
+    c"__stop___ex_table",
+    c"kprobe_blacklist",
+    c"kprobe_table",
+    c"die_chain",
+    c"__static_call_text_start",
+    c"__static_call_text_end",
+];
+
+/// Its size is known to the kernel's source only, so the next symbol ends it.
+static KPROBE_TABLE_END: AtomicUsize = AtomicUsize::new(0);
+static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DATA.len()];
+
+/// Finds all that the module needs. Fails with ENOENT and names what is missing: such a kernel is
+/// not one that the module can work on.
+pub(crate) fn init() -> Result {
+    // SAFETY: registers and unregisters a native kprobe.
+    let kallsyms = unsafe { ffi::rk_find_kallsyms() };
+    if kallsyms == 0 {
+        pr_err!("no kallsyms_lookup_name: the kernel needs CONFIG_KPROBES and CONFIG_KALLSYMS\n");
+        return Err(ENOENT);
+    }
+    // SAFETY: the address of the function that the number stands for.
+    unsafe { ffi::rk_symbol_set(ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME, kallsyms) };
+    for number in 0..ffi::rk_symbol_RK_SYMBOLS {
+        if number == ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME {
+            continue;
+        }
+        // SAFETY: the numbers below RK_SYMBOLS have static names.
+        let name = unsafe { CStr::from_char_ptr(ffi::rk_symbol_name(number)) };
+        let addr = required(name)?;
+        // SAFETY: as above.
+        unsafe { ffi::rk_symbol_set(number, addr) };
+    }
+    for (name, place) in DATA.iter().zip(&ADDRESSES) {
+        place.store(required(name)?, Ordering::Relaxed);
+    }
+    let table = bounds(address(Data::KprobeTable)).ok_or(ENOENT)?;
+    KPROBE_TABLE_END.store(table.end, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The kernel's hash table of native kprobes, and what is between it and the next symbol.
+pub(crate) fn kprobe_table() -> Range<usize> {
+    address(Data::KprobeTable)..KPROBE_TABLE_END.load(Ordering::Relaxed)
+}
+
+/// The address of a symbol that the kernel must have.
+pub(crate) fn required(name: &CStr) -> Result<usize> {
+    let addr = lookup(name);
+    if addr == 0 {
+        pr_err!(
+            "this kernel has no symbol {}: rkprobes cannot work on it\n",
+            name
+        );
+        return Err(ENOENT);
+    }
+    Ok(addr)
+}
+
+/// The address of a kernel symbol, or "module:symbol"; 0 if there is none.
+pub(crate) fn lookup(name: &CStr) -> usize {
+    // SAFETY: `name` is a string; the static call is set first of all.
+    unsafe { ffi::rk_kallsyms_lookup_name(name.as_char_ptr()) }
+}
+
+/// The address of a variable of the kernel.
+pub(crate) fn data<T>(data: Data) -> *mut T {
+    address(data) as *mut T
+}
+
+/// The same, as a number.
+pub(crate) fn address(data: Data) -> usize {
+    ADDRESSES
+        .get(data as usize)
+        .map_or(0, |place| place.load(Ordering::Relaxed))
+}
+
+/// The tables of reserved text.
+pub(crate) fn tables() -> ffi::rk_tables {
+    ffi::rk_tables {
+        jump_start: address(Data::JumpStart),
+        jump_end: address(Data::JumpEnd),
+        call_start: address(Data::CallStart),
+        call_end: address(Data::CallEnd),
+        bug_start: address(Data::BugStart),
+        bug_end: address(Data::BugEnd),
+        extable_start: address(Data::ExtableStart),
+        extable_end: address(Data::ExtableEnd),
+        blacklist: address(Data::Blacklist),
+    }
+}
+
+/// The function that an address is in.
+pub(crate) struct Function {
+    pub(crate) start: usize,
+    pub(crate) size: usize,
+    name: [u8; NAME_LEN],
+    module: [u8; 64],
+}
+
+impl Function {
+    /// Room for one.
+    pub(crate) const fn none() -> Self {
+        Self {
+            start: 0,
+            size: 0,
+            name: [0; NAME_LEN],
+            module: [0; 64],
+        }
+    }
+
+    /// Becomes the function at `addr`; says whether there is one.
+    pub(crate) fn find(&mut self, addr: usize) -> bool {
+        let (mut size, mut offset) = (0, 0);
+        let mut module: *mut kernel::ffi::c_char = core::ptr::null_mut();
+        // A module's name is in the module, which must not go before it is copied.
+        let rcu = kernel::sync::rcu::read_lock();
+        // SAFETY: all are out-parameters; the name's buffer has the length that kallsyms wants.
+        let name = unsafe {
+            ffi::rk_kallsyms_lookup(
+                addr,
+                &mut size,
+                &mut offset,
+                &mut module,
+                self.name.as_mut_ptr().cast(),
+            )
+        };
+        if name.is_null() {
+            return false;
+        }
+        self.module = [0; 64];
+        if !module.is_null() {
+            // SAFETY: the module is alive while RCU is read-locked.
+            let name = unsafe { CStr::from_char_ptr(module) }.to_bytes();
+            for (to, from) in self.module.iter_mut().take(63).zip(name) {
+                *to = *from;
+            }
+        }
+        drop(rcu);
+        self.start = addr.wrapping_sub(offset);
+        self.size = size;
+        true
+    }
+
+    /// The symbol's name.
+    pub(crate) fn name(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.name).unwrap_or(c"")
+    }
+
+    /// The module's name, if the function is in one.
+    pub(crate) fn module(&self) -> Option<&CStr> {
+        CStr::from_bytes_until_nul(&self.module)
+            .ok()
+            .filter(|name| !name.is_empty())
+    }
+
+    /// The end of the function's bytes, padding included.
+    pub(crate) fn end(&self) -> usize {
+        self.start.saturating_add(self.size)
+    }
+}
+
+/// The function at `addr`.
+pub(crate) fn function(addr: usize) -> Option<Function> {
+    let mut found = Function::none();
+    found.find(addr).then_some(found)
+}
+
+/// Where the function at `addr` is. Its name is what takes long to find.
+pub(crate) fn bounds(addr: usize) -> Option<Range<usize>> {
+    let (mut size, mut offset) = (0, 0);
+    // SAFETY: both are out-parameters.
+    let found = unsafe { ffi::rk_kallsyms_bounds(addr, &mut size, &mut offset) };
+    let start = addr.wrapping_sub(offset);
+    found.then(|| start..start.saturating_add(size))
+}
+
+/// The addresses of all functions of one name.
+pub(crate) struct Candidates {
+    /// How many there are.
+    pub(crate) found: usize,
+    addrs: [kernel::ffi::c_ulong; CANDIDATES],
+}
+
+impl Candidates {
+    /// The first of them.
+    pub(crate) fn addrs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.addrs.iter().take(self.found).copied()
+    }
+}
+
+/// Looks for a function in a module, or (`None`) in the kernel and all modules.
+pub(crate) fn candidates(module: Option<&CStr>, name: &CStr) -> Candidates {
+    search(module, name, true)
+}
+
+/// Looks for a function in a module, or (`None`) in the kernel alone.
+pub(crate) fn pieces(module: Option<&CStr>, name: &CStr) -> Candidates {
+    search(module, name, false)
+}
+
+fn search(module: Option<&CStr>, name: &CStr, everywhere: bool) -> Candidates {
+    let mut addrs = [0; CANDIDATES];
+    let module = module.map_or(core::ptr::null(), |name| name.as_char_ptr());
+    // SAFETY: strings, and room for the number of addresses that is said.
+    let found = unsafe {
+        ffi::rk_kallsyms_matches(
+            module,
+            name.as_char_ptr(),
+            everywhere,
+            addrs.as_mut_ptr(),
+            CANDIDATES as kernel::ffi::c_uint,
+        )
+    };
+    Candidates {
+        found: usize::try_from(found).unwrap_or(0),
+        addrs,
+    }
+}
+
+/// The address of the one function of this name.
+///
+/// # Errors
+///
+/// `UnknownSymbol` (ENOENT), `AmbiguousSymbol` (EADDRNOTAVAIL).
+pub(crate) fn resolve(module: Option<&CStr>, name: &CStr) -> Result<usize, Refusal> {
+    let candidates = candidates(module, name);
+    let first = candidates.addrs().next();
+    match (candidates.found, first) {
+        (1, Some(addr)) => Ok(addr),
+        (0, _) | (_, None) => Err(Refusal::UnknownSymbol),
+        _ => Err(Refusal::AmbiguousSymbol),
+    }
+}
+
+/// Where the trampolines of static calls are, which the kernel patches.
+pub(crate) fn static_call_text() -> (usize, usize) {
+    (address(Data::StaticCallStart), address(Data::StaticCallEnd))
+}
+
+/// Whether `addr` is in the kernel's own text.
+pub(crate) fn in_kernel_text(addr: usize) -> bool {
+    address(Data::TextStart) <= addr && addr < address(Data::TextEnd)
+}
