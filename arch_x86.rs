@@ -16,8 +16,6 @@ use crate::sys::ffi;
 use kernel::bindings::{notifier_block, pt_regs};
 use kernel::ffi::c_int;
 
-/// The breakpoint instruction.
-pub(crate) const INT3: u8 = 0xcc;
 /// The interrupt flag.
 const FLAGS_IF: u64 = 1 << 9;
 

@@ -30,12 +30,13 @@ use crate::containers::search::next_of;
 use crate::containers::slab::{Array, Arrays, NoMemory};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::{Index, Kind};
+use crate::insn_decode::opcodes::{INT3, JMP_REL32, JUMP_LEN};
 use crate::insn_decode::{decode, decode_into, Flags, Flow, Insn, OpcodeMap, Prefixes};
 use crate::out_of_line::emulate::Emulation;
-use crate::out_of_line::relocate::{relocate, worst_copy_len, JMP_REL32_LEN};
+use crate::out_of_line::relocate::{relocate, worst_copy_len};
 
 /// The most bytes that a region can have: four, and one instruction.
-pub const REGION_MAX: usize = JMP_REL32_LEN - 1 + crate::insn_decode::MAX_INSN_LEN;
+pub const REGION_MAX: usize = JUMP_LEN - 1 + crate::insn_decode::MAX_INSN_LEN;
 
 /// How many instructions are looked at for whether the flags are used.
 const FLAGS_LINE: usize = 8;
@@ -348,7 +349,7 @@ impl<A: Arrays> Function<A> {
     fn measure(&self, addr: u64) -> Result<Region, NotOptimizable> {
         let mut end = addr;
         let mut count = 0_usize;
-        while end.wrapping_sub(addr) < JMP_REL32_LEN as u64 {
+        while end.wrapping_sub(addr) < JUMP_LEN as u64 {
             let insn = self.instruction(end).map_err(|refusal| match refusal {
                 Refusal::OutsideFunction => NotOptimizable::LeavesFunction,
                 _ => NotOptimizable::Undecodable,
@@ -458,14 +459,13 @@ pub struct CrossBranch {
 /// Tells `sink` where every jump in `bytes` that has a displacement of 32 bits would go, at whatever
 /// byte it may begin: where the jumps go, and more. Nothing is decoded.
 pub fn each_possible_jump(start: u64, bytes: &[u8], mut sink: impl FnMut(u64)) {
-    const JMP: u8 = 0xe9;
     // Of a Jcc, which is 0F 80 to 0F 8F.
     const ESCAPE: u8 = 0x0f;
     let mut from = 0_usize;
-    while let Some(at) = next_of([JMP, ESCAPE], bytes, from) {
+    while let Some(at) = next_of([JMP_REL32, ESCAPE], bytes, from) {
         from = at.wrapping_add(1);
         let behind = match bytes.get(at..) {
-            Some([JMP, behind @ ..] | [ESCAPE, 0x80..=0x8f, behind @ ..]) => behind,
+            Some([JMP_REL32, behind @ ..] | [ESCAPE, 0x80..=0x8f, behind @ ..]) => behind,
             _ => continue,
         };
         if let Some(displacement) = behind.first_chunk().copied() {
@@ -485,7 +485,7 @@ pub fn collect_cross_branches(start: u64, bytes: &[u8], mut sink: impl FnMut(Cro
     let mut insn = Insn::NONE;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         if decode_into(&mut insn, rest, start.wrapping_add(at as u64)).is_err() {
-            return rest.iter().all(|byte| matches!(byte, 0x00 | 0xcc));
+            return rest.iter().all(|byte| matches!(*byte, 0x00 | INT3));
         }
         if let Some(to) = insn.target() {
             if to.wrapping_sub(start) >= bytes.len() as u64 {

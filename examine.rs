@@ -15,6 +15,7 @@ use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::{Index, Kind};
 use crate::eligibility::{Function, Region};
 use crate::examine::pieces::{is_preamble, Adder, Searched, LONGEST};
+use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
 use crate::insn_decode::{decode, Insn};
 use crate::optimizer::{Lane, Optimizer};
 use crate::out_of_line::emulate::Emulation;
@@ -32,11 +33,6 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
-
-/// The shortest jump region.
-const JUMP: usize = 5;
-/// Bytes of an ENDBR.
-const ENDBR: usize = 4;
 
 // detour_entry.S finds the trap by the return address of the detour's call.
 const _: () = assert!(crate::out_of_line::slot_image::RETURN == ffi::RK_DETOUR_TRAP as usize);
@@ -207,11 +203,11 @@ impl Session<'_> {
     /// behind it.
     pub(crate) fn entry(&self, addr: usize) -> usize {
         // What is behind the end of a module's text may not be mapped.
-        let last = addr.saturating_add(ENDBR - 1);
+        let last = addr.saturating_add(ENDBR_LEN - 1);
         if check_text(addr).is_err() || check_text(last).is_err() {
             return addr;
         }
-        let bytes = live::<ENDBR>(addr);
+        let bytes = live::<ENDBR_LEN>(addr);
         match decode(&bytes, addr as u64) {
             Ok(insn) if insn.is_endbr() => insn.end() as usize,
             _ => addr,
@@ -238,7 +234,7 @@ impl Session<'_> {
         };
         let mut trap = Trap::new(addr, insn.len, Emulation::of(&insn));
         let bytes = self.examiner.function.bytes_from(addr as u64);
-        let keep = region.map_or(JUMP.max(usize::from(insn.len)), |region| {
+        let keep = region.map_or(JUMP_LEN.max(usize::from(insn.len)), |region| {
             usize::from(region.len)
         });
         for (to, from) in trap.original.iter_mut().zip(bytes).take(keep.min(ORIGINAL)) {
@@ -459,7 +455,7 @@ impl Session<'_> {
             .region(addr as u64, &self.examiner.index)?;
         let end = addr.wrapping_add(usize::from(region.len));
         match traced {
-            Some(site) if addr < site.wrapping_add(JUMP) && site < end => {
+            Some(site) if addr < site.wrapping_add(JUMP_LEN) && site < end => {
                 Err(NotOptimizable::Reserved(Kind::Ftrace))
             }
             _ => Ok(region),
@@ -546,12 +542,12 @@ fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
     let mut trap = Trap::new(addr, insn.len, None);
     trap.original = {
         let mut bytes = [0; ORIGINAL];
-        for (to, from) in bytes.iter_mut().zip(live::<JUMP>(addr)) {
+        for (to, from) in bytes.iter_mut().zip(live::<JUMP_LEN>(addr)) {
             *to = from;
         }
         bytes
     };
-    trap.original_len = JUMP as u8;
+    trap.original_len = JUMP_LEN as u8;
     Ok(Plan {
         lane: Lane::Ftrace,
         region: 0,

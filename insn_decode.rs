@@ -9,6 +9,7 @@
 
 mod flow;
 mod insn;
+pub mod opcodes;
 mod tables;
 
 pub use flow::{Cond, Flags, Flow, LoopKind};

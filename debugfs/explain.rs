@@ -8,9 +8,9 @@ use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::Region;
 use crate::engine::engine;
 use crate::examine::{Facts, Session};
+use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::MAX_INSN_LEN;
 use crate::optimizer::Optimizer;
-use crate::out_of_line::relocate::JMP_REL32_LEN;
 use crate::shell::Shell;
 use crate::sys::symbols;
 use crate::sys::target;
@@ -127,7 +127,7 @@ impl Explanation {
     fn add_insns(&mut self, session: &Session<'_>) -> Result {
         let function = session.function();
         let start = self.addr as u64;
-        let end = start.wrapping_add(JMP_REL32_LEN as u64);
+        let end = start.wrapping_add(JUMP_LEN as u64);
         for insn in function.instructions() {
             if insn.end() > start && insn.addr < end {
                 let mut bytes = [0; MAX_INSN_LEN];

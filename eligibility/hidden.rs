@@ -22,8 +22,8 @@
 use crate::containers::slab::Arrays;
 use crate::eligibility::reserved::Index;
 use crate::eligibility::Function;
+use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::{decode, Encoding, Flow, Insn, OpcodeMap, Prefixes};
-use crate::out_of_line::relocate::JMP_REL32_LEN;
 
 /// The longest stretch that is told, in bytes.
 pub const FAR: u8 = 63;
@@ -100,7 +100,7 @@ impl<A: Arrays> Function<A> {
         let int3 = in_step(bytes, beginnings, 1)?;
         let jump = match region {
             0 => int3,
-            _ => in_step(bytes, beginnings, JMP_REL32_LEN as u8)?.max(int3),
+            _ => in_step(bytes, beginnings, JUMP_LEN as u8)?.max(int3),
         };
         let mut hidden = Hidden {
             stretch: Stretch { int3, jump },

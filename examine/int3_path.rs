@@ -12,6 +12,7 @@ use crate::eligibility::collect_cross_branches;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
 use crate::examine::pieces::is_preamble;
+use crate::insn_decode::opcodes::INT3;
 use crate::shell::text;
 use crate::shell::Shell;
 use crate::sys::ffi;
@@ -265,7 +266,7 @@ fn end_of(function: &Function) -> usize {
     }
     // SAFETY: both ends are in the kernel's text, which is mapped, and nobody writes it meanwhile.
     let bytes = unsafe { core::slice::from_raw_parts(function.start as *const u8, function.size) };
-    let last = bytes.iter().rposition(|byte| !matches!(byte, 0x00 | 0xcc));
+    let last = bytes.iter().rposition(|byte| !matches!(*byte, 0x00 | INT3));
     let len = last.map_or(0, |last| last.wrapping_add(1));
     function.start.wrapping_add(len)
 }

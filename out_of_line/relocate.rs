@@ -6,10 +6,8 @@
 //! pushes the return address of the original and jumps, so that stacks and unwinders see
 //! the original place and nothing ever returns into the copy.
 
+use crate::insn_decode::opcodes::{JMP_REL32, JUMP_LEN};
 use crate::insn_decode::{decode, Cond, Flow, Insn, LoopKind, Prefixes, MAX_INSN_LEN};
-
-/// The length of `jmp rel32`.
-pub const JMP_REL32_LEN: usize = 5;
 
 /// How `N` bytes of instructions may grow: the worst are two-byte conditional branches
 /// (six bytes) and two-byte loops (nine), with a call at the end (eighteen).
@@ -137,9 +135,9 @@ pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Cop
 }
 
 /// `jmp rel32` at `from` to `to`.
-pub fn jmp_rel32(from: u64, to: u64) -> Result<[u8; JMP_REL32_LEN], Refusal> {
-    let [a, b, c, d] = rel32(from.wrapping_add(JMP_REL32_LEN as u64), to)?;
-    Ok([0xe9, a, b, c, d])
+pub fn jmp_rel32(from: u64, to: u64) -> Result<[u8; JUMP_LEN], Refusal> {
+    let [a, b, c, d] = rel32(from.wrapping_add(JUMP_LEN as u64), to)?;
+    Ok([JMP_REL32, a, b, c, d])
 }
 
 /// The bytes of the displacement from `end` to `to`.
@@ -252,7 +250,7 @@ impl Copy<'_> {
             LoopKind::Loop => 0xe2,
             LoopKind::Jcxz => 0xe3,
         };
-        self.emit(&[opcode, 2, 0xeb, JMP_REL32_LEN as u8])?;
+        self.emit(&[opcode, 2, 0xeb, JUMP_LEN as u8])?;
         self.jmp(target)
     }
 

@@ -14,7 +14,8 @@
 //! probe without handlers came: the jump of a site whose probes only count goes to it. The flags
 //! are kept only where something may use them.
 
-use crate::out_of_line::relocate::{jmp_rel32, relocate, Refusal, JMP_REL32_LEN};
+use crate::insn_decode::opcodes::{CALL_REL32, INT3, JMP_REL32, JUMP_LEN};
+use crate::out_of_line::relocate::{jmp_rel32, relocate, Refusal};
 
 /// Bytes of a slot: a detour and both copies always fit, and what counts nearly always.
 pub const SLOT: usize = 96;
@@ -48,10 +49,6 @@ const COUNTER_IN_RAX: [u8; 3] = [0x50, 0x48, 0xb8];
 /// `incq %gs:(%rax); pop %rax`: the increment is one instruction, so it is whole for whoever preempts
 /// or interrupts, and counts on one CPU.
 const INCREMENT: [u8; 5] = [0x65, 0x48, 0xff, 0x00, 0x58];
-
-const CALL_REL32: u8 = 0xe8;
-const JMP_REL32: u8 = 0xe9;
-const INT3: u8 = 0xcc;
 
 /// The bytes of a slot, and where its parts are.
 pub struct Image {
@@ -211,6 +208,6 @@ impl Image {
 }
 
 /// The jump of a site to part of its slot: what is written over its region's first bytes.
-pub fn jump(addr: usize, to: usize) -> Result<[u8; JMP_REL32_LEN], Refusal> {
+pub fn jump(addr: usize, to: usize) -> Result<[u8; JUMP_LEN], Refusal> {
     jmp_rel32(addr as u64, to as u64)
 }

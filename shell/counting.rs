@@ -10,8 +10,8 @@
 //! while it was there, enabled, without handlers, and its site live.
 
 use crate::eligibility::refusal::Refusal;
+use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::optimizer::{Foreign, Handlers, JumpTo};
-use crate::out_of_line::relocate::JMP_REL32_LEN;
 use crate::out_of_line::slot_image::{jump, Image};
 use crate::shell::{ProbePtr, SiteMemory};
 use crate::sys::ffi;
@@ -74,7 +74,7 @@ impl SiteMemory {
     /// # Errors
     ///
     /// None for a site that can have one.
-    pub(crate) fn jump(&self, to: JumpTo) -> Result<[u8; JMP_REL32_LEN], Foreign> {
+    pub(crate) fn jump(&self, to: JumpTo) -> Result<[u8; JUMP_LEN], Foreign> {
         jump(self.trap.addr, self.target(to)).map_err(|_| Foreign::Bytes)
     }
 

@@ -5,21 +5,16 @@
 //! Text is read under the text locks only, so that nobody's half-done poke is taken for an
 //! instruction.
 
-use crate::arch_x86::INT3;
 use crate::containers::search::next_of;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::Kind;
+use crate::insn_decode::opcodes::{INT3, JMP_REL32, JUMP_LEN};
 use crate::optimizer::{Lane, Optimizer};
 use crate::shell::Shell;
 use crate::sys::ffi;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols;
 use core::sync::atomic::{AtomicUsize, Ordering};
-
-/// Bytes that a jump replaces.
-const JUMP: usize = 5;
-/// What it begins with.
-const JMP: u8 = 0xe9;
 
 /// The modules that are being loaded, and whose blacklist is known; 0 is none. Changed under the
 /// engine's lock.
@@ -97,7 +92,7 @@ pub(crate) fn read_original(
         let Some(site) = optimizer.site(*id).filter(|site| site.state().in_text()) else {
             continue;
         };
-        let changed = if site.state().is_jump() { JUMP } else { 1 };
+        let changed = if site.state().is_jump() { JUMP_LEN } else { 1 };
         if site.lane == Lane::Text {
             let original = site.payload.trap.original().get(..changed).unwrap_or(&[]);
             put_back(bytes, site.addr.wrapping_sub(start), original);
@@ -123,8 +118,8 @@ fn put_back_natives(start: usize, bytes: &mut [u8]) {
         return;
     }
     let mut at = 0usize;
-    while let Some(found) = next_of([INT3, JMP], bytes, at) {
-        let mut saved = [0u8; JUMP];
+    while let Some(found) = next_of([INT3, JMP_REL32], bytes, at) {
+        let mut saved = [0u8; JUMP_LEN];
         // SAFETY: out-parameter of 5 bytes; the caller's caller holds the locks.
         let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(found), saved.as_mut_ptr()) };
         put_back(bytes, found, saved.get(..len).unwrap_or(&[]));

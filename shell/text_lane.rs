@@ -11,7 +11,7 @@
 //! those is harmless.
 
 use crate::arch_x86::trap::Trap;
-use crate::arch_x86::INT3;
+use crate::insn_decode::opcodes::{INT3, JUMP_LEN};
 use crate::optimizer::{Foreign, JumpTo, Poke, VECTOR};
 use crate::shell::SiteMemory;
 use crate::sys::ffi;
@@ -19,8 +19,6 @@ use crate::sys::locks::TextLocks;
 use crate::sys::stats;
 use kernel::time::{delay::fsleep, Delta};
 
-/// Bytes of a jump.
-const JUMP: usize = 5;
 /// How often those who may be about to register a native kprobe are let go first.
 pub(crate) const PATIENCE: u32 = 20;
 
@@ -66,7 +64,7 @@ fn is_free_of_natives(trap: &Trap) -> Result<(), Foreign> {
     }
     // A native jump that covers us, or a native probe in the bytes of our instruction.
     let end = addr.wrapping_add(usize::from(trap.len));
-    match kprobe_in(addr.wrapping_sub(JUMP - 1), end) {
+    match kprobe_in(addr.wrapping_sub(JUMP_LEN - 1), end) {
         true => Err(Foreign::KprobeNear),
         false => Ok(()),
     }
@@ -162,7 +160,7 @@ impl TextPokeBatch {
         Ok(())
     }
 
-    fn optimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
+    fn optimize(&mut self, trap: &Trap, jump: &[u8; JUMP_LEN]) -> Result<(), Foreign> {
         // A hit has found somebody's bytes in the region and gone on there while the pass waited.
         if !trap.has_detour_hits() {
             return Err(Foreign::KprobeNear);
@@ -175,8 +173,8 @@ impl TextPokeBatch {
         // is enabled; one in front of us may become a jump over us. One that passed the blacklist
         // before the region was in it is registered by now, or sleeps until it has the mutex; who may
         // still be in between is said in Documentation/hazards.rst.
-        let end = trap.addr.wrapping_add(trap.original().len().max(JUMP));
-        if kprobe_in(trap.addr.wrapping_sub(JUMP - 1), end) || self.awaited {
+        let end = trap.addr.wrapping_add(trap.original().len().max(JUMP_LEN));
+        if kprobe_in(trap.addr.wrapping_sub(JUMP_LEN - 1), end) || self.awaited {
             return Err(Foreign::KprobeNear);
         }
         // It has come while the site was queued. Next time they have been refused the whole function.
@@ -186,23 +184,23 @@ impl TextPokeBatch {
         // SAFETY: the text locks are held; the jump is one instruction of 5 bytes, and no task is
         // inside the region (the pass has waited).
         unsafe {
-            ffi::rk_batch_add(trap.addr, jump.as_ptr().cast(), JUMP, core::ptr::null());
+            ffi::rk_batch_add(trap.addr, jump.as_ptr().cast(), JUMP_LEN, core::ptr::null());
         }
         Ok(())
     }
 
-    fn unoptimize(&mut self, trap: &Trap, jump: &[u8; JUMP]) -> Result<(), Foreign> {
+    fn unoptimize(&mut self, trap: &Trap, jump: &[u8; JUMP_LEN]) -> Result<(), Foreign> {
         // What the region has behind the jump must be whole, for it is executed again.
         let end = trap.addr.wrapping_add(trap.original().len());
-        let rest = trap.original().get(JUMP..).ok_or(Foreign::Bytes)?;
+        let rest = trap.original().get(JUMP_LEN..).ok_or(Foreign::Bytes)?;
         if !text_is(trap.addr, jump)
-            || !text_is(trap.addr.wrapping_add(JUMP), rest)
+            || !text_is(trap.addr.wrapping_add(JUMP_LEN), rest)
             || kprobe_in(trap.addr, end)
         {
             return Err(Foreign::Bytes);
         }
-        let mut bytes = [INT3; JUMP];
-        let tail = trap.original().get(1..JUMP).ok_or(Foreign::Bytes)?;
+        let mut bytes = [INT3; JUMP_LEN];
+        let tail = trap.original().get(1..JUMP_LEN).ok_or(Foreign::Bytes)?;
         bytes
             .get_mut(1..)
             .ok_or(Foreign::Bytes)?
@@ -210,7 +208,12 @@ impl TextPokeBatch {
         // SAFETY: the text locks are held. Until the batch is finished its int3s act as the jump,
         // which is given to be emulated; a bare int3 there would hit a BUG_ON.
         unsafe {
-            ffi::rk_batch_add(trap.addr, bytes.as_ptr().cast(), JUMP, jump.as_ptr().cast());
+            ffi::rk_batch_add(
+                trap.addr,
+                bytes.as_ptr().cast(),
+                JUMP_LEN,
+                jump.as_ptr().cast(),
+            );
         }
         Ok(())
     }
