@@ -22,6 +22,7 @@ fn main() {
         "#[path = {out:?}]
 mod root {{
     pub mod optimizer;
+    /// The family's file that has defects.
     pub mod out_of_line {{
         pub mod emulate;
     }}
