@@ -10,10 +10,10 @@ mod probe;
 
 pub use probe::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};
 
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::limits;
 use crate::engine::{self, Engine, Request};
-use crate::shell::ProbePtr;
 use crate::sys::ffi::{self, rkprobe};
 use crate::sys::stats;
 use kernel::error::code::*;
@@ -63,7 +63,7 @@ fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
         return ENOMEM.to_errno();
     };
     for (tag, probe) in probes.iter().enumerate() {
-        let _ = requests.push_within_capacity(Request::new(*probe, tag));
+        let _ = requests.push_within_capacity(Request::new(known(*probe), tag));
     }
     engine.register(&mut requests);
     let failed = requests.iter().filter(|request| request.result.is_err());
@@ -128,14 +128,21 @@ pub(crate) unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, n
 fn unregister(probes: &[*mut rkprobe]) {
     if let Ok(engine) = engine() {
         let probes = probes.iter().filter(|probe| !probe.is_null());
-        engine.unregister(probes.map(|probe| ProbePtr(*probe)));
+        engine.unregister(probes.map(|probe| known(*probe)));
     }
+}
+
+/// A probe that a caller hands in.
+fn known(probe: *mut rkprobe) -> ProbePtr {
+    // SAFETY: by the contract of this interface, callers keep their probes in place until they have
+    // unregistered them, and until the call has returned.
+    unsafe { ProbePtr::new(probe) }
 }
 
 fn set_enabled(probe: *mut rkprobe, enabled: bool) -> c_int {
     match engine() {
         Ok(_) if probe.is_null() => EINVAL.to_errno(),
-        Ok(engine) => to_errno(engine.set_enabled(ProbePtr(probe), enabled)),
+        Ok(engine) => to_errno(engine.set_enabled(known(probe), enabled)),
         Err(error) => error.to_errno(),
     }
 }
@@ -169,7 +176,7 @@ pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
 pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint) -> c_int {
     match engine() {
         Ok(_) if probe.is_null() => EINVAL.to_errno(),
-        Ok(engine) => to_errno(limits::set(engine, ProbePtr(probe), hits)),
+        Ok(engine) => to_errno(limits::set(engine, known(probe), hits)),
         Err(error) => error.to_errno(),
     }
 }
@@ -191,7 +198,7 @@ pub(crate) extern "C" fn flush_rkprobes() -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
     match engine() {
-        Ok(engine) if !probe.is_null() => engine.hits(ProbePtr(probe.cast_mut())) as c_ulong,
+        Ok(engine) if !probe.is_null() => engine.hits(known(probe.cast_mut())) as c_ulong,
         _ => 0,
     }
 }

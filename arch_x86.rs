@@ -1,96 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! x86-64: the int3, from the exception to the probed instruction's effect. What handlers.rs says of
-//! what may run there holds for all of it.
+//! x86-64: hits, from the int3, the jump or the ftrace call to the effect of the probed instruction.
+//!
+//! What handlers.rs says of the code that may run there holds for the whole family.
 
+mod ftrace_entry;
 pub(crate) mod handlers;
+pub(crate) mod int3;
 pub(crate) mod int3_table;
-pub(crate) mod saved_regs;
+mod layout;
+pub(crate) mod probe_list;
+mod saved_regs;
 pub(crate) mod trap;
-
-use crate::arch_x86::handlers::{post_handlers, pre_handlers, Lane};
-use crate::arch_x86::saved_regs::SavedRegs;
-use crate::arch_x86::trap::Trap;
-use crate::out_of_line::emulate::Regs;
-use crate::sys::ffi;
-use kernel::bindings::{notifier_block, pt_regs};
-use kernel::ffi::c_int;
-
-/// The interrupt flag.
-const FLAGS_IF: u64 = 1 << 9;
-
-/// Runs the handlers of an int3 and makes its instruction happen.
-fn hit(trap: &Trap, regs: *mut pt_regs) {
-    if pre_handlers(trap, regs, Lane::Int3) {
-        return;
-    }
-    let mut saved = SavedRegs(regs);
-    if trap.goes_on_in_copy() {
-        saved.set_ip(trap.region_copy() as u64);
-        return;
-    }
-    // A site with a post_handler has `steps`, or its instruction is emulated.
-    let flags = saved.flags();
-    let step = trap.step(flags & FLAGS_IF != 0);
-    if let Some(emulation) = trap.emulation {
-        emulation.apply(&mut saved, trap.addr as u64, trap.len);
-        post_handlers(trap, regs, Lane::Int3);
-    } else if let Some(step) = step {
-        // Interrupts stay off until the int3 behind the copy, whose address says whether they
-        // were on: so nothing needs to be kept for the CPU.
-        saved.set_flags(flags & !FLAGS_IF);
-        saved.set_ip(step as u64);
-    } else {
-        saved.set_ip(trap.insn_copy() as u64);
-    }
-}
-
-/// The int3 behind a copy of the instruction: the instruction has been executed.
-fn stepped(trap: &Trap, at: usize, regs: *mut pt_regs) {
-    let mut saved = SavedRegs(regs);
-    let with_interrupts = trap.step(true);
-    if with_interrupts.is_some_and(|step| at == step.wrapping_add(usize::from(trap.len))) {
-        saved.set_flags(saved.flags() | FLAGS_IF);
-    }
-    saved.set_ip(trap.insn_end() as u64);
-    post_handlers(trap, regs, Lane::Int3);
-}
-
-/// The die notifier: takes the int3s that are in the table, and no others.
-///
-/// # Safety
-///
-/// Called by `notify_die` only.
-#[link_section = ".kprobes.text"]
-pub(crate) unsafe extern "C" fn int3_notify(
-    _block: *mut notifier_block,
-    event: kernel::ffi::c_ulong,
-    args: *mut kernel::ffi::c_void,
-) -> c_int {
-    if event != ffi::die_val_DIE_INT3 as kernel::ffi::c_ulong {
-        return ffi::NOTIFY_DONE as c_int;
-    }
-    // SAFETY: for DIE_INT3 `args` is a `die_args` whose registers are the exception's.
-    let regs = unsafe { (*args.cast::<ffi::die_args>()).regs };
-    // SAFETY: as above.
-    let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip) };
-    if cs & 3 != 0 {
-        return ffi::NOTIFY_DONE as c_int;
-    }
-    let at = ip.wrapping_sub(1);
-    let trap = int3_table::find(at);
-    if trap.is_null() {
-        return ffi::NOTIFY_DONE as c_int;
-    }
-    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
-    let trap = unsafe { &*trap };
-    if at == trap.addr {
-        hit(trap, regs);
-    } else if trap.step_ends().any(|end| end == at) {
-        stepped(trap, at, regs);
-    } else {
-        // Its bucket became another one's while it was looked up: it is no int3 of ours any more.
-        return ffi::NOTIFY_DONE as c_int;
-    }
-    ffi::NOTIFY_STOP as c_int
-}

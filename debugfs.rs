@@ -17,10 +17,11 @@ use crate::debugfs::file::{data, Dir, File};
 use crate::debugfs::named::Registry;
 use crate::debugfs::words::Flags;
 use crate::eligibility::reserved::{Entry, Kind};
-use crate::engine::engine;
+use crate::engine::{engine, Core};
 use crate::optimizer::{Optimizer, State};
-use crate::shell::counting;
-use crate::shell::{Shell, MEMORY};
+use crate::shell::memory::MEMORY;
+use crate::shell::site;
+use crate::shell::Shell;
 use crate::sys::stats;
 use crate::sys::symbols;
 use commands::Said;
@@ -140,11 +141,11 @@ impl List {
     fn probes() -> Result<KVVec<(usize, Flags)>> {
         let engine = engine().ok_or(ENODEV)?;
         let mut rows = KVVec::new();
-        let mut wanted = engine.look(|optimizer| optimizer.probes().count());
+        let mut wanted = engine.look(|core| core.optimizer.probes().count());
         loop {
             rows.clear();
             rows.reserve(wanted, GFP_KERNEL)?;
-            wanted = engine.look(|optimizer| Self::collect(optimizer, &mut rows));
+            wanted = engine.look(|core| Self::collect(&core.optimizer, &mut rows));
             // Others may have been added while no lock was held.
             if wanted <= rows.len() {
                 sort_by_key(&mut rows, |row| row.0 as u64);
@@ -199,7 +200,7 @@ impl File for List {
 
     fn size_hint(_this: &Debugfs) -> usize {
         let count = engine().map_or(0, |engine| {
-            engine.look(|optimizer| optimizer.probes().count())
+            engine.look(|core| core.optimizer.probes().count())
         });
         count.saturating_mul(LIST_LINE)
     }
@@ -222,7 +223,7 @@ impl File for Enabled {
     fn show(_this: &Debugfs, out: &SeqFile) -> Result {
         let armed = engine()
             .ok_or(ENODEV)?
-            .look(|optimizer| optimizer.all_armed());
+            .look(|core| core.optimizer.all_armed());
         seq_print!(out, "{}\n", u8::from(armed));
         Ok(())
     }
@@ -243,7 +244,7 @@ impl File for Optimization {
     fn show(_this: &Debugfs, out: &SeqFile) -> Result {
         let allowed = engine()
             .ok_or(ENODEV)?
-            .look(|optimizer| optimizer.optimization());
+            .look(|core| core.optimizer.optimization());
         seq_print!(out, "{}\n", u8::from(allowed));
         Ok(())
     }
@@ -342,7 +343,8 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(optimizer: &Optimizer<Shell>) -> Self {
+    fn of(core: &Core) -> Self {
+        let optimizer = &core.optimizer;
         let mut counted = Self {
             passes: optimizer.ended(),
             hits: stats::get(&stats::REMOVED_HITS),
@@ -362,7 +364,7 @@ impl Counted {
         }
         for (_, probe) in optimizer.probes() {
             counted.probes = counted.probes.saturating_add(1);
-            let hits = counting::hits(probe.payload) as u64;
+            let hits = site::hits(core.held(), probe.payload) as u64;
             counted.hits = counted.hits.wrapping_add(hits);
         }
         counted

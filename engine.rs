@@ -9,15 +9,22 @@ mod modules;
 pub(crate) mod notifiers;
 
 use crate::arch_x86::int3_table;
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::containers::sort::sort_by_key;
 use crate::debugfs::explain::Explanation;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::Entry;
 use crate::examine::{Examiner, Plan};
 use crate::optimizer::{Foreign, Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
-use crate::shell::counting;
-use crate::shell::{self, ProbePtr, Shell, MEMORY};
+use crate::shell::memory;
+use crate::shell::memory::MEMORY;
+use crate::shell::site;
+use crate::shell::window;
+use crate::shell::work;
+use crate::shell::RcuTasks;
+use crate::shell::Shell;
 use crate::sys::ffi;
+use crate::sys::locks::EngineHeld;
 use crate::sys::stats;
 use core::ptr::{addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -27,6 +34,7 @@ use kernel::sync::{new_condvar, new_mutex, CondVar, Mutex};
 
 /// What the engine's lock protects.
 pub(crate) struct Core {
+    shell: Shell,
     pub(crate) optimizer: Optimizer<Shell>,
     examiner: Examiner,
 }
@@ -72,9 +80,9 @@ pub(crate) struct Request {
 
 impl Request {
     /// A request to register `probe`.
-    pub(crate) fn new(probe: *mut ffi::rkprobe, tag: usize) -> Self {
+    pub(crate) fn new(probe: ProbePtr, tag: usize) -> Self {
         Self {
-            probe: ProbePtr(probe),
+            probe,
             addr: 0,
             added: false,
             tag,
@@ -105,6 +113,8 @@ impl Engine {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             core <- new_mutex!(Core {
+                // SAFETY: the proof is inside the engine's lock, and there is one engine.
+                shell: Shell::new(unsafe { EngineHeld::new() }),
                 optimizer: Optimizer::default(),
                 examiner: Examiner::new()?,
             }),
@@ -117,22 +127,21 @@ impl Engine {
         ENGINE.store(core::ptr::from_ref(self).cast_mut(), Ordering::Release);
     }
 
-    /// Runs `look` on the optimizer's state.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&Optimizer<Shell>) -> R) -> R {
-        look(&self.core.lock().optimizer)
+    /// Runs `look` on the engine's state.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core) -> R) -> R {
+        look(&self.core.lock())
     }
 
     /// How often a probe was hit. It is not unregistered meanwhile.
     pub(crate) fn hits(&self, probe: ProbePtr) -> usize {
-        let _core = self.core.lock();
-        counting::hits(probe)
+        site::hits(self.core.lock().held(), probe)
     }
 
     /// Runs `change` on the optimizer's state, and brings the sites to where they should be.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
         let mut core = self.core.lock();
         let result = change(&mut core);
-        core.optimizer.commit(&Shell);
+        core.commit();
         result
     }
 
@@ -171,7 +180,7 @@ impl Engine {
         sort_by_key(requests, |request: &Request| request.addr as u64);
         let mut core = self.core.lock();
         core.add(requests);
-        core.optimizer.commit(&Shell);
+        core.commit();
         let failed = core.take_back_unarmed(requests);
         drop(core);
         if failed {
@@ -194,7 +203,7 @@ impl Engine {
                 core.remove(id_of(probe), probe);
             }
         }
-        core.optimizer.commit(&Shell);
+        core.commit();
         drop(core);
         // Also for a probe that is not known any more: who removes it may be waiting here.
         if probes.clone().next().is_none() {
@@ -203,7 +212,7 @@ impl Engine {
         kernel::sync::rcu::synchronize_rcu();
         // What says that it is registered is a copy: its counter belongs to the one that is.
         // SAFETY: the caller's probes are alive for the call.
-        for probe in probes.filter(|probe| unsafe { (*probe.0).registered } == 0) {
+        for probe in probes.filter(|probe| unsafe { (*probe.as_ptr()).registered } == 0) {
             release(probe);
         }
     }
@@ -230,14 +239,14 @@ impl Engine {
             return Err(Refusal::NotText);
         }
         if enabled {
-            limits::begin(probe);
+            window::begin(core.held(), probe);
         }
-        core.optimizer.set_enabled(&Shell, id, enabled);
-        core.optimizer.commit(&Shell);
+        core.set_enabled(id, enabled);
+        core.commit();
         match core.unarmed(site) {
             Some(refusal) if enabled => {
-                core.optimizer.set_enabled(&Shell, id, false);
-                core.optimizer.commit(&Shell);
+                core.set_enabled(id, false);
+                core.commit();
                 Err(refusal)
             }
             _ => Ok(()),
@@ -252,7 +261,7 @@ impl Engine {
     pub(crate) fn set_all_armed(&self, armed: bool) -> Result {
         let mut core = self.core.lock();
         core.optimizer.set_all_armed(armed);
-        core.optimizer.commit(&Shell);
+        core.commit();
         drop(core);
         match armed {
             true => Ok(()),
@@ -268,7 +277,7 @@ impl Engine {
     pub(crate) fn set_optimization(&self, allowed: bool) -> Result {
         let mut core = self.core.lock();
         core.optimizer.set_optimization(allowed);
-        core.optimizer.commit(&Shell);
+        core.commit();
         drop(core);
         match allowed {
             true => Ok(()),
@@ -284,7 +293,7 @@ impl Engine {
     pub(crate) fn flush(&self) -> Result {
         let mut core = self.core.lock();
         let target = core.optimizer.begun().saturating_add(1);
-        shell::hurry();
+        work::hurry();
         while core.optimizer.ended() < target {
             if self.passed.wait_interruptible(&mut core) {
                 return Err(EINTR);
@@ -295,17 +304,23 @@ impl Engine {
 
     /// One pass of the optimizer. Only one runs at a time.
     fn pass(&self) {
-        shell::pass_begins();
-        let mut core = self.core.lock();
-        let grace: Grace = core.optimizer.begin_pass(&Shell);
-        let retired: int3_table::Retired = shell::take_retired();
-        drop(core);
+        work::pass_begins();
+        let (grace, retired): (Grace, int3_table::Retired) = {
+            let core = &mut *self.core.lock();
+            (
+                core.optimizer.begin_pass(&core.shell),
+                memory::take_retired(),
+            )
+        };
         if !retired.is_empty() && !grace.needed() {
             kernel::sync::rcu::synchronize_rcu();
         }
-        let quiesced = grace.wait(&Shell);
+        let quiesced = grace.wait(&RcuTasks);
         drop(retired);
-        self.core.lock().optimizer.end_pass(&Shell, quiesced);
+        {
+            let core = &mut *self.core.lock();
+            core.optimizer.end_pass(&core.shell, quiesced);
+        }
         self.passed.notify_all();
     }
 
@@ -326,7 +341,7 @@ impl Engine {
             }
             let target = core.optimizer.begun().saturating_add(1);
             if !told {
-                shell::hurry();
+                work::hurry();
             }
             while core.optimizer.ended() < target {
                 self.passed.wait(&mut core);
@@ -349,14 +364,14 @@ unsafe extern "C" fn rk_optimizer_pass() {
 
 fn id_of(probe: ProbePtr) -> ProbeId {
     // SAFETY: the caller's probe is alive for the call.
-    ProbeId::from_index(unsafe { (*probe.0).id })
+    ProbeId::from_index(unsafe { (*probe.as_ptr()).id })
 }
 
 /// The address that the user asks for.
 fn resolve(probe: ProbePtr) -> Result<usize, Refusal> {
     // SAFETY: the caller's probe is alive for the call, and not registered by another at once.
     let (symbol, addr, offset, registered) = unsafe {
-        let probe = &*probe.0;
+        let probe = &*probe.as_ptr();
         (
             probe.symbol_name,
             probe.addr as usize,
@@ -383,7 +398,7 @@ fn release(probe: ProbePtr) {
     // SAFETY: the caller's probe is alive, and no CPU uses its counter any more. Somebody else may
     // be unregistering it as well: one of both gets the counter.
     unsafe {
-        let probe = probe.0;
+        let probe = probe.as_ptr();
         let hits = AtomicPtr::from_ptr(addr_of_mut!((*probe).hits));
         let hits = hits.swap(null_mut(), Ordering::Relaxed);
         if !hits.is_null() {
@@ -399,10 +414,25 @@ fn release(probe: ProbePtr) {
 }
 
 impl Core {
+    /// The proof that the engine's lock is held.
+    pub(crate) fn held(&self) -> &EngineHeld {
+        self.shell.held()
+    }
+
+    /// Brings every marked site to where it should be.
+    pub(crate) fn commit(&mut self) {
+        self.optimizer.commit(&self.shell);
+    }
+
+    /// Enables or disables one probe. The caller commits.
+    pub(crate) fn set_enabled(&mut self, id: ProbeId, enabled: bool) {
+        self.optimizer.set_enabled(&self.shell, id, enabled);
+    }
+
     /// Whether `probe` is one that is registered, and not a copy or a stale one.
     pub(crate) fn knows(&self, probe: ProbePtr) -> bool {
         // SAFETY: the caller's probe is alive for the call.
-        let registered = unsafe { (*probe.0).registered } != 0;
+        let registered = unsafe { (*probe.as_ptr()).registered } != 0;
         registered
             && self
                 .optimizer
@@ -424,7 +454,12 @@ impl Core {
         }
         let mut session = self.examiner.begin();
         for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
-            request.result = add_one(&mut self.optimizer, &mut session, request);
+            request.result = add_one(
+                self.shell.held(),
+                &mut self.optimizer,
+                &mut session,
+                request,
+            );
             request.added = request.result.is_ok();
         }
     }
@@ -447,7 +482,7 @@ impl Core {
             }
         }
         if failed {
-            self.optimizer.commit(&Shell);
+            self.commit();
         }
         failed
     }
@@ -465,22 +500,24 @@ impl Core {
     fn remove(&mut self, id: ProbeId, probe: ProbePtr) {
         let site = self.optimizer.probe(id).map(|probe| probe.site);
         if let Some(site) = site.and_then(|site| self.optimizer.site(site)) {
-            site.payload.credit(probe, false);
-            site.payload.trap.unlink(probe.0);
+            let held = self.shell.held();
+            site.payload.credit(held, probe, false);
+            site.payload.trap().unlink(held, probe);
         }
         self.optimizer.remove_probe(id);
         // SAFETY: the probe is alive until `unregister` returns.
-        unsafe { addr_of_mut!((*probe.0).registered).write_volatile(0) };
+        unsafe { addr_of_mut!((*probe.as_ptr()).registered).write_volatile(0) };
     }
 }
 
 /// Adds one probe to the site at its address, which is made if there is none.
 fn add_one(
+    held: &EngineHeld,
     optimizer: &mut Optimizer<Shell>,
     session: &mut crate::examine::Session<'_>,
     request: &Request,
 ) -> Result<(), Refusal> {
-    let probe = request.probe.0;
+    let probe = request.probe.as_ptr();
     // SAFETY: the caller's probe is alive for the call.
     let (flags, registered) = unsafe { ((*probe).flags, (*probe).registered) };
     let handlers = request.probe.handlers();
@@ -505,7 +542,8 @@ fn add_one(
     let ready = site.and_then(|id| {
         let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
         // Who has overwritten a registered probe would link it to itself.
-        if site.payload.trap.has_probe(probe) {
+        let mut all = site.payload.trap().all_probes(held);
+        if all.any(|linked| linked == request.probe) {
             return Err(Refusal::AlreadyRegistered);
         }
         match handlers {
@@ -541,9 +579,9 @@ fn add_one(
         (*probe).id = added.index();
         (*probe).registered = 1;
     }
-    limits::begin(request.probe);
+    window::begin(held, request.probe);
     if let Some(site) = optimizer.site(id) {
-        site.payload.trap.link(probe);
+        site.payload.trap().link(held, request.probe);
     }
     Ok(())
 }

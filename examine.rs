@@ -9,7 +9,7 @@ mod int3_path;
 mod pieces;
 mod sections;
 
-use crate::arch_x86::trap::{Trap, ORIGINAL};
+use crate::arch_x86::trap::Trap;
 use crate::eligibility::hidden::{Hidden, FAR};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::{Index, Kind};
@@ -17,15 +17,21 @@ use crate::eligibility::{Function, Region};
 use crate::examine::pieces::{is_preamble, Adder, Searched, LONGEST};
 use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
 use crate::insn_decode::{decode, Insn};
-use crate::optimizer::{Lane, Optimizer};
+use crate::optimizer::{Lane, Optimizer, MAX_REGION};
 use crate::out_of_line::emulate::Emulation;
 use crate::out_of_line::slot_image::{jump, Image, DETOUR};
-use crate::shell::native::fence::{Behind, InFront};
+use crate::shell::memory::MEMORY;
+use crate::shell::memory::STEPS;
+use crate::shell::module_text::check as check_text;
+use crate::shell::native::fence::Fence;
+use crate::shell::native::lookup::kprobe_at;
+use crate::shell::site::SiteMemory;
 use crate::shell::slots;
-use crate::shell::text::{check as check_text, read_original};
-use crate::shell::text_lane::live;
-use crate::shell::{Shell, SiteMemory, MEMORY, STEPS};
+use crate::shell::text::live;
+use crate::shell::text::read_original;
+use crate::shell::Shell;
 use crate::sys::ffi;
+use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::stats;
 use crate::sys::symbols;
@@ -34,13 +40,10 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
-// detour_entry.S finds the trap by the return address of the detour's call.
-const _: () = assert!(crate::out_of_line::slot_image::RETURN == ffi::RK_DETOUR_TRAP as usize);
-
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
-    index: Index<Shell>,
-    function: Function<Shell>,
+    index: Index<Kernel>,
+    function: Function<Kernel>,
     /// There may be sites in it.
     shared: bool,
     /// Text of the modules that the index has.
@@ -89,7 +92,7 @@ unsafe extern "C" fn rk_reserved_sink(
     kind: kernel::ffi::c_uint,
 ) -> bool {
     // SAFETY: by the contract of this function.
-    let index = unsafe { &mut *sink.cast::<Index<Shell>>() };
+    let index = unsafe { &mut *sink.cast::<Index<Kernel>>() };
     let kind = match kind {
         ffi::rk_reserved_RK_JUMP_LABEL => Kind::JumpLabel,
         ffi::rk_reserved_RK_JUMP_TARGET => Kind::JumpTarget,
@@ -118,7 +121,7 @@ impl Examiner {
         index
             .push(start as u64, end as u64, Kind::StaticCall)
             .map_err(|_| ENOMEM)?;
-        int3_path::reserve(&mut index)?;
+        int3_path::reserve(&locks, &mut index)?;
         let searched = Searched::new(&locks, &mut index)?;
         drop(locks);
         sections::reserve(&mut index)?;
@@ -137,7 +140,7 @@ impl Examiner {
     }
 
     /// What no probe may be in.
-    pub(crate) fn index(&self) -> &Index<Shell> {
+    pub(crate) fn index(&self) -> &Index<Kernel> {
         &self.index
     }
 
@@ -207,7 +210,8 @@ impl Session<'_> {
         if check_text(addr).is_err() || check_text(last).is_err() {
             return addr;
         }
-        let bytes = live::<ENDBR_LEN>(addr);
+        // SAFETY: both ends of the bytes are in text.
+        let bytes = unsafe { live::<ENDBR_LEN>(addr) };
         match decode(&bytes, addr as u64) {
             Ok(insn) if insn.is_endbr() => insn.end() as usize,
             _ => addr,
@@ -237,14 +241,17 @@ impl Session<'_> {
         let keep = region.map_or(JUMP_LEN.max(usize::from(insn.len)), |region| {
             usize::from(region.len)
         });
-        for (to, from) in trap.original.iter_mut().zip(bytes).take(keep.min(ORIGINAL)) {
+        for (to, from) in trap
+            .original
+            .iter_mut()
+            .zip(bytes)
+            .take(keep.min(MAX_REGION))
+        {
             *to = *from;
         }
-        trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
+        trap.original_len = keep.min(bytes.len()).min(MAX_REGION) as u8;
         let keep_flags = counts.then(|| self.uses_flags(addr));
-        trap.in_front = InFront::new(hidden.as_ref())?;
-        trap.behind = Behind::new(hidden.as_ref());
-        let memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
+        let memory = SiteMemory::new(Lane::Text, trap, Fence::new(hidden.as_ref())?)?;
         self.place(memory, &insn, region, keep_flags)
     }
 
@@ -311,22 +318,21 @@ impl Session<'_> {
                 .runs_over(usize::from(region), other.addr.wrapping_sub(addr)),
             Some(distance) => other
                 .payload
-                .trap
-                .behind
-                .stretch
+                .fence()
+                .stretch()
                 .is_some_and(|stretch| stretch.runs_over(other.region(), distance)),
         });
         (!meets).then_some(hidden)
     }
 
     /// The function that was decoded last.
-    pub(crate) fn function(&self) -> &Function<Shell> {
+    pub(crate) fn function(&self) -> &Function<Kernel> {
         &self.examiner.function
     }
 
     /// Copies for the post_handlers of a site; nothing if it has them or needs none.
     pub(crate) fn prepare_steps(&self, site: &SiteMemory) -> Result<(), Refusal> {
-        let trap = &site.trap;
+        let trap = site.trap();
         if trap.emulation.is_some() || trap.slot == 0 || trap.step(false).is_some() {
             return Ok(());
         }
@@ -344,7 +350,8 @@ impl Session<'_> {
                 }
             }
         }
-        slots::write(self.locks.text(), slot, &image);
+        // SAFETY: the slot was just taken, and no CPU knows its address.
+        unsafe { slots::write(self.locks.text(), slot, &image) };
         for end in ends {
             memory.table.insert(end, site.trap_ptr());
         }
@@ -369,12 +376,13 @@ impl Session<'_> {
         if !site.lacks_counter() {
             return Ok(());
         }
-        self.load(optimizer, site.trap.addr)?;
-        let used = usize::from(site.trap.used);
-        let mut image = Image::behind(site.trap.slot, used);
-        site.add_counter(&mut image, self.uses_flags(site.trap.addr))?;
+        self.load(optimizer, site.trap().addr)?;
+        let used = usize::from(site.used);
+        let mut image = Image::behind(site.trap().slot, used);
+        site.add_counter(&mut image, self.uses_flags(site.trap().addr))?;
         let added = image.bytes.get(used..image.used()).unwrap_or(&[]);
-        slots::append(self.locks.text(), site.trap.at_slot(site.trap.used), added);
+        // SAFETY: the site has the slot, and no jump goes to the bytes that follow the used ones.
+        unsafe { slots::append(self.locks.text(), site.trap().at_slot(site.used), added) };
         Ok(())
     }
 
@@ -428,7 +436,8 @@ impl Session<'_> {
         let pieces = pieces::of(named, &examiner.searched)?;
         let shared = &mut examiner.shared;
         let fill = |bytes: &mut [u8]| {
-            *shared = read_original(&self.locks, optimizer, start, bytes);
+            // SAFETY: the bytes are those of a function.
+            *shared = unsafe { read_original(&self.locks, optimizer, start, bytes) };
         };
         let analysed = examiner.function.analyse(start as u64, named.size, fill);
         analysed.map_err(|_| Refusal::NoMemory)?;
@@ -470,9 +479,9 @@ impl Session<'_> {
         region: Result<Region, NotOptimizable>,
         keep_flags: Option<bool>,
     ) -> Result<Plan, Refusal> {
-        let addr = memory.trap.addr;
+        let addr = memory.trap().addr;
         let mut jumpable = region.err().map_or(Ok(()), Err);
-        if region.is_err() && memory.trap.emulation.is_some() {
+        if region.is_err() && memory.trap().emulation.is_some() {
             memory.reason = region.err();
             return Ok(Plan {
                 lane: Lane::Text,
@@ -484,7 +493,7 @@ impl Session<'_> {
         let slot = MEMORY.lock().slots.take().map_err(|_| Refusal::NoMemory)?;
         let mut image = Image::new(slot);
         let trap_ptr = memory.trap_ptr() as u64;
-        let trap = &mut *memory.trap;
+        let trap = memory.trap_mut();
         trap.slot = slot;
         let offset = |at: usize| at.wrapping_sub(slot) as u8;
         if let Ok(region) = region {
@@ -514,13 +523,14 @@ impl Session<'_> {
                 }
             }
         }
-        trap.used = image.used() as u8;
+        memory.used = image.used() as u8;
         if let Some(keep_flags) = keep_flags.filter(|_| memory.lacks_counter()) {
             memory
                 .add_counter(&mut image, keep_flags)
                 .inspect_err(|_| MEMORY.lock().slots.give(slot))?;
         }
-        slots::write(self.locks.text(), slot, &image);
+        // SAFETY: the slot was just taken, and no CPU knows its address.
+        unsafe { slots::write(self.locks.text(), slot, &image) };
         memory.reason = jumpable.err();
         let region = region.ok().filter(|_| jumpable.is_ok());
         Ok(Plan {
@@ -532,37 +542,27 @@ impl Session<'_> {
     }
 }
 
-fn trap_box(trap: &mut Trap) -> Result<KBox<Trap>, Refusal> {
-    let empty = Trap::new(trap.addr, trap.len, trap.emulation);
-    KBox::new(core::mem::replace(trap, empty), GFP_KERNEL).map_err(|_| Refusal::NoMemory)
-}
-
 /// A site at a function's entry: ftrace does the poking.
 fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
     let mut trap = Trap::new(addr, insn.len, None);
     trap.original = {
-        let mut bytes = [0; ORIGINAL];
-        for (to, from) in bytes.iter_mut().zip(live::<JUMP_LEN>(addr)) {
+        let mut bytes = [0; MAX_REGION];
+        // SAFETY: the function's call of the tracer has 5 bytes.
+        let now = unsafe { live::<JUMP_LEN>(addr) };
+        for (to, from) in bytes.iter_mut().zip(now) {
             *to = from;
         }
         bytes
     };
     trap.original_len = JUMP_LEN as u8;
+    let mut memory = SiteMemory::new(Lane::Ftrace, trap, Fence::new(None)?)?;
+    memory.reason = Some(NotOptimizable::Reserved(Kind::Ftrace));
     Ok(Plan {
         lane: Lane::Ftrace,
         region: 0,
         single: false,
-        memory: SiteMemory::new(
-            Lane::Ftrace,
-            trap_box(&mut trap)?,
-            Some(NotOptimizable::Reserved(Kind::Ftrace)),
-        ),
+        memory,
     })
-}
-
-fn kprobe_at(addr: usize) -> bool {
-    // SAFETY: the session holds `kprobe_mutex`.
-    unsafe { ffi::rk_kprobe_at(addr) }
 }
 
 /// The function that NAME.isra.0, NAME.cold and so on were made from: what is forbidden there is

@@ -45,7 +45,7 @@ mod operations;
 mod pass;
 mod site;
 
-pub use backend::{Backend, Delay, Foreign, Lane, Poke, Text};
+pub use backend::{Backend, Delay, Foreign, Lane, Poke, Quiescence, Text};
 pub use pass::{Grace, Quiesced, VECTOR};
 pub use site::MAX_REGION;
 pub use site::{Handlers, JumpTo, NewSite, Pass, Probe, ProbeId, Site, SiteId, State, Why};

@@ -58,7 +58,7 @@ impl Running {
     fn start() -> Result<Self> {
         sys::symbols::init()?;
         let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
-        shell::start()?;
+        shell::work::start()?;
         engine.publish();
         Ok(Self(engine))
     }
@@ -66,17 +66,18 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        shell::stop();
+        shell::work::stop();
         engine::retract();
-        shell::free_memory();
+        shell::memory::free();
     }
 }
 
 impl kernel::InPlaceModule for RkProbes {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: once, and before its first use.
-        unsafe { shell::MEMORY.init() };
-        shell::OPTIMIZE_DELAY.store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
+        unsafe { shell::memory::MEMORY.init() };
+        shell::work::OPTIMIZE_DELAY
+            .store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
         try_pin_init!(Self {
             running: Running::start()?,
             _notifiers: engine::notifiers::Notifiers::register()?,

@@ -12,9 +12,9 @@
 //! is the text of the module that has the handler: the engine removes what such a module left.
 
 use crate::api;
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::engine;
-use crate::shell::ProbePtr;
 use crate::sys::ffi::rkprobe;
 use crate::sys::target;
 use core::marker::PhantomPinned;
@@ -211,7 +211,10 @@ unsafe fn register(probes: &[Probe]) -> Result {
 /// Removes `probes`, and waits until none of their handlers runs. Cannot fail.
 fn unregister(probes: &[Probe]) {
     if let Some(engine) = engine() {
-        engine.unregister(probes.iter().map(|probe| ProbePtr(probe.raw())));
+        engine.unregister(probes.iter().map(|probe| {
+            // SAFETY: the probes are pinned, and their owner waits here.
+            unsafe { ProbePtr::new(probe.raw()) }
+        }));
     }
 }
 

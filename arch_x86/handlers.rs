@@ -21,12 +21,6 @@ use kernel::ffi::c_int;
 /// Hits whose handlers did not run; counted in the per-probe counters as well.
 pub(crate) static MISSED: AtomicU64 = AtomicU64::new(0);
 
-/// detour_entry.S sets one bit to say that it runs handlers, and asks for it.
-const _: () = {
-    let bit = 1 << ffi::RK_LANE_BIT;
-    assert!(Lane::Jump as u32 == bit);
-    assert!(Lane::Int3 as u32 & bit != 0 && Lane::Ftrace as u32 & bit != 0);
-};
 /// The way to a probe's handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A trap: what a hit needs to know of a site, in one piece of memory that stays where it is.
+//! A trap: what a hit needs to know of a site.
 
+use crate::arch_x86::probe_list::Enabled;
+use crate::arch_x86::probe_list::ProbeList;
+use crate::arch_x86::probe_list::ProbePtr;
+use crate::optimizer::MAX_REGION;
 use crate::out_of_line::emulate::Emulation;
-use crate::out_of_line::slot_image::{step_len, DETOUR, SLOT};
-use crate::shell::native::blacklist::Refused;
-use crate::shell::native::fence::{Behind, InFront};
+use crate::out_of_line::slot_image::step_len;
+use crate::out_of_line::slot_image::DETOUR;
+use crate::out_of_line::slot_image::SLOT;
 use crate::sys::ffi;
-use core::ptr::{addr_of, addr_of_mut, null_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use crate::sys::locks::EngineHeld;
+use core::ptr::addr_of_mut;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering;
 
-/// Original bytes that are kept: the longest region.
-pub(crate) const ORIGINAL: usize = crate::optimizer::MAX_REGION;
-
-/// detour_entry.S takes the probe from a trap's beginning.
-const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
+/// Handlers run.
+const LIVE: u8 = 1 << 0;
+/// Int3 hits continue in the copy of the region. A hit that continued elsewhere clears the bit.
+const DETOUR_HITS: u8 = 1 << 1;
+/// The region after its first byte belongs to a jump, and stays so. The first byte may be an int3 that
+/// another tool has put on the jump.
+const LEFT_JUMP: u8 = 1 << 2;
 
 /// What a hit needs to know of a site.
 ///
@@ -24,50 +34,35 @@ const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
 /// period after the last of its bytes left the text and the int3 table.
 #[repr(C)]
 pub(crate) struct Trap {
-    /// What detour_entry.S calls: the one probe, or `rk_any_probe`.
-    direct: AtomicPtr<ffi::rkprobe>,
+    /// The probe that detour_entry.S calls: the only one of the site, or `rk_any_probe`.
+    pub(super) direct: AtomicPtr<ffi::rkprobe>,
     /// The probed address.
     pub(crate) addr: usize,
-    /// The detour and the copies, or what of them there is; 0 if there is none.
+    /// The slot with the detour and the copies; 0 if the site has none.
     pub(crate) slot: usize,
-    /// Copies of the instruction with an int3 behind, for post_handlers; 0 until one comes.
+    /// The slot with copies of the instruction that an int3 follows, for post_handlers; 0 until a
+    /// post_handler is registered.
     pub(crate) steps: AtomicUsize,
-    /// The probes, in registration order.
-    first: AtomicPtr<ffi::rkprobe>,
-    /// How the instruction is emulated; else its copy is executed.
+    probes: ProbeList,
+    /// How the instruction is emulated; `None` if its copy is executed.
     pub(crate) emulation: Option<Emulation>,
-    /// What native kprobes are refused behind the site, or of its function; natives.rs.
-    pub(crate) refused: Refused,
-    /// Where else they are refused while it is armed.
-    pub(crate) in_front: InFront,
-    /// What they are refused behind it.
-    pub(crate) behind: Behind,
     /// The site's bytes in the text before it was armed: the region, or the first instruction, but
     /// at least 5 bytes.
-    pub(crate) original: [u8; ORIGINAL],
-    /// How many bytes of `original` count.
+    pub(crate) original: [u8; MAX_REGION],
+    /// How many bytes of `original` are valid.
     pub(crate) original_len: u8,
     /// Bytes of the probed instruction.
     pub(crate) len: u8,
-    /// Where in the slot the copy of the instruction with a jump back is, if it is not emulated.
+    /// Where in the slot the copy of the instruction begins that a jump back follows. Unused if the
+    /// instruction is emulated.
     pub(crate) insn_copy: u8,
-    /// Where in the slot the detour's copy of the region is; 0 if there can be no jump.
+    /// Where in the slot the detour's copy of the region begins; 0 if there can be no jump.
     pub(crate) region_copy: u8,
-    /// Where in the slot hits are counted inline; 0 if there is nothing that does.
-    pub(crate) count: AtomicU8,
-    /// How many bytes of the slot are written, but for what counts inline.
-    pub(crate) used: u8,
-    /// Handlers run.
-    live: AtomicBool,
-    /// Int3 hits go on in the copy of the region; cleared by a hit that did not.
-    detour_hits: AtomicBool,
-    /// The region behind its first byte is a jump's, and stays so: somebody may still have put an
-    /// int3 on that.
-    left_jump: AtomicBool,
+    flags: AtomicU8,
 }
 
-// There is one for each site: what the slab allocator takes for it, and an offset is enough for a slot.
-const _: () = assert!(size_of::<Trap>() <= 128 && SLOT <= 256);
+// An offset in a slot fits a byte.
+const _: () = assert!(SLOT <= 256);
 
 impl Trap {
     /// A trap without probes.
@@ -77,41 +72,47 @@ impl Trap {
             addr,
             slot: 0,
             steps: AtomicUsize::new(0),
-            first: AtomicPtr::new(null_mut()),
+            probes: ProbeList::new(),
             emulation,
-            refused: Refused::new(0..0),
-            in_front: InFront::default(),
-            behind: Behind::default(),
-            original: [0; ORIGINAL],
+            original: [0; MAX_REGION],
             original_len: 0,
             len,
             insn_copy: 0,
             region_copy: 0,
-            count: AtomicU8::new(0),
-            used: 0,
-            live: AtomicBool::new(false),
-            detour_hits: AtomicBool::new(false),
-            left_jump: AtomicBool::new(false),
+            flags: AtomicU8::new(0),
         }
     }
 
-    /// Whether there is a detour, which a jump can go to.
+    #[inline(always)]
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
+    }
+
+    #[inline(always)]
+    fn set(&self, flag: u8, on: bool) {
+        match on {
+            true => self.flags.fetch_or(flag, Ordering::AcqRel),
+            false => self.flags.fetch_and(!flag, Ordering::AcqRel),
+        };
+    }
+
+    /// Whether the slot has a detour, so that a jump is possible.
     pub(crate) fn has_detour(&self) -> bool {
         self.region_copy != 0
     }
 
-    /// What a jump goes to that calls the handlers, if there is a detour.
+    /// The address of the detour, which calls the handlers. The site must have one.
     pub(crate) fn detour(&self) -> usize {
         self.slot.wrapping_add(DETOUR)
     }
 
-    /// The detour's copy of the region, if there is a detour.
+    /// The address of the detour's copy of the region. The site must have a detour.
     #[inline(always)]
     pub(crate) fn region_copy(&self) -> usize {
         self.at_slot(self.region_copy)
     }
 
-    /// The copy of the instruction, if it is not emulated.
+    /// The address of the copy of the instruction. The instruction must not be emulated.
     #[inline(always)]
     pub(crate) fn insn_copy(&self) -> usize {
         self.at_slot(self.insn_copy)
@@ -123,8 +124,8 @@ impl Trap {
         self.slot.wrapping_add(usize::from(at))
     }
 
-    /// The copy of the instruction for post_handlers: the second one if it is executed for an
-    /// interrupted place that has interrupts on. `None` until a post_handler comes.
+    /// The copy of the instruction for post_handlers. There are two: the second one is executed when
+    /// the interrupted code has interrupts on. `None` until a post_handler is registered.
     #[inline(always)]
     pub(crate) fn step(&self, interrupts: bool) -> Option<usize> {
         match self.steps.load(Ordering::Acquire) {
@@ -134,7 +135,7 @@ impl Trap {
         }
     }
 
-    /// The addresses of the int3s behind these copies.
+    /// The addresses of the int3s that follow these copies.
     pub(crate) fn step_ends(&self) -> impl Iterator<Item = usize> {
         let steps = [false, true].map(|interrupts| self.step(interrupts));
         let len = usize::from(self.len);
@@ -144,89 +145,89 @@ impl Trap {
             .map(move |step| step.wrapping_add(len))
     }
 
-    /// The bytes of the text before it was armed.
+    /// The site's bytes in the text before it was armed.
     pub(crate) fn original(&self) -> &[u8] {
         self.original
             .get(..usize::from(self.original_len))
-            .unwrap_or(&[])
+            .unwrap_or(&self.original)
     }
 
-    /// Lets handlers run.
-    pub(crate) fn set_live(&self, live: bool) {
-        self.live.store(live, Ordering::Release);
-        self.direct.store(self.choose_direct(), Ordering::Release);
+    /// The original bytes of the probed instruction.
+    pub(crate) fn insn(&self) -> &[u8] {
+        self.original
+            .get(..usize::from(self.len))
+            .unwrap_or(&self.original)
+    }
+
+    /// Lets handlers run, or silences them.
+    pub(crate) fn set_live(&self, held: &EngineHeld, live: bool) {
+        self.set(LIVE, live);
+        let only = match live {
+            true => self.probes.only(held),
+            false => core::ptr::null_mut(),
+        };
+        let direct = if only.is_null() { any_probe() } else { only };
+        self.direct.store(direct, Ordering::Release);
     }
 
     /// Whether handlers run.
     #[inline(always)]
     pub(crate) fn is_live(&self) -> bool {
-        self.live.load(Ordering::Acquire)
+        self.has(LIVE)
     }
 
-    /// The one probe of the site, if it is to run.
-    fn choose_direct(&self) -> *mut ffi::rkprobe {
-        let first = self.first.load(Ordering::Acquire);
-        if first.is_null() || !self.is_live() {
-            return any_probe();
-        }
-        // SAFETY: probes on the list live until after they are unlinked; the engine's lock is held.
-        let probe = unsafe { &*first };
-        match probe.next.is_null() && probe.flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
-            true => first,
-            false => any_probe(),
-        }
-    }
-
-    /// Whether int3 hits go on in the copy of the region.
+    /// Whether int3 hits continue in the copy of the region.
     pub(crate) fn has_detour_hits(&self) -> bool {
-        self.detour_hits.load(Ordering::Acquire)
+        self.has(DETOUR_HITS)
     }
 
-    /// Chooses whether int3 hits go on in the copy of the region.
+    /// Chooses whether int3 hits continue in the copy of the region.
     pub(crate) fn set_detour_hits(&self, on: bool) {
-        self.detour_hits.store(on, Ordering::Release);
+        self.set(DETOUR_HITS, on);
     }
 
-    /// The jump stays in the text, which goes.
+    /// The jump stays in the text of a module that is being unloaded.
     pub(crate) fn leave_jump(&self) {
-        self.left_jump.store(true, Ordering::Release);
+        self.set(LEFT_JUMP, true);
     }
 
-    /// The address so many `bytes` behind the site's.
+    /// The address so many `bytes` after the site's.
     pub(crate) fn at(&self, bytes: u8) -> usize {
         self.addr.wrapping_add(usize::from(bytes))
     }
 
-    /// The address behind the instruction.
+    /// The address after the instruction.
     pub(crate) fn insn_end(&self) -> usize {
         self.at(self.len)
     }
 
-    /// Whether an int3 hit goes on in the copy of the region: not when somebody has changed the
-    /// region behind the int3 meanwhile.
+    /// Whether an int3 hit continues in the copy of the region. It does not when another tool has
+    /// changed the region after the int3 meanwhile.
     ///
-    /// A native kprobe there is to be hit, and it may become a jump over the region's end, which the
-    /// copy goes back to. It waits for RCU-tasks between its int3 and its jump, as we do: who has
-    /// seen the region without the int3 has left the copy before the jump is there.
+    /// A native kprobe there must be hit, and it may become a jump over the region's end, which the
+    /// copy returns to. A native kprobe waits for RCU-tasks between its int3 and its jump, as a site
+    /// does. So a task that saw the region without the native int3 has left the copy before the
+    /// native jump is written.
     #[inline(always)]
     pub(crate) fn goes_on_in_copy(&self) -> bool {
-        if self.left_jump.load(Ordering::Acquire) {
+        let flags = self.flags.load(Ordering::Acquire);
+        if flags & LEFT_JUMP != 0 {
             return true;
         }
-        if !self.has_detour_hits() {
+        if flags & DETOUR_HITS == 0 {
             return false;
         }
         if self.region_is_original() {
             return true;
         }
-        // This hit will be inside the region: whatever grace period has begun is of no use, also if
-        // the bytes are back when it is over.
-        self.detour_hits.store(false, Ordering::Release);
+        // This hit will be inside the region. A grace period that has begun before it is of no use,
+        // even if the original bytes are back when the grace period is over.
+        self.set(DETOUR_HITS, false);
         false
     }
 
-    /// Whether the region is as it was, behind the first byte. Nobody is told of a change before all
-    /// CPUs have synced, and interrupts are off.
+    /// Whether the region after its first byte has its original bytes. A tool that changes it waits
+    /// for a sync of all CPUs before it relies on the change, and interrupts are off here.
     #[inline(always)]
     fn region_is_original(&self) -> bool {
         self.original()
@@ -234,98 +235,40 @@ impl Trap {
             .enumerate()
             .skip(1)
             .all(|(at, byte)| {
-                // SAFETY: text that an int3 was executed in just now, so it is mapped (rule 13).
+                // SAFETY: an int3 in this text was executed just now, so the text is mapped (rule 13
+                // of optimizer.rs).
                 *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
             })
     }
 
-    /// Appends a probe. The engine's lock is held.
-    pub(crate) fn link(&self, probe: *mut ffi::rkprobe) {
-        // SAFETY: the caller owns the probe, which is on no list.
-        let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
-        next.store(null_mut(), Ordering::Relaxed);
-        let mut last = &self.first;
-        loop {
-            let probe = last.load(Ordering::Acquire);
-            if probe.is_null() {
-                break;
-            }
-            // SAFETY: probes on the list live until after they are unlinked; we hold the lock.
-            last = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
-        }
-        last.store(probe, Ordering::Release);
+    /// Appends a probe.
+    pub(crate) fn link(&self, held: &EngineHeld, probe: ProbePtr) {
+        self.probes.link(held, probe);
         self.direct.store(any_probe(), Ordering::Release);
     }
 
-    /// Takes a probe off. The engine's lock is held; handlers may still see it until a grace
-    /// period is over, and go on from it, so its `next` is left alone.
-    pub(crate) fn unlink(&self, probe: *mut ffi::rkprobe) {
-        let mut last = &self.first;
-        loop {
-            let at = last.load(Ordering::Acquire);
-            if at.is_null() {
-                return;
-            }
-            // SAFETY: as in `link`.
-            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*at).next)) };
-            if at == probe {
-                last.store(next.load(Ordering::Acquire), Ordering::Release);
-                self.direct.store(any_probe(), Ordering::Release);
-                return;
-            }
-            last = next;
-        }
+    /// Takes a probe off. Handlers may still see it until a grace period is over.
+    pub(crate) fn unlink(&self, held: &EngineHeld, probe: ProbePtr) {
+        self.probes.unlink(held, probe);
+        self.direct.store(any_probe(), Ordering::Release);
     }
 
-    /// Every probe, disabled ones too. The engine's lock is held.
-    pub(crate) fn each_probe(&self, mut each: impl FnMut(*mut ffi::rkprobe)) {
-        let mut probe = self.first.load(Ordering::Acquire);
-        while !probe.is_null() {
-            each(probe);
-            // SAFETY: as in `link`.
-            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
-            probe = next.load(Ordering::Acquire);
-        }
-    }
-
-    /// Whether the probe is on the list. The engine's lock is held.
-    pub(crate) fn has_probe(&self, probe: *mut ffi::rkprobe) -> bool {
-        let mut found = false;
-        self.each_probe(|other| found |= other == probe);
-        found
+    /// Every probe of the site, disabled ones included.
+    pub(crate) fn all_probes<'a>(
+        &'a self,
+        held: &'a EngineHeld,
+    ) -> impl Iterator<Item = ProbePtr> + 'a {
+        self.probes.all(held)
     }
 
     /// The enabled probes, as a handler sees them. Interrupts are off.
     #[inline(always)]
-    pub(crate) fn probes(&self) -> Probes {
-        Probes(self.first.load(Ordering::Acquire))
+    pub(crate) fn probes(&self) -> Enabled {
+        self.probes.enabled()
     }
 }
 
+/// The probe that stands for all probes of a site; see busy.c.
 fn any_probe() -> *mut ffi::rkprobe {
     addr_of_mut!(ffi::rk_any_probe)
-}
-
-/// The enabled probes of a trap, as a handler sees them.
-pub(crate) struct Probes(*mut ffi::rkprobe);
-
-impl Iterator for Probes {
-    type Item = *mut ffi::rkprobe;
-
-    fn next(&mut self) -> Option<*mut ffi::rkprobe> {
-        loop {
-            let probe = self.0;
-            if probe.is_null() {
-                return None;
-            }
-            // SAFETY: interrupts are off, so a probe that was reachable is not freed meanwhile.
-            let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
-            self.0 = next.load(Ordering::Acquire);
-            // SAFETY: as above; `flags` is changed by one store.
-            let flags = unsafe { addr_of!((*probe).flags).read_volatile() };
-            if flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
-                return Some(probe);
-            }
-        }
-    }
 }

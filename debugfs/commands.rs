@@ -274,7 +274,7 @@ fn request(
     add: &Add<'_>,
 ) -> Result<Name, Refusal> {
     let (name, probe) = registry.insert(add.kind, add.name, &add.target, add.written)?;
-    let request = Request::new(probe.0, tag);
+    let request = Request::new(probe, tag);
     if requests.push_within_capacity(request).is_err() {
         registry.forget(&name);
         return Err(Refusal::NoMemory);

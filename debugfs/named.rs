@@ -6,14 +6,14 @@
 //! the engine's lock only: they are removed, which waits for whoever is in them, with the
 //! registry's lock held.
 
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::command::{AutoName, Kind, Target, NAME_MAX};
 use crate::debugfs::file::Dir;
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::engine;
-use crate::optimizer::{Optimizer, Probe, ProbeId};
-use crate::shell::counting;
-use crate::shell::{ProbePtr, Shell};
+use crate::engine::{engine, Core};
+use crate::optimizer::{Probe, ProbeId};
+use crate::shell::site;
 use crate::sys::ffi::rkprobe;
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
@@ -115,7 +115,8 @@ impl Named {
 
     /// What the engine knows it by.
     pub(crate) fn probe(&self) -> ProbePtr {
-        ProbePtr(self.probe.get())
+        // SAFETY: the probe is pinned, and is unregistered before it is freed.
+        unsafe { ProbePtr::new(self.probe.get()) }
     }
 
     /// How often it was hit.
@@ -124,7 +125,7 @@ impl Named {
     ///
     /// ENOENT: it is not registered.
     pub(crate) fn hits(&self) -> Result<usize> {
-        self.look(|_, probe| counting::hits(probe.payload))
+        self.look(|core, probe| site::hits(core.held(), probe.payload))
     }
 
     /// How often a hit was passed over.
@@ -138,17 +139,15 @@ impl Named {
     /// # Errors
     ///
     /// ENOENT: it is not registered.
-    pub(crate) fn look<R>(
-        &self,
-        look: impl FnOnce(&Optimizer<Shell>, &Probe<ProbePtr>) -> R,
-    ) -> Result<R> {
-        engine().ok_or(ENODEV)?.look(|optimizer| {
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core, &Probe<ProbePtr>) -> R) -> Result<R> {
+        engine().ok_or(ENODEV)?.look(|core| {
             // SAFETY: written when it was registered, before it had files.
             let id = ProbeId::from_index(unsafe { (*self.probe.get()).id });
-            let probe = optimizer
+            let probe = core
+                .optimizer
                 .probe(id)
                 .filter(|probe| probe.payload == self.probe());
-            Ok(look(optimizer, probe.ok_or(ENOENT)?))
+            Ok(look(core, probe.ok_or(ENOENT)?))
         })
     }
 

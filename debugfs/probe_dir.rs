@@ -2,16 +2,17 @@
 
 //! `probe/NAME/`: the files of one probe.
 
-use crate::arch_x86::trap::ORIGINAL;
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::command::{parse_limit, parse_switch};
 use crate::debugfs::file::{data, Dir, File};
 use crate::debugfs::named::Named;
 use crate::debugfs::words;
-use crate::engine::engine;
 use crate::engine::limits;
-use crate::optimizer::{JumpTo, Optimizer, Probe, State};
-use crate::shell::text_lane::live;
-use crate::shell::{ProbePtr, Shell};
+use crate::engine::{engine, Core};
+use crate::optimizer::MAX_REGION;
+use crate::optimizer::{JumpTo, Probe, State};
+use crate::shell::text::live;
+use crate::shell::window;
 use crate::sys::locks::TextMutex;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -69,7 +70,7 @@ impl File for Limit {
     const MODE: u16 = 0o600;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        let limit = named.look(|_, probe| limits::limit_of(probe.payload))?;
+        let limit = named.look(|core, probe| window::limit_of(core.held(), probe.payload))?;
         seq_print!(out, "{}\n", limit);
         Ok(())
     }
@@ -137,24 +138,26 @@ impl File for Reason {
 struct Bytes {
     addr: usize,
     len: usize,
-    original: [u8; ORIGINAL],
+    original: [u8; MAX_REGION],
     /// `None` if the text is gone.
-    current: Option<[u8; ORIGINAL]>,
+    current: Option<[u8; MAX_REGION]>,
     /// `None` if no hit goes there.
     detour: Option<usize>,
 }
 
 impl Bytes {
     /// Reads them. The engine's lock is held, so a module's text cannot go meanwhile.
-    fn read(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> Option<Self> {
-        let site = optimizer.site(probe.site)?;
-        let trap = &site.payload.trap;
+    fn read(core: &Core, probe: &Probe<ProbePtr>) -> Option<Self> {
+        let site = core.optimizer.site(probe.site)?;
+        let trap = site.payload.trap();
         let len = trap.original().len();
         let current = (site.state() != State::Gone).then(|| {
-            let mut bytes = [0; ORIGINAL];
+            let mut bytes = [0; MAX_REGION];
             let _whole = TextMutex::lock();
             for (offset, byte) in bytes.iter_mut().take(len).enumerate() {
-                [*byte] = live(trap.addr.wrapping_add(offset));
+                // SAFETY: the site is not gone, so its text is mapped, also all of its region.
+                let [now] = unsafe { live(trap.addr.wrapping_add(offset)) };
+                *byte = now;
             }
             bytes
         });

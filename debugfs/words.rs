@@ -2,10 +2,11 @@
 
 //! The words for what a probe is in, and why.
 
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::refusal_of;
-use crate::optimizer::{Lane, Optimizer, Probe, Site, State, Why};
-use crate::shell::{ProbePtr, Shell, SiteMemory};
+use crate::engine::{refusal_of, Core};
+use crate::optimizer::{Lane, Probe, Site, State, Why};
+use crate::shell::site::SiteMemory;
 use crate::sys::ffi;
 use kernel::prelude::*;
 
@@ -16,8 +17,8 @@ impl From<Refusal> for Error {
 }
 
 /// One word for `state`.
-pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'static str {
-    let Some(site) = optimizer.site(probe.site) else {
+pub(crate) fn state(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
+    let Some(site) = core.optimizer.site(probe.site) else {
         return "gone";
     };
     match site.state() {
@@ -36,8 +37,12 @@ pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'
 }
 
 /// Why a probe is not a jump; "-" if it is one.
-pub(crate) fn reason(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'static str {
-    if probe.payload.has_flag(ffi::RKPROBE_FLAG_LIMITED) {
+pub(crate) fn reason(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
+    let optimizer = &core.optimizer;
+    if probe
+        .payload
+        .has_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED)
+    {
         return "disabled: more hits a second than its limit";
     }
     match optimizer.why(probe.site) {

@@ -3,9 +3,9 @@
 //! Modules that come and go: their text, and the probes that they forget.
 
 use super::{release, Core, Engine};
+use crate::arch_x86::probe_list::ProbePtr;
 use crate::optimizer::{ProbeId, State};
-use crate::shell::text;
-use crate::shell::{ProbePtr, Shell};
+use crate::shell::module_text;
 use crate::sys::ffi;
 use core::ops::Range;
 use kernel::prelude::*;
@@ -14,16 +14,18 @@ impl Engine {
     /// A module is live or goes: `texts` are about to be freed, and may still be executed until then
     /// (rule 13). Takes the text locks. May sleep.
     pub(crate) fn text_gone(&self, module: usize, texts: &[Range<usize>]) {
-        let mut core = self.core.lock();
-        text::module_has_come(module);
+        let core = &mut *self.core.lock();
+        module_text::module_is_not_coming(core.shell.held(), module);
         for text in texts.iter().filter(|text| !text.is_empty()) {
             core.examiner.forget(text.start, text.end);
-            core.optimizer.text_gone(&Shell, text.start, text.end);
+            core.optimizer.text_gone(&core.shell, text.start, text.end);
         }
         for (_, probe) in core.optimizer.probes() {
             let site = core.optimizer.site(probe.site);
             if site.is_some_and(|site| site.state() == State::Gone) {
-                probe.payload.set_flag(ffi::RKPROBE_FLAG_GONE, true);
+                probe
+                    .payload
+                    .set_flag(core.shell.held(), ffi::RKPROBE_FLAG_GONE, true);
             }
         }
     }
@@ -31,9 +33,9 @@ impl Engine {
     /// A module is being loaded, and `texts` may be probed: its end will be told (rule 13).
     pub(crate) fn text_came(&self, module: usize, texts: &[Range<usize>]) {
         self.change(|core| {
-            text::module_comes(module);
+            module_text::module_is_coming(core.shell.held(), module);
             for text in texts {
-                core.optimizer.text_came(&Shell, text.start, text.end);
+                core.optimizer.text_came(&core.shell, text.start, text.end);
             }
         });
     }
@@ -53,7 +55,7 @@ impl Engine {
             return false;
         };
         core.remove(id, orphan);
-        core.optimizer.commit(&Shell);
+        core.commit();
         drop(core);
         kernel::sync::rcu::synchronize_rcu();
         release(orphan);
@@ -65,7 +67,8 @@ impl Core {
     /// A probe that rests on memory that is freed.
     fn orphan(&self, is_freed: &impl Fn(usize) -> bool) -> Option<(ProbeId, ProbePtr)> {
         let mut probes = self.optimizer.probes();
-        let (id, orphan) = probes.find(|(_, probe)| probe.payload.rests_on(is_freed))?;
+        let (id, orphan) =
+            probes.find(|(_, probe)| probe.payload.rests_on(self.shell.held(), is_freed))?;
         Some((id, orphan.payload))
     }
 }

@@ -2,7 +2,7 @@
 
 //! How the kernel tells us of int3s, and of modules that come and go.
 
-use crate::arch_x86::int3_notify;
+use crate::arch_x86::int3::int3_notify;
 use crate::engine::engine;
 use crate::sys::ffi;
 use core::cell::UnsafeCell;

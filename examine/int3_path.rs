@@ -13,9 +13,11 @@ use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
 use crate::examine::pieces::is_preamble;
 use crate::insn_decode::opcodes::INT3;
+use crate::shell::module_text;
 use crate::shell::text;
-use crate::shell::Shell;
 use crate::sys::ffi;
+use crate::sys::growable::Kernel;
+use crate::sys::locks::TextLocks;
 use crate::sys::symbols::{self, Function};
 use kernel::prelude::*;
 
@@ -125,7 +127,7 @@ const IN_FRONT: usize = 32;
 ///
 /// ENOENT, EOPNOTSUPP: not all of it can be told on this kernel. Nothing is left out for that: an
 /// unprotected function would be found by the one who probes it.
-pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
+pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     let mut path = Walk::new(is_taken);
     for name in ROOTS {
         path.add(symbols::required(name)?)?;
@@ -152,10 +154,10 @@ pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
         path.add(*notifier)?;
     }
     // They return at once for what is not theirs.
-    path.follow_all(&notifiers)?;
+    path.follow_all(locks, &notifiers)?;
     let mut tracing = Walk::new(is_untraced);
     tracing.add_names(&TRACERS)?;
-    tracing.follow_all(&[])?;
+    tracing.follow_all(locks, &[])?;
     let copied = (symbols::lookup(COPIED.0), symbols::lookup(COPIED.1));
     if copied.0 != 0 && copied.0 < copied.1 {
         tracing.found.push(copied, GFP_KERNEL)?;
@@ -213,7 +215,7 @@ impl Walk {
         }
         let start = function.start;
         let is_known = self.found.iter().any(|place| place.0 == start);
-        if is_known || text::check(start) == Err(Refusal::NotText) {
+        if is_known || module_text::check(start) == Err(Refusal::NotText) {
             return Ok(());
         }
         let end = end_of(&function);
@@ -227,21 +229,22 @@ impl Walk {
     }
 
     /// Follows all that was added but `leaves`.
-    fn follow_all(&mut self, leaves: &[kernel::ffi::c_ulong]) -> Result {
+    fn follow_all(&mut self, locks: &TextLocks, leaves: &[kernel::ffi::c_ulong]) -> Result {
         let mut at = 0usize;
         while let Some((start, end)) = self.found.get(at).copied() {
             at = at.wrapping_add(1);
             if !leaves.contains(&start) {
-                self.follow(start, end)?;
+                self.follow(locks, start, end)?;
             }
         }
         Ok(())
     }
 
-    fn follow(&mut self, start: usize, end: usize) -> Result {
+    fn follow(&mut self, locks: &TextLocks, start: usize, end: usize) -> Result {
         let mut bytes: KVec<u8> = KVec::new();
         bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
-        text::read_without_natives(start, &mut bytes);
+        // SAFETY: the bytes are those of a function.
+        unsafe { text::read_without_natives(locks, start, &mut bytes) };
         let mut result = Ok(());
         let whole = collect_cross_branches(start as u64, &bytes, |branch| {
             if result.is_ok() {

@@ -11,9 +11,11 @@ use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
 use crate::eligibility::{collect_cross_branches, each_possible_jump, Function};
 use crate::optimizer::Optimizer;
+use crate::shell::module_text;
 use crate::shell::text;
-use crate::shell::text_lane::live;
+use crate::shell::text::live;
 use crate::shell::Shell;
+use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols::{self, Candidates};
 use core::ops::Range;
@@ -51,7 +53,7 @@ impl Searched {
     /// # Errors
     ///
     /// ENOMEM.
-    pub(crate) fn new(locks: &TextLocks, index: &mut Index<Shell>) -> Result<Self> {
+    pub(crate) fn new(locks: &TextLocks, index: &mut Index<Kernel>) -> Result<Self> {
         let areas = AREAS.map(|(start, end)| symbols::lookup(start)..symbols::lookup(end));
         if areas.iter().any(|area| area.start == 0) {
             return Ok(Self(None));
@@ -78,7 +80,7 @@ impl Searched {
 
 fn search(
     locks: &TextLocks,
-    index: &mut Index<Shell>,
+    index: &mut Index<Kernel>,
     area: &Range<usize>,
     buffer: &mut KVVec<u8>,
 ) -> Result {
@@ -87,7 +89,8 @@ fn search(
         // The last jump that begins in the part may end behind it.
         let end = area.end.min(start.saturating_add(PART + JCC - 1));
         let bytes = sized(buffer, end.saturating_sub(start))?;
-        text::read_original(locks, &Optimizer::default(), start, bytes);
+        // SAFETY: the area is text of the kernel, which is mapped.
+        unsafe { text::read_original(locks, &Optimizer::default(), start, bytes) };
         each_possible_jump(start as u64, bytes, |to| {
             let addr = to as usize;
             if !area.contains(&addr) && symbols::in_kernel_text(addr) && pushed.is_ok() {
@@ -125,7 +128,7 @@ pub(crate) fn of(
 pub(crate) struct Adder<'a> {
     pub(crate) locks: &'a TextLocks,
     pub(crate) optimizer: &'a Optimizer<Shell>,
-    pub(crate) function: &'a mut Function<Shell>,
+    pub(crate) function: &'a mut Function<Kernel>,
     pub(crate) buffer: &'a mut KVVec<u8>,
     /// Room for a name.
     pub(crate) named: &'a mut symbols::Function,
@@ -176,10 +179,12 @@ impl Adder<'_> {
     /// front of a function.
     fn assembly(&mut self, addr: usize) -> Option<Range<usize>> {
         let found = symbols::bounds(addr)?;
-        if text::check(found.start) != text::check(self.function.start() as usize) {
+        if module_text::check(found.start) != module_text::check(self.function.start() as usize) {
             return None;
         }
-        let padding = found.len() == PADDING.len() && live(found.start) == PADDING;
+        // SAFETY: a symbol of this length is in text that is checked above.
+        let is_padding = || unsafe { live(found.start) } == PADDING;
+        let padding = found.len() == PADDING.len() && is_padding();
         if padding || !self.named.find(addr) || is_preamble(self.named.name()) {
             return None;
         }
@@ -188,12 +193,13 @@ impl Adder<'_> {
 
     /// Adds those that leave `piece`.
     fn piece(&mut self, piece: Range<usize>) -> Result<(), Refusal> {
-        if piece.len() > LONGEST || text::check(piece.end.wrapping_sub(1)).is_err() {
+        if piece.len() > LONGEST || module_text::check(piece.end.wrapping_sub(1)).is_err() {
             self.function.add_unknown();
             return Ok(());
         }
         let bytes = sized(self.buffer, piece.len()).map_err(|_| Refusal::NoMemory)?;
-        text::read_original(self.locks, self.optimizer, piece.start, bytes);
+        // SAFETY: the piece is one symbol, both ends of which are in text.
+        unsafe { text::read_original(self.locks, self.optimizer, piece.start, bytes) };
         let function = &mut *self.function;
         // Where it does not decode, what it has up to there is known, and the rest is not.
         let whole = collect_cross_branches(piece.start as u64, bytes, |branch| {

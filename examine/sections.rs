@@ -4,8 +4,8 @@
 //! most of that as well, but cannot say why.
 
 use crate::eligibility::reserved::{Index, Kind};
-use crate::shell::Shell;
 use crate::sys::ffi;
+use crate::sys::growable::Kernel;
 use crate::sys::symbols;
 use kernel::module::this_module;
 use kernel::prelude::*;
@@ -21,7 +21,7 @@ const NOINSTR: [(&CStr, &CStr); 2] = [
 /// # Errors
 ///
 /// ENOMEM.
-pub(crate) fn reserve(index: &mut Index<Shell>) -> Result {
+pub(crate) fn reserve(index: &mut Index<Kernel>) -> Result {
     // SAFETY: our own module.
     let own = unsafe { ffi::rk_module_core_text(this_module::<crate::LocalModule>().as_ptr()) };
     let mut reserve = |start: usize, end: usize, kind| {

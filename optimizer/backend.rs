@@ -51,8 +51,13 @@ pub enum Delay {
     Retry,
 }
 
-/// What the optimizer needs done. All methods but [`Backend::synchronize_rcu_tasks`] are called
-/// under the engine's lock.
+/// Waits between the two halves of a pass. It is called without the engine's lock.
+pub trait Quiescence {
+    /// Waits until every task has been seen outside of all regions, slots and detours.
+    fn synchronize_rcu_tasks(&self);
+}
+
+/// What the optimizer needs done. All methods are called under the engine's lock.
 pub trait Backend: Arrays {
     /// What the backend keeps for a site: its out-of-line memory and its int3 table entry.
     type Site;
@@ -86,8 +91,6 @@ pub trait Backend: Arrays {
     fn free(&self, site: Self::Site);
     /// Starts the delayed work; if it is pending already, the shorter of the two delays counts.
     fn kick(&self, delay: Delay);
-    /// Waits until every task has been seen outside of all regions, slots and detours.
-    fn synchronize_rcu_tasks(&self);
 }
 
 /// Pokes a batch of sites, sorted by address: `add` each, `finish` once, `done` for each that was

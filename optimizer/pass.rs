@@ -2,7 +2,7 @@
 
 //! The pass: unoptimize, wait without any lock, optimize, free.
 
-use super::backend::{Backend, Delay, Poke};
+use super::backend::{Backend, Delay, Poke, Quiescence};
 use super::site::{Pass, Site, SiteId, State};
 use super::Optimizer;
 use crate::containers::slab::Array;
@@ -34,9 +34,9 @@ impl Grace {
     }
 
     /// Step 2: waits for quiescence, without any lock.
-    pub fn wait<B: Backend>(self, backend: &B) -> Quiesced {
+    pub fn wait(self, quiescence: &impl Quiescence) -> Quiesced {
         if self.needed {
-            backend.synchronize_rcu_tasks();
+            quiescence.synchronize_rcu_tasks();
         }
         Quiesced {
             pass: self.pass,

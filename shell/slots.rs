@@ -2,13 +2,13 @@
 
 //! Executable memory for out-of-line copies and detours.
 //!
-//! Slots of equal size are cut from chunks that are mapped read-only and executable from the
-//! beginning; they are written by `text_poke`, so that no mapping is ever writable and executable.
-//! A slot is given back only after RCU-tasks quiescence: a task may be preempted in it.
+//! Slots of equal size are parts of chunks that are mapped read-only and executable from the
+//! beginning. `text_poke` writes them, so that no mapping is ever writable and executable. A slot is
+//! given back only after RCU-tasks quiescence, because a task may be preempted in it.
 
 use crate::containers::slab::Array;
 use crate::out_of_line::slot_image::{Image, SLOT};
-use crate::shell::text_lane::live;
+use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
 use crate::sys::locks::TextMutex;
@@ -19,19 +19,19 @@ const CHUNK: usize = 64 << 10;
 /// Slots of a chunk.
 const SLOTS: usize = CHUNK / SLOT;
 
-/// All chunks, and which slots nobody has.
+/// All chunks, and which slots are free.
 ///
 /// # Invariants
 ///
 /// `free` has room for every slot of every chunk.
 pub(crate) struct Slots {
     chunks: KVec<usize>,
-    /// Counted over all chunks, [`SLOTS`] for each.
+    /// The numbers of free slots, counted over all chunks, [`SLOTS`] for each.
     free: Growable<u32>,
 }
 
 impl Slots {
-    /// No memory yet.
+    /// Slots without memory.
     pub(crate) const fn new() -> Self {
         Self {
             chunks: KVec::new(),
@@ -39,7 +39,11 @@ impl Slots {
         }
     }
 
-    /// Takes a slot, with what it had last or int3s; ENOMEM when there is no memory for another chunk.
+    /// Takes a slot. It has int3s, or the bytes of its last use.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM without memory for another chunk.
     pub(crate) fn take(&mut self) -> Result<usize> {
         if self.free.as_slice().is_empty() {
             self.add_chunk()?;
@@ -54,20 +58,20 @@ impl Slots {
         let all = first.saturating_add(SLOTS);
         self.free.reserve(all).map_err(|_| ENOMEM)?;
         self.chunks.reserve(1, GFP_KERNEL)?;
-        // SAFETY: allocates; there is no further condition.
+        // SAFETY: the function has no condition but process context.
         let chunk = unsafe { ffi::rk_execmem_alloc(CHUNK) } as usize;
         if chunk == 0 {
             return Err(ENOMEM);
         }
         self.chunks.push(chunk, GFP_KERNEL)?;
-        // The lowest address is taken first: slots of one batch are neighbours.
+        // The lowest address is taken first, so that slots of one batch are neighbours.
         for number in (first..all).rev() {
             self.free.push(number as u32);
         }
         Ok(())
     }
 
-    /// Gives a slot back. No CPU and no task is in it.
+    /// Gives a slot back. No CPU and no task is in it, and its chunk is one of these.
     pub(crate) fn give(&mut self, slot: usize) {
         let has_it = |chunk: &usize| (*chunk..chunk.wrapping_add(CHUNK)).contains(&slot);
         let Some(at) = self.chunks.iter().position(has_it) else {
@@ -77,7 +81,7 @@ impl Slots {
         let number = at
             .wrapping_mul(SLOTS)
             .wrapping_add(slot.wrapping_sub(chunk) / SLOT);
-        // There is room by the invariant.
+        // `free` has room by the invariant.
         self.free.push(number as u32);
     }
 
@@ -96,42 +100,42 @@ impl Slots {
 impl Drop for Slots {
     fn drop(&mut self) {
         for chunk in &self.chunks {
-            // SAFETY: the chunk is from `rk_execmem_alloc`, and all its slots were given back, or
-            // were never reachable.
+            // SAFETY: the chunk is from `rk_execmem_alloc`. Its slots were given back, or were never
+            // reachable.
             unsafe { ffi::rk_execmem_free(*chunk as *mut kernel::ffi::c_void) };
         }
     }
 }
 
-/// Writes `bytes` to `at` in a slot that is in use, before anybody can reach them.
-pub(crate) fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
+/// Writes `bytes` at `at` in a slot, before any CPU can reach them.
+///
+/// # Safety
+///
+/// All of the bytes are in a slot that the caller has taken, and no CPU executes them.
+pub(crate) unsafe fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
     let len = bytes.len().min(SLOT);
     if len == 0 {
         return;
     }
     let mut old = [0; SLOT];
     for (offset, byte) in old.iter_mut().take(len).enumerate() {
-        [*byte] = live(at.wrapping_add(offset));
+        // SAFETY: a slot is mapped.
+        let [now] = unsafe { live(at.wrapping_add(offset)) };
+        *byte = now;
     }
-    // SAFETY: the slot is ours, no CPU executes what it has there, and `text_mutex` is held.
+    // SAFETY: the slot is the caller's, no CPU executes the bytes, and `text_mutex` is held.
     unsafe {
         ffi::rk_perf_text_poke(at, old.as_ptr().cast(), len, bytes.as_ptr().cast(), len);
         ffi::rk_text_poke(at, bytes.as_ptr().cast(), len);
     }
 }
 
-/// Writes a slot's bytes before anybody can reach them.
-pub(crate) fn write(_lock: &TextMutex, slot: usize, image: &Image) {
-    let old = live::<SLOT>(slot);
-    // SAFETY: the slot is ours, no CPU executes it yet, and `text_mutex` is held.
-    unsafe {
-        ffi::rk_perf_text_poke(
-            slot,
-            old.as_ptr().cast(),
-            SLOT,
-            image.bytes.as_ptr().cast(),
-            SLOT,
-        );
-        ffi::rk_text_poke(slot, image.bytes.as_ptr().cast(), SLOT);
-    }
+/// Writes the image of a whole slot, before any CPU can reach it.
+///
+/// # Safety
+///
+/// The caller has taken the slot, and no CPU executes it.
+pub(crate) unsafe fn write(lock: &TextMutex, slot: usize, image: &Image) {
+    // SAFETY: by the contract; the image is as long as a slot.
+    unsafe { append(lock, slot, &image.bytes) };
 }

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's arrays, for the pure files.
+//! The kernel's arrays, for the pure families.
 
-use crate::containers::slab::{Array, NoMemory};
+use crate::containers::slab::{Array, Arrays, NoMemory};
 use kernel::prelude::*;
 
-/// An array in pages of its own: `kmalloc` would round what is larger up to a power of two.
+/// The family of arrays that pure types use in the kernel.
+pub(crate) struct Kernel;
+
+impl Arrays for Kernel {
+    type Of<T> = Growable<T>;
+}
+
+/// An array in pages of its own, because `kmalloc` rounds large sizes up to a power of two.
 pub(crate) struct Growable<T>(VVec<T>);
 
 impl<T> Growable<T> {
-    /// An array of nothing.
+    /// An empty array, which allocates nothing.
     pub(crate) const fn new() -> Self {
         Self(VVec::new())
     }
@@ -35,13 +42,13 @@ impl<T> Array<T> for Growable<T> {
         if room >= additional {
             return Ok(());
         }
-        // An eighth at least, so that growing by one each time stays linear. `Vec::reserve` would
-        // double the size, which would be half of what sites take.
+        // The array grows by an eighth at least, so that appending one by one takes linear time.
+        // `Vec::reserve` would double the size: half of the memory of sites would be unused.
         let more = additional.max(self.0.len() / 8);
         let size = self.0.len().saturating_add(more);
         let mut grown = VVec::with_capacity(size, GFP_KERNEL).map_err(|_| NoMemory)?;
         for element in core::mem::replace(&mut self.0, VVec::new()) {
-            // There is room for more than there are.
+            // `grown` has room for all elements.
             let _ = grown.push_within_capacity(element);
         }
         self.0 = grown;

@@ -26,9 +26,6 @@ struct rkprobe rk_any_probe = {
 	.hits = &rk_any_hits,
 };
 
-static_assert(offsetof(struct rkprobe, pre_handler) == RK_PROBE_PRE);
-static_assert(offsetof(struct rkprobe, hits) == RK_PROBE_HITS);
-
 /* What kind of text; @coming is the module that it is of, if that is not live yet, or 0. */
 unsigned int rk_module_text(unsigned long addr, unsigned long *coming)
 {

@@ -9,6 +9,23 @@ use core::sync::atomic::{fence, Ordering};
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
+/// Proof that the engine's lock is held.
+///
+/// The one value is inside the engine's mutex, so a reference to it lives no longer than the lock's
+/// guard. Functions that rely on the lock take such a reference.
+pub(crate) struct EngineHeld(());
+
+impl EngineHeld {
+    /// Makes the proof.
+    ///
+    /// # Safety
+    ///
+    /// The value is kept inside the engine's mutex, and no other value exists.
+    pub(crate) const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// `text_mutex` is held: nobody else writes text, and what is read of it is whole.
 pub(crate) struct TextMutex(NotThreadSafe);
 

@@ -1,34 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What native kprobes are refused because of one site while it is armed: what is behind it, and where
-//! they would make a jump that a branch goes into which they do not see (hidden.rs).
+//! The fence of a site: what native kprobes are refused while the site is armed.
 //!
-//! All is in their blacklist from before the int3 until after it, for they may ask at any time between. What
-//! is behind the site has its end moved when there may be a jump. A native kprobe that is in the
-//! stretch already makes them decode other bytes there than those that it was told from: then it is
-//! the whole function, until the site is disarmed.
+//! They are refused the bytes that follow the site, and the places where they would write a jump that a
+//! branch goes into which they do not see (eligibility/hidden.rs).
+//!
+//! Both are in the blacklist of native kprobes from before the int3 is written until after it is gone,
+//! because a native kprobe may be registered at any time between. The range that follows the site has its
+//! end moved when there may be a jump. A native kprobe that is already in that range makes the kernel
+//! decode other bytes than those that the range was computed from. Then the fence is the whole function,
+//! until the site is disarmed.
 
 use crate::arch_x86::trap::Trap;
-use crate::eligibility::hidden::{Hidden, Stretch};
+use crate::eligibility::hidden::Hidden;
+use crate::eligibility::hidden::Stretch;
 use crate::eligibility::refusal::Refusal;
 use crate::optimizer::Foreign;
 use crate::shell::native::blacklist::Refused;
-use crate::shell::text_lane::kprobe_in;
+use crate::shell::native::lookup::kprobe_in;
 use crate::sys::ffi;
 use crate::sys::locks::KprobeMutex;
 use crate::sys::symbols;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
 use kernel::prelude::*;
 
-/// Ranges in front of where hidden branches go. Freed with their trap, so not before an RCU grace
-/// period after they were unlinked.
+/// Ranges before the targets of hidden branches. They are freed with their site, so not before an RCU
+/// grace period after they were unlinked.
 #[derive(Default)]
-pub(crate) struct InFront(Option<KBox<(Refused, InFront)>>);
+struct InFront(Option<KBox<(Refused, InFront)>>);
 
 impl InFront {
-    /// From what a site hides. `NoMemory` without memory.
-    pub(crate) fn new(hidden: Option<&Hidden>) -> Result<Self, Refusal> {
+    fn new(hidden: Option<&Hidden>) -> Result<Self, Refusal> {
         let mut all = Self(None);
         for range in hidden.map_or(&[][..], |hidden| hidden.ranges()) {
             let refused = Refused::new(range.start as usize..range.end as usize);
@@ -47,98 +51,110 @@ impl InFront {
     }
 }
 
-/// What is behind a site. Changed under the engine's lock.
-#[derive(Default)]
-pub(crate) struct Behind {
-    /// `None` where it cannot be told: the whole function is refused.
-    pub(crate) stretch: Option<Stretch>,
-    /// The whole function is refused since the site was armed.
+/// What native kprobes are refused because of one site. It changes under the engine's lock.
+pub(crate) struct Fence {
+    /// The range that follows the site, or its function.
+    refused: Refused,
+    /// Where else native kprobes are refused.
+    in_front: InFront,
+    /// How far the range reaches; `None` where that is unknown, so that it is the whole function.
+    stretch: Option<Stretch>,
+    /// The range is the whole function since the site was armed.
     whole: AtomicBool,
 }
 
-impl Behind {
-    /// From what a site hides.
-    pub(crate) fn new(hidden: Option<&Hidden>) -> Self {
-        Self {
-            stretch: hidden.map(|hidden| hidden.stretch),
-            whole: AtomicBool::new(false),
-        }
-    }
-
-    /// The stretch, unless the whole function is refused.
-    fn refused(&self) -> Option<Stretch> {
-        self.stretch.filter(|_| !self.whole.load(Relaxed))
-    }
-}
-
-impl Trap {
-    /// Refuses native kprobes all of it before the int3 is there, and says whether that is more than they were
-    /// refused before. `text_mutex` is held as well.
+impl Fence {
+    /// The fence of a site that hides this; `None` if what it hides is unknown. It is not linked.
     ///
     /// # Errors
     ///
-    /// `Bytes` when the function is not found any more.
-    pub(crate) fn refuse_natives(&self, held: &KprobeMutex) -> Result<bool, Foreign> {
-        let stretch = self.behind.stretch;
-        let end = stretch.map(|stretch| self.at(stretch.int3));
-        let end = end.filter(|end| !kprobe_in(self.insn_end(), *end));
+    /// `NoMemory`.
+    pub(crate) fn new(hidden: Option<&Hidden>) -> Result<Self, Refusal> {
+        Ok(Self {
+            refused: Refused::new(0..0),
+            in_front: InFront::new(hidden)?,
+            stretch: hidden.map(|hidden| hidden.stretch),
+            whole: AtomicBool::new(false),
+        })
+    }
+
+    /// How far the range reaches; `None` where that is unknown.
+    pub(crate) fn stretch(&self) -> Option<Stretch> {
+        self.stretch
+    }
+
+    /// How far the range reaches, unless it is the whole function.
+    fn part(&self) -> Option<Stretch> {
+        self.stretch.filter(|_| !self.whole.load(Relaxed))
+    }
+
+    /// Links all of it before the int3 of `trap` is written. Returns whether native kprobes are refused
+    /// more than before. The caller holds `text_mutex` as well.
+    ///
+    /// # Errors
+    ///
+    /// `Bytes` when the function does not exist any more.
+    pub(crate) fn link(&self, trap: &Trap, held: &KprobeMutex) -> Result<bool, Foreign> {
+        let end = self.stretch.map(|stretch| trap.at(stretch.int3));
+        let end = end.filter(|end| !kprobe_in(trap.insn_end(), *end));
         let whole = end.is_none();
-        let widened = !self.behind.whole.swap(whole, Relaxed) && whole;
+        let widened = !self.whole.swap(whole, Relaxed) && whole;
         let more = widened || !self.refused.is_linked();
         self.refused.set(match end {
-            Some(end) => self.at(1)..end,
-            None => function_of(self.addr)?,
+            Some(end) => trap.at(1)..end,
+            None => function_of(trap.addr)?,
         });
-        // SAFETY: a trap stays for a grace period after its bytes left the text.
+        // SAFETY: the fence is in one allocation with its trap, which stays for a grace period after
+        // its bytes left the text.
         unsafe { self.refused.link(held) };
-        // SAFETY: as above; so does what it has.
+        // SAFETY: the ranges are freed with the fence.
         self.in_front.each(|refused| unsafe { refused.link(held) });
         Ok(more)
     }
 
-    /// Moves the end of what is behind the site to where it must be when there may be a `jump`, or when
-    /// there is none.
-    pub(crate) fn expect_jump(&self, jump: bool) {
-        if let Some(stretch) = self.behind.refused() {
+    /// Moves the end of the range to where it must be while there may be a `jump`, or while there is
+    /// none.
+    pub(crate) fn expect_jump(&self, trap: &Trap, jump: bool) {
+        if let Some(stretch) = self.part() {
             let bytes = if jump { stretch.jump } else { stretch.int3 };
-            self.refused.set_end(self.at(bytes));
+            self.refused.set_end(trap.at(bytes));
         }
         if jump {
-            // Writing the jump says what was wrong.
-            let _ = self.refuse_natives_for_jump();
+            // A failure here is found again, and reported, when the jump is written.
+            let _ = self.widen_for_jump(trap);
         }
     }
 
-    /// Refuses native kprobes the whole function if one is in the jump's stretch already, and says whether that
-    /// is more than before.
+    /// Widens the range to the whole function if a native kprobe is already where the jump's range
+    /// would be. Returns whether native kprobes are refused more than before.
     ///
     /// # Errors
     ///
-    /// `Bytes` when the function is not found any more.
-    pub(crate) fn refuse_natives_for_jump(&self) -> Result<bool, Foreign> {
-        let Some(stretch) = self.behind.refused() else {
+    /// `Bytes` when the function does not exist any more.
+    pub(crate) fn widen_for_jump(&self, trap: &Trap) -> Result<bool, Foreign> {
+        let Some(stretch) = self.part() else {
             return Ok(false);
         };
-        let end = self.addr.wrapping_add(self.original().len());
-        let whole = kprobe_in(end, self.at(stretch.jump));
+        let end = trap.addr.wrapping_add(trap.original().len());
+        let whole = kprobe_in(end, trap.at(stretch.jump));
         if whole {
-            self.refused.set(function_of(self.addr)?);
-            self.behind.whole.store(true, Relaxed);
+            self.refused.set(function_of(trap.addr)?);
+            self.whole.store(true, Relaxed);
         }
         Ok(whole)
     }
 
     /// Lets native kprobes in again.
-    pub(crate) fn let_natives_in(&self, held: &KprobeMutex) {
+    pub(crate) fn unlink(&self, held: &KprobeMutex) {
         self.refused.unlink(held);
         self.in_front.each(|refused| refused.unlink(held));
     }
 }
 
-/// All of a function but its entry, if that is ftrace's: kprobes there never become jumps.
+/// All of a function except its ftrace entry, because native kprobes there never become jumps.
 fn function_of(addr: usize) -> Result<Range<usize>, Foreign> {
     let Range { start, end } = symbols::bounds(addr).ok_or(Foreign::Bytes)?;
-    // SAFETY: looks an address range up.
+    // SAFETY: the function only looks up an address range.
     let traced = unsafe { ffi::rk_ftrace_location_range(start, end.wrapping_sub(1)) };
     Ok(match traced {
         entry if entry != 0 && entry < addr => entry.wrapping_add(1)..end,

@@ -3,7 +3,7 @@
 //! The backend that drives the modelled machine as the optimizer tells it.
 
 use super::array::Room;
-use super::optimizer::{Backend, Delay, Foreign, JumpTo, Lane, Poke, Text};
+use super::optimizer::{Backend, Delay, Foreign, JumpTo, Lane, Poke, Quiescence, Text};
 use super::place::Place;
 use super::world::{Cpu, Mem, Module, Soon, World};
 use rkprobes_host::containers::slab::Arrays;
@@ -129,7 +129,9 @@ impl Backend for Machine {
         let mut world = self.0.borrow_mut();
         world.kick = Some(world.kick.map_or(soon, |pending| pending.min(soon)));
     }
+}
 
+impl Quiescence for Machine {
     fn synchronize_rcu_tasks(&self) {
         let mut world = self.0.borrow_mut();
         if world.locked {

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A hit at a function's entry, which ftrace hands over.
+
+use crate::arch_x86::handlers::post_handlers;
+use crate::arch_x86::handlers::pre_handlers;
+use crate::arch_x86::handlers::Lane;
+use crate::arch_x86::int3_table;
+use crate::arch_x86::saved_regs::SavedRegs;
+use crate::out_of_line::emulate::Regs;
+use kernel::bindings::pt_regs;
+
+/// Runs the handlers of the entry at `ip`.
+///
+/// # Safety
+///
+/// Called by `rk_ftrace_fn` (ftrace_ops.c) only, with interrupts off and the registers of the traced
+/// function.
+#[no_mangle]
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs) {
+    let trap = int3_table::find(ip);
+    if trap.is_null() {
+        return;
+    }
+    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
+    let trap = unsafe { &*trap };
+    // A detach does not wait for callbacks: the bucket may belong to another site by now.
+    if trap.addr != ip {
+        return;
+    }
+    if !pre_handlers(trap, regs, Lane::Ftrace) {
+        SavedRegs(regs).set_ip(trap.insn_end() as u64);
+        post_handlers(trap, regs, Lane::Ftrace);
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The optimizer's backend.
+
+use crate::arch_x86::probe_list::ProbePtr;
+use crate::containers::slab::Arrays;
+use crate::optimizer::Backend;
+use crate::optimizer::Delay;
+use crate::optimizer::Lane;
+use crate::optimizer::Quiescence;
+use crate::shell::ftrace_lane::FtraceLane;
+use crate::shell::memory::MEMORY;
+use crate::shell::module_text;
+use crate::shell::section::TextSection;
+use crate::shell::site::SiteMemory;
+use crate::shell::text_lane::TextPokeBatch;
+use crate::shell::text_lane::PATIENCE;
+use crate::shell::work;
+use crate::sys::ffi;
+use crate::sys::growable::Growable;
+use crate::sys::locks::is_anybody_asking;
+use crate::sys::locks::EngineHeld;
+use crate::sys::locks::JumpLabelMutex;
+use crate::sys::locks::KprobeMutex;
+use crate::sys::stats;
+use kernel::time::delay::fsleep;
+use kernel::time::Delta;
+
+/// The optimizer's backend in the kernel. It is inside the engine's lock, with the proof of that.
+pub(crate) struct Shell {
+    held: EngineHeld,
+}
+
+impl Shell {
+    /// The backend of the optimizer that the engine's lock protects.
+    pub(crate) const fn new(held: EngineHeld) -> Self {
+        Self { held }
+    }
+
+    /// The proof that the engine's lock is held.
+    pub(crate) fn held(&self) -> &EngineHeld {
+        &self.held
+    }
+}
+
+impl Arrays for Shell {
+    type Of<T> = Growable<T>;
+}
+
+impl Backend for Shell {
+    type Site = SiteMemory;
+    type Probe = ProbePtr;
+    type Text<'a> = TextSection;
+
+    fn lock(&self, lane: Lane) -> TextSection {
+        match lane {
+            Lane::Text => TextSection::Text(TextPokeBatch::lock()),
+            Lane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
+        }
+    }
+
+    fn let_others_finish(&self, lane: Lane) {
+        // A task that registers a native kprobe reads the blacklist with `jump_label_mutex` held, and
+        // checks other things for long before it takes `kprobe_mutex`
+        // (kernel/kprobes.c:check_kprobe_address_safe). Sleeping at `jump_label_mutex` would make it
+        // likely that the task is preempted in between, when it wakes this one.
+        for _ in 0..PATIENCE {
+            if lane != Lane::Text || !is_anybody_asking() {
+                return;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        // Many tasks register native kprobes, or one of them makes no progress.
+        drop(JumpLabelMutex::lock());
+    }
+
+    fn set_live(&self, site: &SiteMemory, live: bool) {
+        site.trap().set_live(&self.held, live);
+        site.credit_all(&self.held, live);
+    }
+
+    fn set_detour_hits(&self, site: &SiteMemory, on: bool) {
+        site.trap().set_detour_hits(on);
+        site.fence().expect_jump(site.trap(), on);
+    }
+
+    fn set_enabled(&self, probe: &ProbePtr, enabled: bool) {
+        probe.set_flag(&self.held, ffi::RKPROBE_FLAG_DISABLED, !enabled);
+    }
+
+    fn leave(&self, site: &SiteMemory, jump: bool) {
+        if jump {
+            site.trap().leave_jump();
+        }
+        // The kernel frees the entries of its blacklist that begin in the module's blacklisted text.
+        site.fence().unlink(&KprobeMutex::lock());
+        if site.lane == Lane::Ftrace {
+            // Removing the batch failed; this entry alone may be removed. Else ftrace would trace the
+            // module that is loaded there next.
+            let mut ip = site.trap().addr as kernel::ffi::c_ulong;
+            // SAFETY: the array has one address, and the engine's lock is held.
+            unsafe { ffi::rk_ftrace_filter(&mut ip, 1, true) };
+        }
+    }
+
+    fn may_run(&self, site: &SiteMemory) -> bool {
+        // A task that runs there began before the module was unloaded. The kernel waits for such tasks
+        // before it says that the address belongs to no module any more (kernel/module/main.c:
+        // delete_module, do_init_module). A module that was loaded there since is not going.
+        module_text::is_going(site.trap().addr)
+    }
+
+    fn forget(&self, site: &SiteMemory) {
+        MEMORY
+            .lock()
+            .table
+            .remove(site.trap().addr, site.trap_ptr());
+    }
+
+    fn free(&self, site: SiteMemory) {
+        let mut memory = MEMORY.lock();
+        for end in site.trap().step_ends() {
+            memory.table.remove(end, site.trap_ptr());
+        }
+        if let Some(steps) = site.trap().step(false) {
+            memory.give_steps(steps);
+        }
+        memory.table.release(1);
+        if site.trap().slot != 0 {
+            memory.slots.give(site.trap().slot);
+        }
+    }
+
+    fn kick(&self, delay: Delay) {
+        work::kick(delay);
+    }
+}
+
+/// The wait of a pass.
+pub(crate) struct RcuTasks;
+
+impl Quiescence for RcuTasks {
+    fn synchronize_rcu_tasks(&self) {
+        stats::add(&stats::GRACE_PERIODS, 1);
+        // SAFETY: the pass waits in process context, and holds no lock.
+        unsafe { ffi::synchronize_rcu_tasks() };
+        // RCU-tasks does not wait for idle tasks. Their code that can be probed runs with preemption
+        // off and RCU watching, and so do int3 handlers that interrupt them: RCU waits for both.
+        kernel::sync::rcu::synchronize_rcu();
+    }
+}

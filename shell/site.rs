@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel keeps for a site, and the hits that it counts inline.
+//!
+//! The jump of a site without handlers goes to a part of its slot that adds one to a per-CPU counter and
+//! calls nothing (out_of_line/slot_image.rs).
+//!
+//! That counter belongs to the site. A task that was preempted in the detour may count after the last probe
+//! is gone, so the counter is freed with the slot. Several probes share one increment. The hits of a
+//! probe are two sums. The first is its own counter, for hits of the int3, of the function tracer and of
+//! the detour that calls. The second is what the site's counter grew by while hits were credited to the
+//! probe: while the probe was on the site, enabled and without handlers, and while the site was live.
+
+use crate::arch_x86::probe_list::ProbePtr;
+use crate::arch_x86::trap::Trap;
+use crate::eligibility::refusal::NotOptimizable;
+use crate::eligibility::refusal::Refusal;
+use crate::insn_decode::opcodes::JUMP_LEN;
+use crate::optimizer::Foreign;
+use crate::optimizer::Handlers;
+use crate::optimizer::JumpTo;
+use crate::optimizer::Lane;
+use crate::out_of_line::slot_image::jump;
+use crate::out_of_line::slot_image::Image;
+use crate::shell::native::fence::Fence;
+use crate::sys::ffi;
+use crate::sys::locks::EngineHeld;
+use core::ptr::from_ref;
+use core::ptr::null_mut;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::Relaxed;
+use kernel::prelude::*;
+
+/// The part of a site that stays where it is: hits and the blacklist of native kprobes point to it.
+#[repr(C)]
+pub(crate) struct Pinned {
+    /// First, because detours have its address.
+    pub(crate) trap: Trap,
+    pub(crate) fence: Fence,
+}
+
+// There is one for each site: this is what the slab allocator takes for it.
+const _: () = assert!(size_of::<Pinned>() <= 128);
+
+/// The per-CPU counter of one site; NULL until the first probe without handlers is registered. It changes
+/// under the engine's lock.
+#[derive(Default)]
+struct Counter(AtomicPtr<usize>);
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        // SAFETY: no task is in the slot any more, and no probe is on the site. The function ignores NULL.
+        unsafe { ffi::free_percpu((*self.0.get_mut()).cast()) };
+    }
+}
+
+/// What the kernel keeps for a site.
+pub(crate) struct SiteMemory {
+    pinned: KBox<Pinned>,
+    counter: Counter,
+    /// Why there can be no jump.
+    pub(crate) reason: Option<NotOptimizable>,
+    pub(crate) lane: Lane,
+    /// Where in the slot hits are counted inline; 0 if the slot has no such part.
+    count: AtomicU8,
+    /// How many bytes of the slot are written, without the part that counts inline.
+    pub(crate) used: u8,
+}
+
+impl SiteMemory {
+    /// A site without a slot.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(crate) fn new(lane: Lane, trap: Trap, fence: Fence) -> Result<Self, Refusal> {
+        let pinned = KBox::new(Pinned { trap, fence }, GFP_KERNEL);
+        Ok(Self {
+            pinned: pinned.map_err(|_| Refusal::NoMemory)?,
+            counter: Counter::default(),
+            reason: None,
+            lane,
+            count: AtomicU8::new(0),
+            used: 0,
+        })
+    }
+
+    /// What hits need to know.
+    pub(crate) fn trap(&self) -> &Trap {
+        &self.pinned.trap
+    }
+
+    /// The trap of a site that no hit can reach yet.
+    pub(crate) fn trap_mut(&mut self) -> &mut Trap {
+        &mut self.pinned.trap
+    }
+
+    /// What native kprobes are refused.
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.pinned.fence
+    }
+
+    /// The address that the int3 table and the detour have.
+    pub(crate) fn trap_ptr(&self) -> *mut Trap {
+        from_ref(self.trap()).cast_mut()
+    }
+
+    /// Whether a jump is possible that does not count inline.
+    pub(crate) fn lacks_counter(&self) -> bool {
+        self.trap().has_detour() && self.count.load(Relaxed) == 0
+    }
+
+    /// Appends the part that counts to the image of the slot. Where the slot has no room for it, the
+    /// jump goes to the detour, which calls the handlers.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(crate) fn add_counter(&self, image: &mut Image, keep_flags: bool) -> Result<(), Refusal> {
+        if self.counter.0.load(Relaxed).is_null() {
+            // SAFETY: the function has no condition but process context.
+            let hits = unsafe { ffi::rk_alloc_hits() };
+            if hits.is_null() {
+                return Err(Refusal::NoMemory);
+            }
+            self.counter.0.store(hits, Relaxed);
+        }
+        let trap = self.trap();
+        let hits = self.counter.0.load(Relaxed) as u64;
+        let count = image.count(hits, keep_flags, trap.region_copy());
+        let in_reach = |count: &usize| jump(trap.addr, *count).is_ok();
+        if let Some(count) = count.ok().filter(in_reach) {
+            let at = count.wrapping_sub(trap.slot);
+            self.count.store(at as u8, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The address that a jump goes to.
+    pub(crate) fn target(&self, to: JumpTo) -> usize {
+        match (to, self.count.load(Relaxed)) {
+            (JumpTo::Detour, _) | (JumpTo::Count, 0) => self.trap().detour(),
+            (JumpTo::Count, at) => self.trap().at_slot(at),
+        }
+    }
+
+    /// The bytes of the jump.
+    ///
+    /// # Errors
+    ///
+    /// `Bytes` for a site that can have no jump.
+    pub(crate) fn jump(&self, to: JumpTo) -> Result<[u8; JUMP_LEN], Foreign> {
+        jump(self.trap().addr, self.target(to)).map_err(|_| Foreign::Bytes)
+    }
+
+    /// Decides whether hits that the site's counter counts from now on are hits of `probe`.
+    pub(crate) fn credit(&self, _held: &EngineHeld, probe: ProbePtr, on: bool) {
+        let to = match on {
+            true => self.counter.0.load(Relaxed),
+            false => null_mut(),
+        };
+        // SAFETY: the probe is registered, so it is alive, and these members change under the lock.
+        // Both counters are NULL or the site's, which lives as long as the probe is on the site.
+        unsafe {
+            let probe = probe.as_ptr();
+            let from = (*probe).counting;
+            if from != to {
+                let grown = ffi::rk_sum_hits(from).wrapping_sub(ffi::rk_sum_hits(to));
+                (*probe).counted = (*probe).counted.wrapping_add(grown);
+                (*probe).counting = to;
+            }
+        }
+    }
+
+    /// Decides it for all probes of the site: those that count and are enabled, if the site is live.
+    pub(crate) fn credit_all(&self, held: &EngineHeld, live: bool) {
+        for probe in self.trap().all_probes(held) {
+            let counts = probe.handlers() == Handlers::None && probe.is_enabled(held);
+            self.credit(held, probe, live && counts);
+        }
+    }
+}
+
+/// How often a probe was hit.
+pub(crate) fn hits(_held: &EngineHeld, probe: ProbePtr) -> usize {
+    // SAFETY: the probe is alive by the invariant of `ProbePtr`. Its counters are alive while it names
+    // them, or NULL.
+    unsafe {
+        let probe = probe.as_ptr();
+        ffi::rk_sum_hits((*probe).hits)
+            .wrapping_add(ffi::rk_sum_hits((*probe).counting))
+            .wrapping_add((*probe).counted)
+    }
+}
