@@ -37,11 +37,18 @@ bench-module: modules
 check: ## formatting, lints and the tests that need no kernel: seconds
 	@tools/lab/check
 
-check-full: check ## check, the kernel's lints over the module, and the slow tests: the explorer, the decoder's oracles
+check-full: check ## check, the kernel's lints over the module, the documentation, and the slow tests: the explorer, the decoder's oracles
 	@tools/lab/setup
 	@tools/lab/stock-modules
 	@tools/lab/kmake CLIPPY=1 W=e
 	cargo test --manifest-path $(HOST) --features slow -- --nocapture --test-threads 1
+	@tools/lab/docs
+
+docs: ## HTML of Documentation with the kernel-doc of the header and the rustdoc of the crate; warnings are errors
+	@tools/lab/docs
+
+docs-rust:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) RUSTDOC_TO=$(RUSTDOC_TO) modules
 
 optimizable: ## how many instructions of the distribution's kernel can be jumps, by our rules and by those of native kprobes
 	@tools/lab/setup
@@ -72,4 +79,4 @@ lab:
 	@tools/lab/setup
 	@tools/lab/kmake -s
 
-.PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full optimizable shell doctor install clean distclean help lab
+.PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full docs docs-rust optimizable shell doctor install clean distclean help lab

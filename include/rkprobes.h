@@ -174,7 +174,9 @@ int flush_rkprobes(void);
 
 /**
  * rkprobe_hits() - how often a probe was hit, and its handlers called
- * @p: the probe; 0 if it is not registered
+ * @p: the probe
+ *
+ * Return: the number of hits, or 0 if @p is not registered.
  */
 unsigned long rkprobe_hits(const struct rkprobe *p);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""From what was measured to lines, JSON and a chart."""
+"""From what was measured to lines, JSON and a chart: report.py FIRST SECOND TIME FOLDER. Only the chart again, from the
+JSON that is there: report.py --draw FOLDER."""
 
 import json
 import sys
@@ -47,6 +48,32 @@ ROWS = [
     ("hotplug", "time", "hotplug", "hotplug", 1e6, "ms"),
     ("hotplug_undisturbed", "time", "undisturbed_hotplug", "hotplug", 1e6, "ms"),
 ]
+
+# What the chart says of a row: what was measured, and of what the ratio says that there is less.
+WORDS = {
+    "attach_batch": ("attach one of a batch of 500", "instructions"),
+    "attach_1000": ("attach one of a batch of 1,000", "instructions"),
+    "attach_10000": ("attach one of a batch of 10,000", "instructions"),
+    "attach_single": ("attach one alone", "instructions"),
+    "attach_time": ("attach one of a batch of 500: time", "microseconds"),
+    "detach_batch": ("detach one of 500", "instructions"),
+    "detach_1000": ("detach one of 1,000", "instructions"),
+    "detach_10000": ("detach one of 10,000", "instructions"),
+    "hit_int3": ("call through an int3, empty handler", "instructions"),
+    "hit_int3_of_10000": ("call through an int3 beside 10,000 others", "instructions"),
+    "hit_jump": ("call through a jump, empty handler", "instructions"),
+    "hit_count": ("call through a jump that only counts", "instructions"),
+    "memory": ("memory of a probe without its slot", "bytes"),
+    "memory_slots": ("slot of a probe", "bytes"),
+    "sync_arm": ("arm 500", "sync rounds"),
+    "sync_optimize": ("turn 500 into jumps", "sync rounds"),
+    "sync_unoptimize": ("turn the jumps of 500 back", "sync rounds"),
+    "sync_disarm": ("disarm 500", "sync rounds"),
+    "stall": ("longest gap of a spinning reader meanwhile", "milliseconds"),
+    "static_key": ("longest flip of a static key meanwhile", "milliseconds"),
+    "native_register": ("longest register_kprobe() meanwhile", "milliseconds"),
+    "hotplug": ("longest CPU off and on meanwhile", "milliseconds"),
+}
 
 # Attaching takes native kprobes so long that most are jumps before the last one is attached.
 OURS_ONLY = ("time_to_jump", "counted_time_to_jump")
@@ -114,6 +141,21 @@ def text(value):
     return "-" if value is None else f"{value:.4g}" if value < 1000 else f"{value:.0f}"
 
 
+def number(value):
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def sentence(row):
+    """How much less, or more, ours takes, in words."""
+    what = WORDS[row["name"]][1]
+    ratio, both = row["ratio"], f"{number(row['ours'])} instead of {number(row['mainline'])}"
+    if 0.95 <= ratio <= 1.05:
+        return f"equal within 5 %: {number(row['ours'])} and {number(row['mainline'])} {what}"
+    if ratio > 1:
+        return f"{ratio:.3g} times fewer {what}: {both}"
+    return f"{1 / ratio:.3g} times more {what}: {both}"
+
+
 def draw(table, path):
     """How many times less ours takes."""
     import matplotlib
@@ -124,19 +166,22 @@ def draw(table, path):
 
     shown = [row for row in table if row["ratio"] and row["name"] not in NOT_DRAWN]
     shown.reverse()
-    figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(shown) + 1))
-    bars = axes.barh([row["name"] for row in shown], [row["ratio"] for row in shown], color="#2b6ca3")
-    labels = [f"{text(row['ours'])} for {text(row['mainline'])} {row['unit']}" for row in shown]
-    axes.bar_label(bars, labels, padding=4, fontsize=8)
+    figure, axes = pyplot.subplots(figsize=(12, 0.4 * len(shown) + 1))
+    bars = axes.barh([WORDS[row["name"]][0] for row in shown], [row["ratio"] for row in shown], color="#2b6ca3")
+    axes.bar_label(bars, [sentence(row) for row in shown], padding=4, fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(right=max(row["ratio"] for row in shown) * 60)
+    axes.set_xlim(right=max(row["ratio"] for row in shown) * 2000)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("native kprobes / rkprobes, same kernel, same boot")
+    axes.set_xlabel("native kprobes divided by rkprobes, on one kernel in one boot: right of 1, rkprobes needs less")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
 
 def main():
+    if sys.argv[1] == "--draw":
+        with open(f"{sys.argv[2]}/performance.json", encoding="ascii") as file:
+            draw(json.load(file), f"{sys.argv[2]}/performance.svg")
+        return
     first, second, time = map(read, sys.argv[1:4])
     folder = sys.argv[4]
     compare(first, second)

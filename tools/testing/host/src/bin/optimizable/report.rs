@@ -74,10 +74,10 @@ pub fn rst(kernel: &Kernel, survey: &Survey, patched: &Survey) -> String {
          ===========================\n\
          Where a jump can be put\n\
          ===========================\n\n\
-         All {} functions of the text of Linux {}, from its distribution's image, asked at every\n\
-         instruction boundary. Function entries belong to the function tracer and are not counted,\n\
-         nor is the padding between functions. Mainline's rules are those of its own optimized\n\
-         kprobes, applied to the same bytes.\n\n",
+         All {} functions of the text of Linux {}, from the image of its distribution.\n\
+         Every instruction boundary is an address. Function entries are not counted, because they\n\
+         belong to the function tracer, and neither is the padding between functions. Mainline's\n\
+         rules are those of its own optimized kprobes, applied to these bytes.\n\n",
         survey.functions,
         kernel.release()
     );
@@ -121,9 +121,9 @@ fn shares(survey: &Survey) -> String {
         }
     }
     out.push_str(
-        "\nA region of a single instruction has no inside where a task could be, and needs no grace\n\
-         period. \"Jumped into\" counts regions that a branch, a jump label or an exception fix-up\n\
-         goes to the inside of, found by decoding all text at once.\n",
+        "\nNo task can be inside a region of a single instruction, so such a region needs no grace\n\
+         period. \"Jumped into\" counts regions whose inside is the target of a branch, a jump label\n\
+         or an exception fix-up, found by decoding all text at once.\n",
     );
     out
 }
@@ -170,9 +170,9 @@ fn jumped_into(survey: &Survey) -> String {
     format!(
         "\nWhat mainline would jump although something jumps into it\n{}\n\n\
          {} addresses, {} of them by a branch of another piece of the function, {labels} by a jump \
-         label,\n{fixups} by the exception table. Those that a jump label jumps into break when the \
-         label is switched,\nthose of a ``.cold`` piece when the unlikely happens. The list is \
-         optimizable-unsafe.txt beside this page.\n",
+         label,\n{fixups} by the exception table. A jump over the target of a jump label breaks when \
+         the label is\nswitched. A jump over the target of a ``.cold`` piece breaks when the unlikely \
+         case happens.\n``optimizable-unsafe.txt``, next to this page, has the list.\n",
         "-".repeat(60),
         landings.len(),
         landings.len() - labels - fixups,
@@ -183,20 +183,21 @@ const BOOT: &str = "
 What differs on the running kernel
 ------------------------------------------------------------
 
-The image is not yet patched for the machine that it runs on; the module decodes the live bytes.
+The image is not patched yet for the machine that it runs on. The module decodes the live bytes.
 
-- Calls of an indirect thunk may become ``call *%reg`` and a nop. Such a call is its region's end, so
-  a probe on it stays a breakpoint; one on the instruction before it is not affected.
-- Jumps to the return thunk may become ``ret`` and int3 padding. Ours is a region with the padding, which
-  nothing reaches; by mainline's rules ``ret`` may end a region, which the jump may not.
-- Jumps of feature checks to ``.altinstr_aux`` become a jump inside the function, or a nop. Where they
-  go is a target like any other.
-- Jump labels and static calls keep their places, and are reserved in both states.
+- Calls of an indirect thunk may become ``call *%reg`` and a nop. Such a call ends its region, so a
+  probe on it stays a breakpoint. A probe on the instruction before it is not affected.
+- Jumps to the return thunk may become ``ret`` and int3 padding. Our region includes the padding,
+  which nothing reaches. By mainline's rules ``ret`` may end a region, and the jump may not.
+- Jumps of feature checks to ``.altinstr_aux`` become a jump inside the function, or a nop. Their
+  target is treated as any other target.
+- Jump labels and static calls stay where they are, and are reserved in both states.
 
-``optimizable --sites 1`` chooses a thousand addresses. Of these, kprobe events of the running kernel take
-857 (the rest is in functions that are not traced), and mainline's rules as counted here say
-of each of them what the kernel's own optimizer then does. The module takes 999 of the thousand, the
-other is on its breakpoint path, and makes jumps of exactly those that are counted here.
+``optimizable --sites 1`` chooses a thousand addresses. The kprobe events of the running kernel
+accept 857 of them; the others are in functions that are not traced. For each of the 857, mainline's
+rules as counted here predict what the kernel's own optimizer then does. The module accepts 999 of
+the thousand; the other one is on its breakpoint path. It makes jumps of exactly the addresses that
+are counted here.
 ";
 
 /// The chosen sites, one a line: address, by whose rules optimizable, place.
