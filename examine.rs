@@ -9,15 +9,15 @@ mod int3_path;
 mod pieces;
 mod sections;
 
-use crate::arch_x86::trap::{Trap, ORIGINAL};
+use crate::arch_x86::trap::Trap;
 use crate::eligibility::hidden::{Hidden, FAR};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::{Index, Kind};
-use crate::eligibility::{Function, Region};
+use crate::eligibility::{DecodedFunction, Region};
 use crate::examine::pieces::{is_preamble, Adder, Searched, LONGEST};
 use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
 use crate::insn_decode::{decode, Insn};
-use crate::optimizer::{Lane, Optimizer};
+use crate::optimizer::{Optimizer, SiteLane, MAX_REGION};
 use crate::out_of_line::emulate::Emulation;
 use crate::out_of_line::slot_image::{jump, Image, DETOUR};
 use crate::shell::native::fence::{Behind, InFront};
@@ -40,7 +40,7 @@ const _: () = assert!(crate::out_of_line::slot_image::RETURN == ffi::RK_DETOUR_T
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
     index: Index<Shell>,
-    function: Function<Shell>,
+    function: DecodedFunction<Shell>,
     /// There may be sites in it.
     shared: bool,
     /// Text of the modules that the index has.
@@ -55,7 +55,7 @@ pub(crate) struct Examiner {
 
 /// What a site is made from.
 pub(crate) struct Plan {
-    pub(crate) lane: Lane,
+    pub(crate) lane: SiteLane,
     pub(crate) region: u8,
     pub(crate) single: bool,
     pub(crate) memory: SiteMemory,
@@ -127,7 +127,7 @@ impl Examiner {
         stats::add(&stats::INDEX_TIME, took);
         Ok(Self {
             index,
-            function: Function::default(),
+            function: DecodedFunction::default(),
             shared: false,
             modules: KVec::new(),
             searched,
@@ -237,14 +237,19 @@ impl Session<'_> {
         let keep = region.map_or(JUMP_LEN.max(usize::from(insn.len)), |region| {
             usize::from(region.len)
         });
-        for (to, from) in trap.original.iter_mut().zip(bytes).take(keep.min(ORIGINAL)) {
+        for (to, from) in trap
+            .original
+            .iter_mut()
+            .zip(bytes)
+            .take(keep.min(MAX_REGION))
+        {
             *to = *from;
         }
-        trap.original_len = keep.min(bytes.len()).min(ORIGINAL) as u8;
+        trap.original_len = keep.min(bytes.len()).min(MAX_REGION) as u8;
         let keep_flags = counts.then(|| self.uses_flags(addr));
         trap.in_front = InFront::new(hidden.as_ref())?;
         trap.behind = Behind::new(hidden.as_ref());
-        let memory = SiteMemory::new(Lane::Text, trap_box(&mut trap)?, None);
+        let memory = SiteMemory::new(SiteLane::Text, trap_box(&mut trap)?, None);
         self.place(memory, &insn, region, keep_flags)
     }
 
@@ -320,7 +325,7 @@ impl Session<'_> {
     }
 
     /// The function that was decoded last.
-    pub(crate) fn function(&self) -> &Function<Shell> {
+    pub(crate) fn function(&self) -> &DecodedFunction<Shell> {
         &self.examiner.function
     }
 
@@ -475,7 +480,7 @@ impl Session<'_> {
         if region.is_err() && memory.trap.emulation.is_some() {
             memory.reason = region.err();
             return Ok(Plan {
-                lane: Lane::Text,
+                lane: SiteLane::Text,
                 region: 0,
                 single: false,
                 memory,
@@ -524,7 +529,7 @@ impl Session<'_> {
         memory.reason = jumpable.err();
         let region = region.ok().filter(|_| jumpable.is_ok());
         Ok(Plan {
-            lane: Lane::Text,
+            lane: SiteLane::Text,
             region: region.map_or(0, |region| region.len),
             single: region.is_some_and(|region| region.single),
             memory,
@@ -541,7 +546,7 @@ fn trap_box(trap: &mut Trap) -> Result<KBox<Trap>, Refusal> {
 fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
     let mut trap = Trap::new(addr, insn.len, None);
     trap.original = {
-        let mut bytes = [0; ORIGINAL];
+        let mut bytes = [0; MAX_REGION];
         for (to, from) in bytes.iter_mut().zip(live::<JUMP_LEN>(addr)) {
             *to = from;
         }
@@ -549,11 +554,11 @@ fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
     };
     trap.original_len = JUMP_LEN as u8;
     Ok(Plan {
-        lane: Lane::Ftrace,
+        lane: SiteLane::Ftrace,
         region: 0,
         single: false,
         memory: SiteMemory::new(
-            Lane::Ftrace,
+            SiteLane::Ftrace,
             trap_box(&mut trap)?,
             Some(NotOptimizable::Reserved(Kind::Ftrace)),
         ),

@@ -12,7 +12,7 @@ mod insn;
 pub mod opcodes;
 mod tables;
 
-pub use flow::{Cond, Flags, Flow, LoopKind};
+pub use flow::{Cond, FlagsEffect, Flow, LoopKind};
 pub use insn::{Encoding, Field, Insn, OpcodeMap, Prefixes};
 
 /// The longest instruction that the processor accepts, in bytes.

@@ -40,18 +40,18 @@
 
 mod backend;
 mod commit;
-pub mod limit;
 mod operations;
 mod pass;
+pub mod rate;
 mod site;
 
-pub use backend::{Backend, Delay, Foreign, Lane, Poke, Text};
+pub use backend::{Backend, Delay, Foreign, LockedText, Poke, SiteLane};
 pub use pass::{Grace, Quiesced, VECTOR};
 pub use site::MAX_REGION;
-pub use site::{Handlers, JumpTo, NewSite, Pass, Probe, ProbeId, Site, SiteId, State, Why};
+pub use site::{Handlers, JumpTo, NewSite, Pass, ProbeId, Site, SiteId, SiteProbe, State, Why};
 
 use crate::containers::slab::{Array, Slab};
-use commit::Plan;
+use commit::PokePlan;
 use core::mem::take;
 use core::ops::Range;
 
@@ -64,13 +64,13 @@ use core::ops::Range;
 /// - `order` is sorted by address, has each linked site once and no other.
 pub struct Optimizer<B: Backend> {
     sites: Slab<Site<B::Site>, B>,
-    probes: Slab<Probe<B::Probe>, B>,
+    probes: Slab<SiteProbe<B::Probe>, B>,
     order: B::Of<SiteId>,
     optimizing_list: B::Of<SiteId>,
     unoptimizing_list: B::Of<SiteId>,
     freeing_list: B::Of<SiteId>,
     dirty: B::Of<SiteId>,
-    plan: Plan<B>,
+    plan: PokePlan<B>,
     foreign: u32,
     /// Text that is about to go (rule 13); empty but in [`Optimizer::text_gone`].
     going: Range<usize>,
@@ -90,7 +90,7 @@ impl<B: Backend> Default for Optimizer<B> {
             unoptimizing_list: B::Of::default(),
             freeing_list: B::Of::default(),
             dirty: B::Of::default(),
-            plan: Plan::default(),
+            plan: PokePlan::default(),
             foreign: 0,
             going: 0..0,
             all_armed: true,
@@ -105,7 +105,7 @@ impl<B: Backend> Default for Optimizer<B> {
 impl<B: Backend + Clone> Clone for Optimizer<B>
 where
     Slab<Site<B::Site>, B>: Clone,
-    Slab<Probe<B::Probe>, B>: Clone,
+    Slab<SiteProbe<B::Probe>, B>: Clone,
     B::Of<SiteId>: Clone,
 {
     fn clone(&self) -> Self {
@@ -136,7 +136,7 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// The probe `id`.
-    pub fn probe(&self, id: ProbeId) -> Option<&Probe<B::Probe>> {
+    pub fn probe(&self, id: ProbeId) -> Option<&SiteProbe<B::Probe>> {
         self.probes.get(id.0)
     }
 
@@ -146,7 +146,7 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// All probes, in no order.
-    pub fn probes(&self) -> impl Iterator<Item = (ProbeId, &Probe<B::Probe>)> {
+    pub fn probes(&self) -> impl Iterator<Item = (ProbeId, &SiteProbe<B::Probe>)> {
         self.probes
             .iter()
             .map(|(index, probe)| (ProbeId(index), probe))

@@ -13,7 +13,7 @@ use crate::arch_x86::int3_table::{Retired, Table};
 use crate::arch_x86::trap::Trap;
 use crate::containers::slab::Arrays;
 use crate::eligibility::refusal::NotOptimizable;
-use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Lane, Poke};
+use crate::optimizer::{self, Backend, Delay, Foreign, Handlers, JumpTo, Poke, SiteLane};
 use crate::shell::counting::Counter;
 use crate::shell::ftrace_lane::FtraceLane;
 use crate::shell::slots::Slots;
@@ -76,12 +76,12 @@ pub(crate) struct SiteMemory {
     pub(crate) counter: Counter,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
-    lane: Lane,
+    lane: SiteLane,
 }
 
 impl SiteMemory {
     /// Without a slot.
-    pub(crate) fn new(lane: Lane, trap: KBox<Trap>, reason: Option<NotOptimizable>) -> Self {
+    pub(crate) fn new(lane: SiteLane, trap: KBox<Trap>, reason: Option<NotOptimizable>) -> Self {
         Self {
             trap,
             counter: Counter::default(),
@@ -157,21 +157,21 @@ impl Arrays for Shell {
 impl Backend for Shell {
     type Site = SiteMemory;
     type Probe = ProbePtr;
-    type Text<'a> = TextSection;
+    type Locked<'a> = TextSection;
 
-    fn lock(&self, lane: Lane) -> TextSection {
+    fn lock(&self, lane: SiteLane) -> TextSection {
         match lane {
-            Lane::Text => TextSection::Text(TextPokeBatch::lock()),
-            Lane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
+            SiteLane::Text => TextSection::Text(TextPokeBatch::lock()),
+            SiteLane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
         }
     }
 
-    fn let_others_finish(&self, lane: Lane) {
+    fn let_others_finish(&self, lane: SiteLane) {
         // Who registers a native kprobe asks the blacklist with a lock held, and goes on asking others for
         // long before he comes to `kprobe_mutex` (kernel/kprobes.c:check_kprobe_address_safe). To sleep at
         // the lock would make it likely that he is preempted in between, when he wakes us.
         for _ in 0..PATIENCE {
-            if lane != Lane::Text || !is_anybody_asking() {
+            if lane != SiteLane::Text || !is_anybody_asking() {
                 return;
             }
             fsleep(Delta::from_millis(1));
@@ -200,7 +200,7 @@ impl Backend for Shell {
         }
         // The kernel frees what of the blacklist begins in the blacklisted text of the module.
         site.trap.let_natives_in(&KprobeMutex::lock());
-        if site.lane == Lane::Ftrace {
+        if site.lane == SiteLane::Ftrace {
             // It failed with others; alone it may go. Else the filter would trace whoever is loaded
             // there next.
             let mut ip = site.trap.addr as kernel::ffi::c_ulong;
@@ -287,7 +287,7 @@ pub(crate) enum TextSection {
     Ftrace(FtraceLane),
 }
 
-impl optimizer::Text for TextSection {
+impl optimizer::LockedText for TextSection {
     type Site = SiteMemory;
 
     fn announce(&mut self, site: &SiteMemory) -> bool {

@@ -2,6 +2,7 @@
 
 //! A trap: what a hit needs to know of a site, in one piece of memory that stays where it is.
 
+use crate::optimizer::MAX_REGION;
 use crate::out_of_line::emulate::Emulation;
 use crate::out_of_line::slot_image::{step_len, DETOUR, SLOT};
 use crate::shell::native::blacklist::Refused;
@@ -9,9 +10,6 @@ use crate::shell::native::fence::{Behind, InFront};
 use crate::sys::ffi;
 use core::ptr::{addr_of, addr_of_mut, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
-
-/// Original bytes that are kept: the longest region.
-pub(crate) const ORIGINAL: usize = crate::optimizer::MAX_REGION;
 
 /// detour_entry.S takes the probe from a trap's beginning.
 const _: () = assert!(core::mem::offset_of!(Trap, direct) == 0);
@@ -44,7 +42,7 @@ pub(crate) struct Trap {
     pub(crate) behind: Behind,
     /// The site's bytes in the text before it was armed: the region, or the first instruction, but
     /// at least 5 bytes.
-    pub(crate) original: [u8; ORIGINAL],
+    pub(crate) original: [u8; MAX_REGION],
     /// How many bytes of `original` count.
     pub(crate) original_len: u8,
     /// Bytes of the probed instruction.
@@ -82,7 +80,7 @@ impl Trap {
             refused: Refused::new(0..0),
             in_front: InFront::default(),
             behind: Behind::default(),
-            original: [0; ORIGINAL],
+            original: [0; MAX_REGION],
             original_len: 0,
             len,
             insn_copy: 0,

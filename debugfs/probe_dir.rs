@@ -2,14 +2,13 @@
 
 //! `probe/NAME/`: the files of one probe.
 
-use crate::arch_x86::trap::ORIGINAL;
 use crate::command::{parse_limit, parse_switch};
 use crate::debugfs::file::{data, Dir, File};
 use crate::debugfs::named::Named;
 use crate::debugfs::words;
 use crate::engine::engine;
 use crate::engine::limits;
-use crate::optimizer::{JumpTo, Optimizer, Probe, State};
+use crate::optimizer::{JumpTo, Optimizer, SiteProbe, State, MAX_REGION};
 use crate::shell::text_lane::live;
 use crate::shell::{ProbePtr, Shell};
 use crate::sys::locks::TextMutex;
@@ -137,21 +136,21 @@ impl File for Reason {
 struct Bytes {
     addr: usize,
     len: usize,
-    original: [u8; ORIGINAL],
+    original: [u8; MAX_REGION],
     /// `None` if the text is gone.
-    current: Option<[u8; ORIGINAL]>,
+    current: Option<[u8; MAX_REGION]>,
     /// `None` if no hit goes there.
     detour: Option<usize>,
 }
 
 impl Bytes {
     /// Reads them. The engine's lock is held, so a module's text cannot go meanwhile.
-    fn read(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> Option<Self> {
+    fn read(optimizer: &Optimizer<Shell>, probe: &SiteProbe<ProbePtr>) -> Option<Self> {
         let site = optimizer.site(probe.site)?;
         let trap = &site.payload.trap;
         let len = trap.original().len();
         let current = (site.state() != State::Gone).then(|| {
-            let mut bytes = [0; ORIGINAL];
+            let mut bytes = [0; MAX_REGION];
             let _whole = TextMutex::lock();
             for (offset, byte) in bytes.iter_mut().take(len).enumerate() {
                 [*byte] = live(trap.addr.wrapping_add(offset));

@@ -3,8 +3,7 @@
 //! The words for what a probe is in, and why.
 
 use crate::eligibility::refusal::Refusal;
-use crate::engine::refusal_of;
-use crate::optimizer::{Lane, Optimizer, Probe, Site, State, Why};
+use crate::optimizer::{Optimizer, Site, SiteLane, SiteProbe, State, Why};
 use crate::shell::{ProbePtr, Shell, SiteMemory};
 use crate::sys::ffi;
 use kernel::prelude::*;
@@ -16,7 +15,7 @@ impl From<Refusal> for Error {
 }
 
 /// One word for `state`.
-pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'static str {
+pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &SiteProbe<ProbePtr>) -> &'static str {
     let Some(site) = optimizer.site(probe.site) else {
         return "gone";
     };
@@ -28,7 +27,7 @@ pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'
         State::Armed | State::Optimizing { .. } | State::Optimized if !probe.enabled() => {
             "disabled"
         }
-        State::Armed if site.lane == Lane::Ftrace => "ftrace",
+        State::Armed if site.lane == SiteLane::Ftrace => "ftrace",
         State::Armed => "armed",
         State::Optimizing { .. } => "optimizing",
         State::Optimized => "optimized",
@@ -36,7 +35,7 @@ pub(crate) fn state(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'
 }
 
 /// Why a probe is not a jump; "-" if it is one.
-pub(crate) fn reason(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &'static str {
+pub(crate) fn reason(optimizer: &Optimizer<Shell>, probe: &SiteProbe<ProbePtr>) -> &'static str {
     if probe.payload.has_flag(ffi::RKPROBE_FLAG_LIMITED) {
         return "disabled: more hits a second than its limit";
     }
@@ -51,16 +50,16 @@ pub(crate) fn reason(optimizer: &Optimizer<Shell>, probe: &Probe<ProbePtr>) -> &
         Why::PostHandler => "a probe here has a post_handler",
         Why::OptimizationOff => "optimization is switched off",
         Why::Blocked => "another probe is in the region",
-        Why::Foreign(foreign) => refusal_of(foreign).text(),
+        Why::Foreign(foreign) => Refusal::from(foreign).text(),
         Why::Waiting => "waits for the optimizer",
     }
 }
 
 fn not_optimizable(site: &Site<SiteMemory>) -> &'static str {
     match (site.lane, site.payload.reason) {
-        (Lane::Ftrace, _) => "the function tracer calls it",
-        (Lane::Text, Some(reason)) => reason.text(),
-        (Lane::Text, None) => "-",
+        (SiteLane::Ftrace, _) => "the function tracer calls it",
+        (SiteLane::Text, Some(reason)) => reason.text(),
+        (SiteLane::Text, None) => "-",
     }
 }
 
@@ -75,12 +74,12 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// Those of a probe on `site`.
-    pub(crate) fn of(site: &Site<SiteMemory>, probe: &Probe<ProbePtr>) -> Self {
+    pub(crate) fn of(site: &Site<SiteMemory>, probe: &SiteProbe<ProbePtr>) -> Self {
         Self {
             gone: site.state() == State::Gone,
             disabled: !probe.enabled(),
             optimized: site.state().is_jump(),
-            ftrace: site.lane == Lane::Ftrace && site.state() != State::Gone,
+            ftrace: site.lane == SiteLane::Ftrace && site.state() != State::Gone,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, Core, Engine};
-use crate::optimizer::limit::{Window, PERIOD};
+use crate::optimizer::rate::{RateWindow, PERIOD};
 use crate::optimizer::ProbeId;
 use crate::shell::counting;
 use crate::shell::{ProbePtr, Shell};
@@ -52,13 +52,13 @@ fn hits_of(probe: ProbePtr) -> u64 {
     counting::hits(probe) as u64
 }
 
-fn window_of(probe: ProbePtr) -> Window {
+fn window_of(probe: ProbePtr) -> RateWindow {
     // SAFETY: it is registered, so it is alive; the engine's lock protects these two.
     let (begin, hits) = unsafe { ((*probe.0).window_begin, (*probe.0).window_hits) };
-    Window { begin, hits }
+    RateWindow { begin, hits }
 }
 
-fn set_window(probe: ProbePtr, window: Window) {
+fn set_window(probe: ProbePtr, window: RateWindow) {
     // SAFETY: as in `window_of`.
     unsafe {
         (*probe.0).window_begin = window.begin;
@@ -69,7 +69,7 @@ fn set_window(probe: ProbePtr, window: Window) {
 /// What was before does not count.
 fn count_from_now(probe: ProbePtr) {
     let (begin, hits) = (now(), hits_of(probe));
-    set_window(probe, Window { begin, hits });
+    set_window(probe, RateWindow { begin, hits });
     if limit_of(probe) != 0 {
         // SAFETY: the work queue exists from before the first probe until after the last.
         unsafe { ffi::rk_watch_limits(PERIOD as c_uint) };

@@ -9,7 +9,7 @@
 
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
-use crate::eligibility::{collect_cross_branches, each_possible_jump, Function};
+use crate::eligibility::{collect_cross_branches, each_possible_jump, DecodedFunction};
 use crate::optimizer::Optimizer;
 use crate::shell::text;
 use crate::shell::text_lane::live;
@@ -125,7 +125,7 @@ pub(crate) fn of(
 pub(crate) struct Adder<'a> {
     pub(crate) locks: &'a TextLocks,
     pub(crate) optimizer: &'a Optimizer<Shell>,
-    pub(crate) function: &'a mut Function<Shell>,
+    pub(crate) function: &'a mut DecodedFunction<Shell>,
     pub(crate) buffer: &'a mut KVVec<u8>,
     /// Room for a name.
     pub(crate) named: &'a mut symbols::Function,

@@ -164,7 +164,7 @@ impl Flow {
 
 /// What an instruction does to CF, PF, AF, ZF, SF and OF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flags {
+pub enum FlagsEffect {
     /// It may use one of them, or leaves the straight line on which that could be told.
     Reads,
     /// It uses none and gives each a new value.
@@ -303,72 +303,72 @@ fn modrm_fields(insn: &Insn) -> (u8, u8, u8) {
 }
 
 /// What `insn` does to the arithmetic flags; `Reads` where it is not known better.
-pub(super) const fn flags(insn: &Insn) -> Flags {
+pub(super) const fn flags(insn: &Insn) -> FlagsEffect {
     if !matches!(insn.flow, Flow::Next) {
-        return Flags::Reads;
+        return FlagsEffect::Reads;
     }
     match (insn.encoding, insn.map) {
         (Encoding::Legacy, OpcodeMap::Primary) => flags_primary(insn),
         (Encoding::Legacy, OpcodeMap::Map0F) => flags_0f(insn),
         // Among these only ADCX and ADOX use flags.
-        (Encoding::Legacy, OpcodeMap::Map0F38) if insn.opcode == 0xf6 => Flags::Reads,
-        (Encoding::Legacy, OpcodeMap::Map0F38 | OpcodeMap::Map0F3A) => Flags::Neither,
-        (Encoding::Vex, _) => Flags::Neither,
-        _ => Flags::Reads,
+        (Encoding::Legacy, OpcodeMap::Map0F38) if insn.opcode == 0xf6 => FlagsEffect::Reads,
+        (Encoding::Legacy, OpcodeMap::Map0F38 | OpcodeMap::Map0F3A) => FlagsEffect::Neither,
+        (Encoding::Vex, _) => FlagsEffect::Neither,
+        _ => FlagsEffect::Reads,
     }
 }
 
-const fn flags_primary(insn: &Insn) -> Flags {
+const fn flags_primary(insn: &Insn) -> FlagsEffect {
     let reg = insn.modrm_reg();
     match insn.opcode {
         0x00..=0x3f => flags_arithmetic((insn.opcode >> 3) & 7),
         0x80..=0x83 => flags_arithmetic(reg),
-        0x84 | 0x85 | 0xa8 | 0xa9 => Flags::Overwrites,
+        0x84 | 0x85 | 0xa8 | 0xa9 => FlagsEffect::Overwrites,
         0xc0 | 0xc1 | 0xd0..=0xd3 => flags_shift(insn),
         // TEST, NOT, NEG, MUL, IMUL, DIV, IDIV.
         0xf6 | 0xf7 => match reg {
-            0 | 1 | 3 => Flags::Overwrites,
-            _ => Flags::Neither,
+            0 | 1 | 3 => FlagsEffect::Overwrites,
+            _ => FlagsEffect::Neither,
         },
         // PUSHF, LAHF, CMC; x87 has FCMOV.
-        0x9c | 0x9f | 0xf5 | 0xd8..=0xdf => Flags::Reads,
-        0x9d => Flags::Overwrites,
-        0x50..=0x6f | 0x86..=0x8f | 0x90..=0x99 | 0x9b | 0x9e | 0xa0..=0xa7 => Flags::Neither,
-        0xaa..=0xbf | 0xc6..=0xc9 | 0xd7 | 0xe4..=0xe7 | 0xec..=0xef => Flags::Neither,
-        0xf8..=0xff => Flags::Neither,
-        _ => Flags::Reads,
+        0x9c | 0x9f | 0xf5 | 0xd8..=0xdf => FlagsEffect::Reads,
+        0x9d => FlagsEffect::Overwrites,
+        0x50..=0x6f | 0x86..=0x8f | 0x90..=0x99 | 0x9b | 0x9e | 0xa0..=0xa7 => FlagsEffect::Neither,
+        0xaa..=0xbf | 0xc6..=0xc9 | 0xd7 | 0xe4..=0xe7 | 0xec..=0xef => FlagsEffect::Neither,
+        0xf8..=0xff => FlagsEffect::Neither,
+        _ => FlagsEffect::Reads,
     }
 }
 
 /// ADD, OR, ADC, SBB, AND, SUB, XOR, CMP in the order of their encoding.
-const fn flags_arithmetic(operation: u8) -> Flags {
+const fn flags_arithmetic(operation: u8) -> FlagsEffect {
     match operation {
-        2 | 3 => Flags::Reads,
-        _ => Flags::Overwrites,
+        2 | 3 => FlagsEffect::Reads,
+        _ => FlagsEffect::Overwrites,
     }
 }
 
 /// Rotations and shifts; a count of zero leaves the flags alone.
-const fn flags_shift(insn: &Insn) -> Flags {
+const fn flags_shift(insn: &Insn) -> FlagsEffect {
     match insn.modrm_reg() {
-        2 | 3 => Flags::Reads,
+        2 | 3 => FlagsEffect::Reads,
         4..=7 => match insn.opcode {
-            0xd0 | 0xd1 => Flags::Overwrites,
-            0xc0 | 0xc1 if insn.imm_value & 31 != 0 => Flags::Overwrites,
-            _ => Flags::Neither,
+            0xd0 | 0xd1 => FlagsEffect::Overwrites,
+            0xc0 | 0xc1 if insn.imm_value & 31 != 0 => FlagsEffect::Overwrites,
+            _ => FlagsEffect::Neither,
         },
-        _ => Flags::Neither,
+        _ => FlagsEffect::Neither,
     }
 }
 
-const fn flags_0f(insn: &Insn) -> Flags {
+const fn flags_0f(insn: &Insn) -> FlagsEffect {
     match insn.opcode {
         // CMOVcc and SETcc.
-        0x40..=0x4f | 0x90..=0x9f => Flags::Reads,
+        0x40..=0x4f | 0x90..=0x9f => FlagsEffect::Reads,
         // CMPXCHG and XADD.
-        0xb0 | 0xb1 | 0xc0 | 0xc1 => Flags::Overwrites,
+        0xb0 | 0xb1 | 0xc0 | 0xc1 => FlagsEffect::Overwrites,
         // The group with CLAC, XTEST, VMFUNC and the like, and what VMX and SGX leave.
-        0x01 | 0x04..=0x0c | 0x36..=0x3f | 0x78 | 0x79 | 0xa6 | 0xa7 => Flags::Reads,
-        _ => Flags::Neither,
+        0x01 | 0x04..=0x0c | 0x36..=0x3f | 0x78 | 0x79 | 0xa6 | 0xa7 => FlagsEffect::Reads,
+        _ => FlagsEffect::Neither,
     }
 }

@@ -2,7 +2,7 @@
 
 //! One decoded instruction: its prefixes, the places of its operands, its properties.
 
-use super::flow::{self, Flags, Flow};
+use super::flow::{self, FlagsEffect, Flow};
 
 /// How the opcode is introduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +279,7 @@ impl Insn {
     }
 
     /// What it does to the arithmetic flags.
-    pub const fn flags(&self) -> Flags {
+    pub const fn flags(&self) -> FlagsEffect {
         flow::flags(self)
     }
 

@@ -7,7 +7,7 @@ use crate::containers::slab::Arrays;
 
 /// How a site is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub enum SiteLane {
     /// By an int3 or a jump, poked into the text.
     Text,
     /// By the function's ftrace entry.
@@ -59,15 +59,15 @@ pub trait Backend: Arrays {
     /// What the backend keeps for a probe.
     type Probe;
     /// The text locks of a lane, held while it lives.
-    type Text<'a>: Text<Site = Self::Site>
+    type Locked<'a>: LockedText<Site = Self::Site>
     where
         Self: 'a;
 
     /// Takes the text locks of `lane`.
-    fn lock(&self, lane: Lane) -> Self::Text<'_>;
+    fn lock(&self, lane: SiteLane) -> Self::Locked<'_>;
     /// Sites of `lane` were announced: waits for those who have looked before that whether they may
     /// have what the sites need, so that they are seen under the next locks. No text lock is held. May sleep.
-    fn let_others_finish(&self, lane: Lane);
+    fn let_others_finish(&self, lane: SiteLane);
     /// Lets the handlers of `site` run, or silences them.
     fn set_live(&self, site: &Self::Site, live: bool);
     /// Sends the int3 hits of `site` on through the detour's copy of the whole region, or through
@@ -92,7 +92,7 @@ pub trait Backend: Arrays {
 
 /// Pokes a batch of sites, sorted by address: `add` each, `finish` once, `done` for each that was
 /// added. What is to be armed is announced before any batch, and is withdrawn if it was not armed.
-pub trait Text {
+pub trait LockedText {
     /// As in [`Backend::Site`].
     type Site;
     /// The site is to be armed: others are kept out of what it needs, unless one of them is in its way. Says

@@ -2,7 +2,7 @@
 
 //! Bringing sites to where they should be: the decision for each, and the pokes in batches.
 
-use super::backend::{Backend, Delay, Foreign, Lane, Poke, Text};
+use super::backend::{Backend, Delay, Foreign, LockedText, Poke, SiteLane};
 use super::site::{Site, SiteId, State, Want, MAX_REGION};
 use super::Optimizer;
 use crate::containers::slab::{Array, Arrays};
@@ -67,14 +67,14 @@ const TRIES: u32 = 4;
 
 /// Pokes that are decided and not done.
 #[derive(Clone)]
-pub(super) struct Plan<A: Arrays> {
+pub(super) struct PokePlan<A: Arrays> {
     /// The sites; each says which poke.
     sites: A::Of<SiteId>,
     /// Room for those that are poked together; empty in between.
     batch: A::Of<SiteId>,
 }
 
-impl<A: Arrays> Default for Plan<A> {
+impl<A: Arrays> Default for PokePlan<A> {
     fn default() -> Self {
         Self {
             sites: A::Of::default(),
@@ -83,7 +83,7 @@ impl<A: Arrays> Default for Plan<A> {
     }
 }
 
-impl<A: Arrays> Plan<A> {
+impl<A: Arrays> PokePlan<A> {
     /// All parts, for making room.
     pub(super) fn all(&mut self) -> [&mut A::Of<SiteId>; 2] {
         [&mut self.sites, &mut self.batch]
@@ -190,9 +190,9 @@ impl<B: Backend> Optimizer<B> {
     /// Does what is planned: jumps that must go first, then int3s, then what leaves the text.
     fn poke(&mut self, backend: &B) {
         let lanes = [
-            (Lane::Ftrace, &[Poke::Arm, Poke::Disarm][..]),
+            (SiteLane::Ftrace, &[Poke::Arm, Poke::Disarm][..]),
             (
-                Lane::Text,
+                SiteLane::Text,
                 &[Poke::Unoptimize, Poke::Arm, Poke::Disarm, Poke::Optimize],
             ),
         ];
@@ -210,7 +210,7 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// Announces all that is to be armed, and takes the locks. Jumps were announced when they were queued.
-    fn open<'a>(&self, backend: &'a B, lane: Lane) -> B::Text<'a> {
+    fn open<'a>(&self, backend: &'a B, lane: SiteLane) -> B::Locked<'a> {
         let planned = |poke| {
             let sites = self.plan.sites.as_slice().iter();
             let sites = sites.filter_map(|id| self.site(*id));
@@ -235,14 +235,14 @@ impl<B: Backend> Optimizer<B> {
         text
     }
 
-    fn has_work(&self, lane: Lane) -> bool {
+    fn has_work(&self, lane: SiteLane) -> bool {
         let sites = self.plan.sites.as_slice();
         let mut lanes = sites.iter().filter_map(|id| Some(self.site(*id)?.lane));
         lanes.any(|of_site| of_site == lane)
     }
 
     /// Takes those that are poked together out of the plan.
-    fn take_batch(&mut self, lane: Lane, poke: Poke) -> B::Of<SiteId> {
+    fn take_batch(&mut self, lane: SiteLane, poke: Poke) -> B::Of<SiteId> {
         let mut batch = take(&mut self.plan.batch);
         let mut planned = take(&mut self.plan.sites);
         retain(&mut planned, |id| {
@@ -254,7 +254,13 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// Pokes one batch, sorted by address, and empties `ids`.
-    fn batch(&mut self, backend: &B, text: &mut B::Text<'_>, poke: Poke, ids: &mut B::Of<SiteId>) {
+    fn batch(
+        &mut self,
+        backend: &B,
+        text: &mut B::Locked<'_>,
+        poke: Poke,
+        ids: &mut B::Of<SiteId>,
+    ) {
         sort_by_key(ids.as_mut_slice(), |id| {
             self.sites.get(id.0).map_or(0, |site| site.addr as u64)
         });
@@ -279,7 +285,7 @@ impl<B: Backend> Optimizer<B> {
 
     fn add_to_batch(
         &mut self,
-        text: &mut B::Text<'_>,
+        text: &mut B::Locked<'_>,
         poke: Poke,
         id: SiteId,
     ) -> Result<(), Foreign> {
@@ -308,7 +314,7 @@ impl<B: Backend> Optimizer<B> {
     fn refused(
         &mut self,
         backend: &B,
-        text: &mut B::Text<'_>,
+        text: &mut B::Locked<'_>,
         poke: Poke,
         id: SiteId,
         foreign: Foreign,
@@ -338,7 +344,7 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// A poke is in the text: the state says so, and what follows from it is marked or planned.
-    fn poked(&mut self, backend: &B, text: &mut B::Text<'_>, poke: Poke, id: SiteId) {
+    fn poked(&mut self, backend: &B, text: &mut B::Locked<'_>, poke: Poke, id: SiteId) {
         self.set_foreign(id, None);
         self.unplan(id);
         if let Some(site) = self.site(id) {

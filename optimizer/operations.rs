@@ -3,7 +3,7 @@
 //! What users do with sites and probes, and what their owner does with text.
 
 use super::backend::{Backend, Foreign};
-use super::site::{Handlers, JumpTo, NewSite, Probe, ProbeId, Site, SiteId, State};
+use super::site::{Handlers, JumpTo, NewSite, ProbeId, Site, SiteId, SiteProbe, State};
 use super::Optimizer;
 use crate::containers::slab::{Array, NoMemory};
 
@@ -67,7 +67,7 @@ impl<B: Backend> Optimizer<B> {
         handlers: Handlers,
     ) -> Option<ProbeId> {
         self.sites.get(site.0)?;
-        let id = ProbeId(self.probes.insert(Probe {
+        let id = ProbeId(self.probes.insert(SiteProbe {
             site,
             payload,
             enabled,

@@ -2,7 +2,7 @@
 
 //! Sites and probes: what is known of an address and of the handlers on it.
 
-use super::backend::{Foreign, Lane, Poke};
+use super::backend::{Foreign, Poke, SiteLane};
 
 /// The most bytes that a region can cover: 4 bytes and one instruction of 15.
 pub const MAX_REGION: usize = 19;
@@ -152,7 +152,7 @@ pub struct Site<S> {
     /// What the backend keeps.
     pub payload: S,
     /// How it is reached.
-    pub lane: Lane,
+    pub lane: SiteLane,
     /// Bytes of whole instructions that the jump covers; 0 if there can be no jump.
     pub(super) region: u8,
     /// The region is one instruction: no task can be inside, so no grace period is needed.
@@ -178,7 +178,7 @@ pub struct Site<S> {
 
 /// One user's handler on a site.
 #[derive(Clone)]
-pub struct Probe<P> {
+pub struct SiteProbe<P> {
     /// Where it is.
     pub site: SiteId,
     /// What the backend keeps.
@@ -187,7 +187,7 @@ pub struct Probe<P> {
     pub(super) handlers: Handlers,
 }
 
-impl<P> Probe<P> {
+impl<P> SiteProbe<P> {
     /// Whether its user wants it to run.
     pub fn enabled(&self) -> bool {
         self.enabled
@@ -257,7 +257,7 @@ pub struct NewSite<S> {
     /// The address of the first byte.
     pub addr: usize,
     /// How it is reached.
-    pub lane: Lane,
+    pub lane: SiteLane,
     /// Bytes of whole instructions that a jump would cover, at most [`MAX_REGION`]; 0 for none.
     pub region: u8,
     /// The region is one instruction.

@@ -9,7 +9,7 @@ use crate::containers::search::next_of;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::Kind;
 use crate::insn_decode::opcodes::{INT3, JMP_REL32, JUMP_LEN};
-use crate::optimizer::{Lane, Optimizer};
+use crate::optimizer::{Optimizer, SiteLane};
 use crate::shell::Shell;
 use crate::sys::ffi;
 use crate::sys::locks::TextLocks;
@@ -93,7 +93,7 @@ pub(crate) fn read_original(
             continue;
         };
         let changed = if site.state().is_jump() { JUMP_LEN } else { 1 };
-        if site.lane == Lane::Text {
+        if site.lane == SiteLane::Text {
             let original = site.payload.trap.original().get(..changed).unwrap_or(&[]);
             put_back(bytes, site.addr.wrapping_sub(start), original);
         }

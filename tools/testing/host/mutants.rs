@@ -30,7 +30,7 @@ pub const FILES: &[&str] = &[
     "optimizer/operations.rs",
     "optimizer/commit.rs",
     "optimizer/pass.rs",
-    "optimizer/limit.rs",
+    "optimizer/rate.rs",
     "out_of_line/emulate.rs",
 ];
 
@@ -320,7 +320,7 @@ pub const MUTANTS: &[Mutant] = &[
         scope: "others",
         file: "optimizer/commit.rs",
         find: "let mut text = backend.lock(lane);",
-        put: "let _other = (MUTANT && lane == Lane::Ftrace).then(|| backend.lock(Lane::Text));
+        put: "let _other = (MUTANT && lane == SiteLane::Ftrace).then(|| backend.lock(SiteLane::Text));
             let mut text = backend.lock(lane);",
     },
     Mutant {

@@ -13,14 +13,14 @@ const SECOND: u64 = 1000;
 
 /// The hits of a probe since some time ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct RateWindow {
     /// When it began, in milliseconds.
     pub begin: u64,
     /// The probe's hits at that time.
     pub hits: u64,
 }
 
-impl Window {
+impl RateWindow {
     /// Whether the probe, which has `hits` at the time `now`, had more than `limit` of them a
     /// second. A window that is over gives way to the next one.
     pub fn exceeded(&mut self, limit: u32, now: u64, hits: u64) -> bool {
@@ -33,7 +33,7 @@ impl Window {
             return true;
         }
         if age >= SECOND {
-            *self = Window { begin: now, hits };
+            *self = RateWindow { begin: now, hits };
         }
         false
     }
