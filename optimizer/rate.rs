@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many hits a second a probe may have, and when that is too many.
+//! The limit of hits a second of a probe, and when the probe exceeds it.
 //!
-//! The count that each probe has anyway is looked at now and then; the way of a hit is as it is
-//! without a limit.
+//! The count that each probe has is read once a period. A limit adds nothing to the path of a hit.
 
-/// Milliseconds between two looks.
+/// Milliseconds between two reads of the count.
 pub const PERIOD: u64 = 100;
 
 /// Milliseconds of a window.
 const SECOND: u64 = 1000;
 
-/// The hits of a probe since some time ago.
+/// The hits of a probe since the beginning of a window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateWindow {
-    /// When it began, in milliseconds.
+    /// The time of the beginning, in milliseconds.
     pub begin: u64,
     /// The probe's hits at that time.
     pub hits: u64,
 }
 
 impl RateWindow {
-    /// Whether the probe, which has `hits` at the time `now`, had more than `limit` of them a
-    /// second. A window that is over gives way to the next one.
+    /// Whether the probe, which has `hits` at the time `now`, had more than `limit` hits a second in this
+    /// window. A window that is over is replaced by the next one.
     pub fn exceeded(&mut self, limit: u32, now: u64, hits: u64) -> bool {
         let age = now.saturating_sub(self.begin);
         let more = hits.wrapping_sub(self.hits);
-        // A burst in a window that is not over counts as if it were all; one that was looked at late
-        // may have had more.
+        // A window that is not over is allowed a whole second's hits. A window that was read late is
+        // allowed more, by its age.
         let allowed = u128::from(limit).saturating_mul(u128::from(age.max(SECOND)));
         if u128::from(more).saturating_mul(u128::from(SECOND)) > allowed {
             return true;
