@@ -13,19 +13,19 @@ pub const SYMBOL_MAX: usize = 511;
 
 /// What a probe does when it is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProbeKind {
     /// Runs its handlers.
     Probe,
     /// Only counts.
     Count,
 }
 
-impl Kind {
+impl ProbeKind {
     /// The letter of its command.
     pub const fn letter(self) -> u8 {
         match self {
-            Kind::Probe => b'p',
-            Kind::Count => b'c',
+            ProbeKind::Probe => b'p',
+            ProbeKind::Count => b'c',
         }
     }
 }
@@ -36,11 +36,11 @@ pub enum Command<'a> {
     /// `p[:NAME] TARGET`, `c[:NAME] TARGET`
     Add {
         /// Its letter.
-        kind: Kind,
+        kind: ProbeKind,
         /// Its name, if one is given.
         name: Option<&'a str>,
         /// Where.
-        target: Target<'a>,
+        target: TargetSpec<'a>,
     },
     /// `-:NAME`
     Remove {
@@ -51,7 +51,7 @@ pub enum Command<'a> {
 
 /// Where a probe goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'a> {
+pub enum TargetSpec<'a> {
     /// `[MODULE:]SYMBOL[+OFFSET]`
     Symbol {
         /// The module; without one, any text is searched.
@@ -79,8 +79,8 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
         Some(_) => return Err(Refusal::UnknownCommand),
     };
     let kind = match letter {
-        b'p' => Kind::Probe,
-        b'c' => Kind::Count,
+        b'p' => ProbeKind::Probe,
+        b'c' => ProbeKind::Count,
         b'-' if target.is_empty() => {
             let name = name.ok_or(Refusal::BadName)?;
             return Ok(Some(Command::Remove { name }));
@@ -93,13 +93,13 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
 }
 
 /// Reads a target, with white space around it.
-pub fn parse_target(text: &[u8]) -> Result<Target<'_>, Refusal> {
+pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
     let (text, behind) = split_word(text.trim_ascii());
     if !behind.is_empty() {
         return Err(Refusal::TrailingText);
     }
     if let Some(digits) = text.strip_prefix(b"0x") {
-        return Ok(Target::Address(parse_digits(digits, 16)?));
+        return Ok(TargetSpec::Address(parse_digits(digits, 16)?));
     }
     let (place, offset) = match split_at_byte(text, b'+') {
         Some((place, offset)) => (place, parse_number(offset)?),
@@ -110,7 +110,7 @@ pub fn parse_target(text: &[u8]) -> Result<Target<'_>, Refusal> {
         None => (None, place),
     };
     let symbol = parse_word(symbol, SYMBOL_MAX, is_symbol_byte).ok_or(Refusal::BadTarget)??;
-    Ok(Target::Symbol {
+    Ok(TargetSpec::Symbol {
         module,
         symbol,
         offset,
@@ -219,12 +219,12 @@ impl AutoName {
     /// The name for `target`, as kprobes makes it: letter, symbol and decimal offset, or letter and
     /// address, with `_` where a name cannot have the symbol's character. A symbol that is too
     /// long loses its end. `nth` tells names of one target apart; 0 is the first.
-    pub fn new(kind: Kind, target: &Target<'_>, nth: u32) -> AutoName {
+    pub fn new(kind: ProbeKind, target: &TargetSpec<'_>, nth: u32) -> AutoName {
         let (stem, mut tail): (&[u8], AutoName) = match target {
-            Target::Symbol { symbol, offset, .. } => {
+            TargetSpec::Symbol { symbol, offset, .. } => {
                 (symbol.as_bytes(), AutoName::EMPTY.with_number(*offset, 10))
             }
-            Target::Address(address) => (b"", AutoName::EMPTY.with_number(*address, 16)),
+            TargetSpec::Address(address) => (b"", AutoName::EMPTY.with_number(*address, 16)),
         };
         if nth != 0 {
             tail = tail.with_number(u64::from(nth), 10);

@@ -31,12 +31,14 @@ use crate::containers::slab::{Array, Arrays, NoMemory};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::{Index, Kind};
 use crate::insn_decode::opcodes::{INT3, JMP_REL32, JUMP_LEN};
-use crate::insn_decode::{decode, decode_into, Flags, Flow, Insn, OpcodeMap, Prefixes};
+use crate::insn_decode::MAX_INSN_LEN;
+use crate::insn_decode::{decode, decode_into, FlagsEffect, Flow, Insn, OpcodeMap, Prefixes};
+use crate::optimizer::MAX_REGION;
 use crate::out_of_line::emulate::Emulation;
 use crate::out_of_line::relocate::{relocate, worst_copy_len};
 
-/// The most bytes that a region can have: four, and one instruction.
-pub const REGION_MAX: usize = JUMP_LEN - 1 + crate::insn_decode::MAX_INSN_LEN;
+// The optimizer knows no instructions, so its constant is a number.
+const _: () = assert!(MAX_REGION == JUMP_LEN - 1 + MAX_INSN_LEN);
 
 /// How many instructions are looked at for whether the flags are used.
 const FLAGS_LINE: usize = 8;
@@ -44,7 +46,7 @@ const FLAGS_LINE: usize = 8;
 /// The whole instructions that a jump covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// Its length in bytes, 5 to [`REGION_MAX`].
+    /// Its length in bytes, 5 to [`MAX_REGION`].
     pub len: u8,
     /// It is one instruction, so that it has no inside where a task could be.
     pub single: bool,
@@ -118,7 +120,7 @@ fn grow<T: Copy, V: Array<T>>(array: &mut V, len: usize, value: T) -> Result<(),
 }
 
 /// A decoded function. It keeps its memory from one function to the next.
-pub struct Function<A: Arrays> {
+pub struct DecodedFunction<A: Arrays> {
     start: u64,
     len: usize,
     /// The first `len` are the function's; what is behind is left from longer ones.
@@ -129,9 +131,9 @@ pub struct Function<A: Arrays> {
     table: bool,
 }
 
-impl<A: Arrays> Default for Function<A> {
+impl<A: Arrays> Default for DecodedFunction<A> {
     fn default() -> Self {
-        Function {
+        DecodedFunction {
             start: 0,
             len: 0,
             buffer: A::Of::default(),
@@ -143,7 +145,7 @@ impl<A: Arrays> Default for Function<A> {
     }
 }
 
-impl<A: Arrays> Function<A> {
+impl<A: Arrays> DecodedFunction<A> {
     /// Decodes the `len` bytes at `start`, which `fill` reads. The bytes are to be those of the
     /// function's owner: whoever fills them in puts back what probes have replaced.
     ///
@@ -269,7 +271,7 @@ impl<A: Arrays> Function<A> {
 
     /// The instruction that begins last before `offset`.
     fn last_before(&self, offset: usize) -> Option<Insn> {
-        let first = offset.saturating_sub(crate::insn_decode::MAX_INSN_LEN);
+        let first = offset.saturating_sub(MAX_INSN_LEN);
         let at = (first..offset).rev().find(|at| self.boundaries.has(*at))?;
         decode_at(self.bytes(), self.start, at)
     }
@@ -297,13 +299,17 @@ impl<A: Arrays> Function<A> {
     }
 
     /// Whether `len` bytes at `addr` can be copied to somewhere near.
-    fn try_copy(&self, addr: u64, len: usize) -> Result<(), crate::out_of_line::relocate::Refusal> {
+    fn try_copy(
+        &self,
+        addr: u64,
+        len: usize,
+    ) -> Result<(), crate::out_of_line::relocate::CopyRefusal> {
         let bytes = self.bytes_from(addr).get(..len).unwrap_or(&[]);
-        let mut copy = [0; worst_copy_len(REGION_MAX)];
+        let mut copy = [0; worst_copy_len(MAX_REGION)];
         relocate(bytes, addr, addr, &mut copy).map(|_| ())
     }
 
-    /// The region at `addr`, an address that [`Function::probe`] allows, if it may be a jump.
+    /// The region at `addr`, an address that [`DecodedFunction::probe`] allows, if it may be a jump.
     pub fn region(&self, addr: u64, index: &Index<A>) -> Result<Region, NotOptimizable> {
         let region = self.measure(addr)?;
         let end = addr.wrapping_add(u64::from(region.len));
@@ -337,9 +343,9 @@ impl<A: Arrays> Function<A> {
             };
             at = insn.end();
             match insn.flags() {
-                Flags::Overwrites => return index.reserved(addr, at).is_none(),
-                Flags::Neither => {}
-                Flags::Reads => return false,
+                FlagsEffect::Overwrites => return index.reserved(addr, at).is_none(),
+                FlagsEffect::Neither => {}
+                FlagsEffect::Reads => return false,
             }
         }
         false

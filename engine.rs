@@ -15,7 +15,7 @@ use crate::debugfs::explain::Explanation;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::Entry;
 use crate::examine::{Examiner, Plan};
-use crate::optimizer::{Foreign, Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
+use crate::optimizer::{Grace, Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::shell::memory;
 use crate::shell::memory::MEMORY;
 use crate::shell::site;
@@ -96,15 +96,6 @@ impl Request {
             Ok(addr) => self.addr = addr,
             Err(refusal) => self.result = Err(refusal),
         }
-    }
-}
-
-pub(crate) fn refusal_of(foreign: Foreign) -> Refusal {
-    match foreign {
-        Foreign::KprobeHere => Refusal::KprobeHere,
-        Foreign::KprobeNear => Refusal::KprobeNear,
-        Foreign::Bytes | Foreign::Jump => Refusal::ForeignText,
-        Foreign::Ftrace => Refusal::FtraceFailed,
     }
 }
 
@@ -491,8 +482,8 @@ impl Core {
     fn unarmed(&self, id: SiteId) -> Option<Refusal> {
         let site = self.optimizer.site(id)?;
         match site.state() {
-            State::Disarmed => site.foreign().map(refusal_of),
-            _ if site.passes_over() => site.foreign().map(refusal_of),
+            State::Disarmed => site.foreign().map(Refusal::from),
+            _ if site.passes_over() => site.foreign().map(Refusal::from),
             _ => None,
         }
     }

@@ -13,11 +13,11 @@ use crate::arch_x86::trap::Trap;
 use crate::eligibility::hidden::{Hidden, FAR};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::{Index, Kind};
-use crate::eligibility::{Function, Region};
+use crate::eligibility::{DecodedFunction, Region};
 use crate::examine::pieces::{is_preamble, Adder, Searched, LONGEST};
 use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
 use crate::insn_decode::{decode, Insn};
-use crate::optimizer::{Lane, Optimizer, MAX_REGION};
+use crate::optimizer::{Optimizer, SiteLane, MAX_REGION};
 use crate::out_of_line::emulate::Emulation;
 use crate::out_of_line::slot_image::{jump, Image, DETOUR};
 use crate::shell::memory::MEMORY;
@@ -43,7 +43,7 @@ use kernel::time::{Instant, Monotonic};
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
     index: Index<Kernel>,
-    function: Function<Kernel>,
+    function: DecodedFunction<Kernel>,
     /// There may be sites in it.
     shared: bool,
     /// Text of the modules that the index has.
@@ -58,7 +58,7 @@ pub(crate) struct Examiner {
 
 /// What a site is made from.
 pub(crate) struct Plan {
-    pub(crate) lane: Lane,
+    pub(crate) lane: SiteLane,
     pub(crate) region: u8,
     pub(crate) single: bool,
     pub(crate) memory: SiteMemory,
@@ -130,7 +130,7 @@ impl Examiner {
         stats::add(&stats::INDEX_TIME, took);
         Ok(Self {
             index,
-            function: Function::default(),
+            function: DecodedFunction::default(),
             shared: false,
             modules: KVec::new(),
             searched,
@@ -251,7 +251,7 @@ impl Session<'_> {
         }
         trap.original_len = keep.min(bytes.len()).min(MAX_REGION) as u8;
         let keep_flags = counts.then(|| self.uses_flags(addr));
-        let memory = SiteMemory::new(Lane::Text, trap, Fence::new(hidden.as_ref())?)?;
+        let memory = SiteMemory::new(SiteLane::Text, trap, Fence::new(hidden.as_ref())?)?;
         self.place(memory, &insn, region, keep_flags)
     }
 
@@ -326,7 +326,7 @@ impl Session<'_> {
     }
 
     /// The function that was decoded last.
-    pub(crate) fn function(&self) -> &Function<Kernel> {
+    pub(crate) fn function(&self) -> &DecodedFunction<Kernel> {
         &self.examiner.function
     }
 
@@ -484,7 +484,7 @@ impl Session<'_> {
         if region.is_err() && memory.trap().emulation.is_some() {
             memory.reason = region.err();
             return Ok(Plan {
-                lane: Lane::Text,
+                lane: SiteLane::Text,
                 region: 0,
                 single: false,
                 memory,
@@ -534,7 +534,7 @@ impl Session<'_> {
         memory.reason = jumpable.err();
         let region = region.ok().filter(|_| jumpable.is_ok());
         Ok(Plan {
-            lane: Lane::Text,
+            lane: SiteLane::Text,
             region: region.map_or(0, |region| region.len),
             single: region.is_some_and(|region| region.single),
             memory,
@@ -555,10 +555,10 @@ fn ftrace_plan(addr: usize, insn: &Insn) -> Result<Plan, Refusal> {
         bytes
     };
     trap.original_len = JUMP_LEN as u8;
-    let mut memory = SiteMemory::new(Lane::Ftrace, trap, Fence::new(None)?)?;
+    let mut memory = SiteMemory::new(SiteLane::Ftrace, trap, Fence::new(None)?)?;
     memory.reason = Some(NotOptimizable::Reserved(Kind::Ftrace));
     Ok(Plan {
-        lane: Lane::Ftrace,
+        lane: SiteLane::Ftrace,
         region: 0,
         single: false,
         memory,

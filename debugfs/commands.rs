@@ -5,7 +5,7 @@
 //! Lines that follow each other and do the same make one batch, so that the CPUs are synchronized
 //! once for all of them; the order between additions and removals is kept.
 
-use crate::command::{parse_line, Command, Kind, Target};
+use crate::command::{parse_line, Command, ProbeKind, TargetSpec};
 use crate::containers::sort::sort_by_key;
 use crate::debugfs::named::{Doomed, Name, Registry};
 use crate::eligibility::refusal::Refusal;
@@ -95,8 +95,8 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// The addresses that an ambiguous symbol has.
-pub(crate) fn show_candidates(target: &Target<'_>, out: &SeqFile) {
-    let Target::Symbol { module, symbol, .. } = target else {
+pub(crate) fn show_candidates(target: &TargetSpec<'_>, out: &SeqFile) {
+    let TargetSpec::Symbol { module, symbol, .. } = target else {
         return;
     };
     let Ok(symbol) = c_string(symbol.as_bytes()) else {
@@ -117,9 +117,9 @@ pub(crate) fn show_candidates(target: &Target<'_>, out: &SeqFile) {
 struct Add<'a> {
     line: usize,
     start: usize,
-    kind: Kind,
+    kind: ProbeKind,
     name: Option<&'a str>,
-    target: Target<'a>,
+    target: TargetSpec<'a>,
     /// As it is written.
     written: &'a [u8],
     /// Its name in the registry, if it is there.

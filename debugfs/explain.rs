@@ -2,7 +2,7 @@
 
 //! What a probe at some target would be: the text of `explain`.
 
-use crate::command::{parse_target, Target};
+use crate::command::{parse_target, TargetSpec};
 use crate::debugfs::commands::{show_candidates, Printable};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::Region;
@@ -75,10 +75,10 @@ impl Explained {
 }
 
 /// The address of a target.
-fn address(target: &Target<'_>) -> Result<usize, Refusal> {
+fn address(target: &TargetSpec<'_>) -> Result<usize, Refusal> {
     let (base, offset) = match target {
-        Target::Address(addr) => (*addr, 0),
-        Target::Symbol {
+        TargetSpec::Address(addr) => (*addr, 0),
+        TargetSpec::Symbol {
             module,
             symbol,
             offset,

@@ -7,12 +7,12 @@
 //! registry's lock held.
 
 use crate::arch_x86::probe_list::ProbePtr;
-use crate::command::{AutoName, Kind, Target, NAME_MAX};
+use crate::command::{AutoName, ProbeKind, TargetSpec, NAME_MAX};
 use crate::debugfs::file::Dir;
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, Core};
-use crate::optimizer::{Probe, ProbeId};
+use crate::optimizer::{ProbeId, SiteProbe};
 use crate::shell::site;
 use crate::sys::ffi::rkprobe;
 use kernel::bindings::pt_regs;
@@ -59,7 +59,7 @@ unsafe extern "C" fn do_nothing(_probe: *mut rkprobe, _regs: *mut pt_regs) -> c_
 pub(crate) struct Named {
     /// Its files. Dropped first.
     files: Option<Dir>,
-    kind: Kind,
+    kind: ProbeKind,
     /// As it was written, but with a NUL between symbol and offset, or in front of an address.
     target: KVec<u8>,
     probe: Opaque<rkprobe>,
@@ -72,26 +72,30 @@ unsafe impl Sync for Named {}
 
 impl Named {
     /// A probe for `target`, which is `written`.
-    fn new(kind: Kind, target: &Target<'_>, written: &[u8]) -> Result<Pin<KBox<Self>>, Refusal> {
+    fn new(
+        kind: ProbeKind,
+        target: &TargetSpec<'_>,
+        written: &[u8],
+    ) -> Result<Pin<KBox<Self>>, Refusal> {
         let mut text = KVec::with_capacity(written.len().saturating_add(1), GFP_KERNEL)
             .map_err(|_| Refusal::NoMemory)?;
         let mut probe = rkprobe {
             pre_handler: match kind {
-                Kind::Probe => Some(do_nothing),
-                Kind::Count => None,
+                ProbeKind::Probe => Some(do_nothing),
+                ProbeKind::Count => None,
             },
             ..Default::default()
         };
         let symbol = match target {
-            Target::Symbol { offset, .. } => {
+            TargetSpec::Symbol { offset, .. } => {
                 probe.offset = u32::try_from(*offset).map_err(|_| Refusal::OutsideFunction)?;
                 written
                     .iter()
                     .position(|byte| *byte == b'+')
                     .unwrap_or(written.len())
             }
-            Target::Address(0) => return Err(Refusal::NotText),
-            Target::Address(addr) => {
+            TargetSpec::Address(0) => return Err(Refusal::NotText),
+            TargetSpec::Address(addr) => {
                 probe.addr = *addr as usize as *mut kernel::ffi::c_void;
                 0
             }
@@ -139,7 +143,7 @@ impl Named {
     /// # Errors
     ///
     /// ENOENT: it is not registered.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core, &Probe<ProbePtr>) -> R) -> Result<R> {
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core, &SiteProbe<ProbePtr>) -> R) -> Result<R> {
         engine().ok_or(ENODEV)?.look(|core| {
             // SAFETY: written when it was registered, before it had files.
             let id = ProbeId::from_index(unsafe { (*self.probe.get()).id });
@@ -193,9 +197,9 @@ impl Registry {
     /// `NameInUse`, `OutsideFunction`, `NotText`, `NoMemory`.
     pub(crate) fn insert(
         &mut self,
-        kind: Kind,
+        kind: ProbeKind,
         name: Option<&str>,
-        target: &Target<'_>,
+        target: &TargetSpec<'_>,
         written: &[u8],
     ) -> Result<(Name, ProbePtr), Refusal> {
         let name = match name {
@@ -213,7 +217,7 @@ impl Registry {
         Ok((name, probe))
     }
 
-    fn make_name(&mut self, kind: Kind, target: &Target<'_>) -> Name {
+    fn make_name(&mut self, kind: ProbeKind, target: &TargetSpec<'_>) -> Name {
         let mut name = Name::new(AutoName::new(kind, target, 0).as_str());
         while self.probes.get(&name).is_some() {
             self.numbered = self.numbered.wrapping_add(1);

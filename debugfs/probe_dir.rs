@@ -10,7 +10,7 @@ use crate::debugfs::words;
 use crate::engine::limits;
 use crate::engine::{engine, Core};
 use crate::optimizer::MAX_REGION;
-use crate::optimizer::{JumpTo, Probe, State};
+use crate::optimizer::{JumpTo, SiteProbe, State};
 use crate::shell::text::live;
 use crate::shell::window;
 use crate::sys::locks::TextMutex;
@@ -147,7 +147,7 @@ struct Bytes {
 
 impl Bytes {
     /// Reads them. The engine's lock is held, so a module's text cannot go meanwhile.
-    fn read(core: &Core, probe: &Probe<ProbePtr>) -> Option<Self> {
+    fn read(core: &Core, probe: &SiteProbe<ProbePtr>) -> Option<Self> {
         let site = core.optimizer.site(probe.site)?;
         let trap = site.payload.trap();
         let len = trap.original().len();

@@ -4,8 +4,8 @@
 
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{refusal_of, Core};
-use crate::optimizer::{Lane, Probe, Site, State, Why};
+use crate::engine::Core;
+use crate::optimizer::{Site, SiteLane, SiteProbe, State, Why};
 use crate::shell::site::SiteMemory;
 use crate::sys::ffi;
 use kernel::prelude::*;
@@ -17,7 +17,7 @@ impl From<Refusal> for Error {
 }
 
 /// One word for `state`.
-pub(crate) fn state(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
+pub(crate) fn state(core: &Core, probe: &SiteProbe<ProbePtr>) -> &'static str {
     let Some(site) = core.optimizer.site(probe.site) else {
         return "gone";
     };
@@ -29,7 +29,7 @@ pub(crate) fn state(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
         State::Armed | State::Optimizing { .. } | State::Optimized if !probe.enabled() => {
             "disabled"
         }
-        State::Armed if site.lane == Lane::Ftrace => "ftrace",
+        State::Armed if site.lane == SiteLane::Ftrace => "ftrace",
         State::Armed => "armed",
         State::Optimizing { .. } => "optimizing",
         State::Optimized => "optimized",
@@ -37,7 +37,7 @@ pub(crate) fn state(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
 }
 
 /// Why a probe is not a jump; "-" if it is one.
-pub(crate) fn reason(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
+pub(crate) fn reason(core: &Core, probe: &SiteProbe<ProbePtr>) -> &'static str {
     let optimizer = &core.optimizer;
     if probe
         .payload
@@ -56,16 +56,16 @@ pub(crate) fn reason(core: &Core, probe: &Probe<ProbePtr>) -> &'static str {
         Why::PostHandler => "a probe here has a post_handler",
         Why::OptimizationOff => "optimization is switched off",
         Why::Blocked => "another probe is in the region",
-        Why::Foreign(foreign) => refusal_of(foreign).text(),
+        Why::Foreign(foreign) => Refusal::from(foreign).text(),
         Why::Waiting => "waits for the optimizer",
     }
 }
 
 fn not_optimizable(site: &Site<SiteMemory>) -> &'static str {
     match (site.lane, site.payload.reason) {
-        (Lane::Ftrace, _) => "the function tracer calls it",
-        (Lane::Text, Some(reason)) => reason.text(),
-        (Lane::Text, None) => "-",
+        (SiteLane::Ftrace, _) => "the function tracer calls it",
+        (SiteLane::Text, Some(reason)) => reason.text(),
+        (SiteLane::Text, None) => "-",
     }
 }
 
@@ -80,12 +80,12 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// Those of a probe on `site`.
-    pub(crate) fn of(site: &Site<SiteMemory>, probe: &Probe<ProbePtr>) -> Self {
+    pub(crate) fn of(site: &Site<SiteMemory>, probe: &SiteProbe<ProbePtr>) -> Self {
         Self {
             gone: site.state() == State::Gone,
             disabled: !probe.enabled(),
             optimized: site.state().is_jump(),
-            ftrace: site.lane == Lane::Ftrace && site.state() != State::Gone,
+            ftrace: site.lane == SiteLane::Ftrace && site.state() != State::Gone,
         }
     }
 

@@ -21,7 +21,7 @@
 
 use crate::containers::slab::Arrays;
 use crate::eligibility::reserved::Index;
-use crate::eligibility::Function;
+use crate::eligibility::DecodedFunction;
 use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::{decode, Encoding, Flow, Insn, OpcodeMap, Prefixes};
 
@@ -34,7 +34,7 @@ const TAIL: u64 = 4;
 
 /// A range of addresses, its end not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Range {
+pub struct Span {
     /// The first address.
     pub start: u64,
     /// The address behind the last one.
@@ -65,18 +65,18 @@ impl Stretch {
 pub struct Hidden {
     /// Where addresses are taken for instructions that are none.
     pub stretch: Stretch,
-    ranges: [Range; MAX_RANGES],
+    ranges: [Span; MAX_RANGES],
     count: u8,
 }
 
 impl Hidden {
     /// Where else no native kprobe may become a jump: in front of the targets of hidden branches.
-    pub fn ranges(&self) -> &[Range] {
+    pub fn ranges(&self) -> &[Span] {
         self.ranges.get(..usize::from(self.count)).unwrap_or(&[])
     }
 
     /// Adds a range, or joins it with one that it touches. `None` when there are too many.
-    fn add(&mut self, range: Range) -> Option<()> {
+    fn add(&mut self, range: Span) -> Option<()> {
         let count = usize::from(self.count);
         let mut known = self.ranges.iter_mut().take(count);
         if let Some(known) =
@@ -92,7 +92,7 @@ impl Hidden {
     }
 }
 
-impl<A: Arrays> Function<A> {
+impl<A: Arrays> DecodedFunction<A> {
     /// What a site at `addr` hides, where an instruction of `insn` bytes is and a jump would cover
     /// `region` bytes, or 0 if there can be none. `None` if that cannot be told.
     pub fn hidden(&self, addr: u64, insn: u8, region: u8, index: &Index<A>) -> Option<Hidden> {
@@ -133,12 +133,12 @@ impl<A: Arrays> Function<A> {
 
     /// Where no native kprobe may become a jump if the branch at `addr` is hidden. Nothing for one that
     /// leaves the function, and for what they do not look for: calls.
-    fn in_front(&self, addr: u64) -> Option<Range> {
+    fn in_front(&self, addr: u64) -> Option<Span> {
         let branch = self.instruction(addr).ok()?;
         let end = branch.target().filter(|target| self.contains(*target))?;
         let start = end.saturating_sub(TAIL).max(self.start());
         let is_call = matches!(branch.flow, Flow::Call { .. });
-        (!is_call && start < end).then_some(Range { start, end })
+        (!is_call && start < end).then_some(Span { start, end })
     }
 }
 

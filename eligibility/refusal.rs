@@ -3,7 +3,8 @@
 //! Why a probe is refused, and why a site stays a breakpoint: the reasons, their errnos and texts.
 
 use crate::eligibility::reserved::Kind;
-use crate::out_of_line::relocate::Refusal as CopyRefusal;
+use crate::optimizer::Foreign;
+use crate::out_of_line::relocate::CopyRefusal;
 
 /// Error numbers of Linux on x86, as the kernel returns them but positive.
 pub mod errno {
@@ -172,6 +173,17 @@ impl Refusal {
 impl From<CopyRefusal> for Refusal {
     fn from(reason: CopyRefusal) -> Self {
         Refusal::Copy(reason)
+    }
+}
+
+impl From<Foreign> for Refusal {
+    fn from(foreign: Foreign) -> Self {
+        match foreign {
+            Foreign::KprobeHere => Refusal::KprobeHere,
+            Foreign::KprobeNear => Refusal::KprobeNear,
+            Foreign::Bytes | Foreign::Jump => Refusal::ForeignText,
+            Foreign::Ftrace => Refusal::FtraceFailed,
+        }
     }
 }
 

@@ -172,21 +172,21 @@ fn offset(addr: u64) -> Option<u32> {
 /// # Invariants
 ///
 /// The first `sealed` entries are sorted and without doubles; those behind are not asked.
-struct Table<A: Arrays> {
+struct EntryTable<A: Arrays> {
     entries: A::Of<Packed>,
     sealed: usize,
 }
 
-impl<A: Arrays> Default for Table<A> {
+impl<A: Arrays> Default for EntryTable<A> {
     fn default() -> Self {
-        Table {
+        EntryTable {
             entries: A::Of::default(),
             sealed: 0,
         }
     }
 }
 
-impl<A: Arrays> Table<A> {
+impl<A: Arrays> EntryTable<A> {
     fn sealed(&self) -> &[Packed] {
         self.entries.as_slice().get(..self.sealed).unwrap_or(&[])
     }
@@ -266,15 +266,15 @@ impl<A: Arrays> Table<A> {
 
 /// The index. New entries are pushed in any order and take effect with [`Index::seal`].
 pub struct Index<A: Arrays> {
-    sites: Table<A>,
-    areas: Table<A>,
+    sites: EntryTable<A>,
+    areas: EntryTable<A>,
 }
 
 impl<A: Arrays> Default for Index<A> {
     fn default() -> Self {
         Index {
-            sites: Table::default(),
-            areas: Table::default(),
+            sites: EntryTable::default(),
+            areas: EntryTable::default(),
         }
     }
 }

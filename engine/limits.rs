@@ -6,7 +6,7 @@
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, Core, Engine};
-use crate::optimizer::limit::PERIOD;
+use crate::optimizer::rate::PERIOD;
 use crate::optimizer::ProbeId;
 use crate::shell::window;
 use crate::sys::ffi;

@@ -9,7 +9,7 @@
 
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
-use crate::eligibility::{collect_cross_branches, each_possible_jump, Function};
+use crate::eligibility::{collect_cross_branches, each_possible_jump, DecodedFunction};
 use crate::optimizer::Optimizer;
 use crate::shell::module_text;
 use crate::shell::text;
@@ -128,7 +128,7 @@ pub(crate) fn of(
 pub(crate) struct Adder<'a> {
     pub(crate) locks: &'a TextLocks,
     pub(crate) optimizer: &'a Optimizer<Shell>,
-    pub(crate) function: &'a mut Function<Kernel>,
+    pub(crate) function: &'a mut DecodedFunction<Kernel>,
     pub(crate) buffer: &'a mut KVVec<u8>,
     /// Room for a name.
     pub(crate) named: &'a mut symbols::Function,

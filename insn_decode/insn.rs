@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One decoded instruction: its prefixes, the places of its operands, its properties.
+//! A decoded instruction: its prefixes, the places of its operands, its properties.
 
-use super::flow::{self, Flags, Flow};
+use super::flow::Flow;
 
 /// How the opcode is introduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub enum Encoding {
 pub enum OpcodeMap {
     /// One-byte opcodes.
     Primary,
-    /// Behind `0F`; map 1 of VEX and EVEX.
+    /// After `0F`; map 1 of VEX and EVEX.
     Map0F,
-    /// Behind `0F 38`; map 2.
+    /// After `0F 38`; map 2.
     Map0F38,
-    /// Behind `0F 3A`; map 3.
+    /// After `0F 3A`; map 3.
     Map0F3A,
     /// EVEX map 4, promoted legacy instructions.
     Map4,
@@ -76,12 +76,12 @@ impl Prefixes {
     /// `65`.
     pub const GS: Prefixes = Prefixes(1024);
 
-    /// Does the set hold a prefix of `other`?
+    /// Whether the set has a prefix of `other`.
     pub const fn has(self, other: Prefixes) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The prefix that `byte` is.
+    /// The prefix of the value `byte`.
     pub(super) const fn from_byte(byte: u8) -> Option<Prefixes> {
         Some(match byte {
             0xf0 => Self::LOCK,
@@ -109,7 +109,7 @@ impl Prefixes {
     }
 }
 
-/// Where an operand stands in the instruction's bytes; `size` 0 if there is none.
+/// The place of an operand in the instruction's bytes; `size` is 0 if the operand does not exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Field {
     /// Offset from the instruction's first byte.
@@ -119,8 +119,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// The same place counted from `offset` bytes earlier.
-    pub(super) const fn behind(self, offset: u8) -> Field {
+    /// The place counted from an address that is `offset` bytes smaller.
+    pub(super) const fn shifted(self, offset: u8) -> Field {
         Field {
             at: self.at.wrapping_add(offset),
             size: self.size,
@@ -133,7 +133,7 @@ impl Field {
 pub struct Insn {
     /// The address that it was decoded for.
     pub addr: u64,
-    /// Length in bytes, 1 to [`MAX_INSN_LEN`](super::MAX_INSN_LEN).
+    /// Length in bytes, 1 to [`MAX_INSN_LEN`](super::opcodes::MAX_INSN_LEN).
     pub len: u8,
     /// How the opcode is introduced.
     pub encoding: Encoding,
@@ -159,14 +159,14 @@ pub struct Insn {
     pub imm: Field,
     /// Its value, sign-extended.
     pub imm_value: i64,
-    /// Behind the prefix with which Xen or KVM emulate an instruction, which `len` covers.
+    /// It follows the prefix by which Xen or KVM emulate an instruction. `len` covers the prefix.
     pub forced_emulation: bool,
-    /// What it does to the instruction pointer.
+    /// The effect on the instruction pointer.
     pub flow: Flow,
 }
 
 impl Insn {
-    /// Of no bytes: a place to decode into.
+    /// An instruction of no bytes, to decode into.
     pub const NONE: Insn = Insn {
         addr: 0,
         len: 0,
@@ -191,7 +191,7 @@ impl Insn {
         self.addr.wrapping_add(self.len as u64)
     }
 
-    /// Where a relative branch or call goes.
+    /// The target of a relative branch or call.
     pub const fn target(&self) -> Option<u64> {
         match self.flow.displacement() {
             Some(rel) => Some(self.end().wrapping_add(rel as u64)),
@@ -208,12 +208,12 @@ impl Insn {
         }
     }
 
-    /// Is the memory operand relative to the instruction pointer?
+    /// Whether the memory operand is relative to the instruction pointer.
     pub const fn is_rip_relative(&self) -> bool {
         matches!(self.modrm, Some(modrm) if modrm & 0xc7 == 0x05) && self.disp.size == 4
     }
 
-    /// Does a copy of the bytes mean something else at another address?
+    /// Whether a copy of the bytes has another meaning at another address.
     pub const fn depends_on_address(&self) -> bool {
         self.is_rip_relative() || self.flow.displacement().is_some()
     }
@@ -236,7 +236,7 @@ impl Insn {
         matches!(self.flow, Flow::Int3)
     }
 
-    /// Does it do nothing, in the encodings that compilers and the kernel pad with?
+    /// Whether it is a NOP in one of the encodings that compilers and the kernel use as padding.
     pub const fn is_nop(&self) -> bool {
         let plain = self.is_legacy(OpcodeMap::Primary)
             && self.opcode == 0x90
@@ -246,18 +246,18 @@ impl Insn {
         plain || long
     }
 
-    /// Does it hold off interrupts and breakpoints until after its successor, so that it
-    /// must not be parted from it (MOV SS)?
+    /// Whether it delays interrupts and breakpoints until after the next instruction (MOV SS). The two
+    /// must not be separated.
     pub const fn casts_shadow(&self) -> bool {
         self.is_legacy(OpcodeMap::Primary) && self.opcode == 0x8e && self.modrm_reg() == 2
     }
 
-    /// Is it PUSHF, POPF, CLI or STI: does it work on the flags register itself?
+    /// Whether it works on the flags register itself: PUSHF, POPF, CLI or STI.
     pub const fn works_on_flags_register(&self) -> bool {
         self.is_legacy(OpcodeMap::Primary) && matches!(self.opcode, 0x9c | 0x9d | 0xfa | 0xfb)
     }
 
-    /// Does it push or pop, or set the stack pointer as ENTER and LEAVE do?
+    /// Whether it pushes or pops, or sets the stack pointer as ENTER and LEAVE do.
     pub const fn moves_stack(&self) -> bool {
         let reg = self.modrm_reg();
         match self.map {
@@ -278,17 +278,12 @@ impl Insn {
         }
     }
 
-    /// What it does to the arithmetic flags.
-    pub const fn flags(&self) -> Flags {
-        flow::flags(self)
-    }
-
-    /// Is it encoded without VEX and the like, in `map`?
+    /// Whether it is in `map` and has a legacy encoding.
     const fn is_legacy(&self, map: OpcodeMap) -> bool {
         matches!(self.encoding, Encoding::Legacy) && self.map as u8 == map as u8
     }
 
-    /// The `reg` field of ModRM without REX, 0 if there is no ModRM.
+    /// The `reg` field of ModRM without REX; 0 if the instruction has no ModRM.
     pub(super) const fn modrm_reg(&self) -> u8 {
         match self.modrm {
             Some(modrm) => (modrm >> 3) & 7,

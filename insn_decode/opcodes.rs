@@ -11,8 +11,11 @@ pub const JMP_REL32: u8 = 0xe9;
 /// The opcode of `call rel32`.
 pub const CALL_REL32: u8 = 0xe8;
 
-/// Bytes of `jmp rel32`: what a jump of a site replaces at the least.
+/// Bytes of `jmp rel32`: the least that the jump of a site replaces.
 pub const JUMP_LEN: usize = 5;
+
+/// The longest instruction that the processor accepts, in bytes.
+pub const MAX_INSN_LEN: usize = 15;
 
 /// Bytes of `ENDBR64`.
 pub const ENDBR_LEN: usize = 4;

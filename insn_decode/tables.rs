@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Opcode tables of the decoder: what follows each opcode, and which opcodes exist.
+//! Opcode tables of the decoder: the operands of each opcode, and which opcodes exist.
 //!
-//! One character per opcode, sixteen to a row, says what follows it:
+//! One character per opcode, sixteen in a row, stands for the bytes after it:
 //!
 //! | character | follows |
 //! |---|---|
 //! | `.` | nothing |
 //! | `m` `r` | ModRM with its SIB and displacement; ModRM that always names registers |
 //! | `b` `w` `e` | imm8; imm16; imm16 and imm8 |
-//! | `z` `v` `a` | imm16 or imm32; the same or imm64; an absolute address |
+//! | `z` `v` `a` | imm16 or imm32; imm16, imm32 or imm64; an absolute address |
 //! | `B` `Z` `D` | ModRM and imm8; ModRM and imm16 or imm32; ModRM and imm32 |
 //! | `g` `G` | ModRM and, for /0 and /1 (TEST), imm8; imm16 or imm32 |
-//! | `q` | ModRM and, behind 66 or F2, two imm8 (EXTRQ and INSERTQ) |
+//! | `q` | ModRM and, with the prefix 66 or F2, two imm8 (EXTRQ and INSERTQ) |
 //! | `j` `J` | rel8; rel32 |
 //! | `3` | ModRM and the 3DNow! opcode as imm8 |
 //! | `p` | prefix |
 //! | `x` | no such opcode in 64-bit mode, or an escape that is handled elsewhere |
 
-use super::{Encoding, OpcodeMap};
+use super::insn::{Encoding, OpcodeMap};
 
 /// The one-byte opcodes.
 #[rustfmt::skip]
@@ -40,7 +40,7 @@ mmmmxx..mmmmmmmm\
 jjjjbbbbJJxj....\
 p.pp..gG......mm";
 
-/// The opcodes behind `0F`.
+/// The opcodes after `0F`.
 #[rustfmt::skip]
 static ESCAPE_0F: [u8; 256] = *b"\
 mmmmx.....x.xm.3\
@@ -80,7 +80,7 @@ mmmmxxxxxxxxxxxx\
 xxxxxxxxxxxxxxxx\
 mmmxmmgGmmxxxxmm";
 
-/// A set of opcodes: sixteen opcodes a word, the lowest in the highest bit.
+/// A set of opcodes: sixteen opcodes in a word, the lowest in the highest bit.
 pub(super) struct Opcodes(pub(super) [u16; 16]);
 
 impl Opcodes {
@@ -164,7 +164,7 @@ static XOP_MAP10: Opcodes = Opcodes([
     0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000,
 ]);
 
-/// The opcodes that exist in a map that is not one of the legacy tables.
+/// The opcodes of a map without a table of characters.
 fn defined(encoding: Encoding, map: OpcodeMap) -> &'static Opcodes {
     use {Encoding::*, OpcodeMap::*};
     match (encoding, map) {
@@ -186,7 +186,7 @@ fn defined(encoding: Encoding, map: OpcodeMap) -> &'static Opcodes {
     }
 }
 
-/// Is `byte` a legacy prefix or REX, where an instruction may have one?
+/// Whether `byte` is a legacy prefix or REX, at a place where an instruction may have one.
 #[inline(always)]
 pub(super) fn is_prefix(byte: u8) -> bool {
     PRIMARY[usize::from(byte)] == b'p'
@@ -195,12 +195,12 @@ pub(super) fn is_prefix(byte: u8) -> bool {
 /// The character of an opcode that does not exist.
 pub(super) const NOTHING: u8 = b'x';
 
-/// What a character of the tables says on its own.
+/// What a character of the tables says without the prefixes and the ModRM.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
-    /// There are ModRM and what that brings.
+    /// ModRM, SIB and displacement follow.
     pub(super) modrm: bool,
-    /// The size of the immediate, unless that depends on more.
+    /// The size of the immediate; `None` if it depends on more.
     pub(super) immediate: Option<u8>,
 }
 
@@ -228,14 +228,14 @@ static OPERANDS: [Operands; 128] = {
     all
 };
 
-/// What the character `follows` says on its own.
+/// What the character `follows` says without the prefixes and the ModRM.
 #[inline(always)]
 pub(super) fn operands(follows: u8) -> Operands {
     // In bounds: all characters are ASCII.
     OPERANDS[usize::from(follows & 127)]
 }
 
-/// What follows `opcode` in `map`, as a character of the tables.
+/// The character of `opcode` in `map`.
 #[inline(always)]
 pub(super) fn follows(encoding: Encoding, map: OpcodeMap, opcode: u8) -> u8 {
     let index = usize::from(opcode);

@@ -1,96 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bringing sites to where they should be: the decision for each, and the pokes in batches.
+//! Bringing sites to where they should be: the step of each marked site, and the pokes in batches.
 
-use super::backend::{Backend, Delay, Foreign, Lane, Poke, Text};
-use super::site::{Site, SiteId, State, Want, MAX_REGION};
-use super::Optimizer;
-use crate::containers::slab::{Array, Arrays};
+use super::backend::{Backend, LockedText};
+use super::decide::{Step, Want};
+use super::lists::Optimizer;
+use super::site::{Site, SiteId, State};
+use super::words::{Delay, Foreign, Poke, SiteLane, MAX_REGION};
+use crate::containers::slab::Array;
 use crate::containers::sort::sort_by_key;
 use core::mem::take;
 
-/// What is wanted of a site, as far as its next step depends on it.
-struct Wish {
-    want: Want,
-    /// Rules 3, 7, 8, 13, 14: a jump must go at once.
-    forced: bool,
-    /// No probe is on it.
-    unused: bool,
-}
-
-/// What is done with a site next.
-enum Step {
-    /// It is where it should be.
-    Rest,
-    /// It is on a list, and the pass does it.
-    Wait,
-    /// Its text is changed.
-    Poke(Poke),
-    /// Only its state is changed.
-    Enter(State),
-}
-
-impl State {
-    /// From what is and what is wanted to what is done.
-    fn step(self, wish: &Wish) -> Step {
-        match (self, wish.want) {
-            (State::Disarmed, Want::Off) | (State::Gone, _) => match wish.unused {
-                true => Step::Enter(State::Freeing { waited: 0 }),
-                false => Step::Rest,
-            },
-            (State::Disarmed, Want::Int3 | Want::Jump) => Step::Poke(Poke::Arm),
-            // Rule 10.
-            (State::Armed, Want::Off) => Step::Poke(Poke::Disarm),
-            // Rules 3, 7, 8, 13 and 14: at once.
-            (State::Optimized | State::Unoptimizing, _) if wish.forced => {
-                Step::Poke(Poke::Unoptimize)
-            }
-            (State::Armed, Want::Int3) | (State::Optimized, Want::Jump) => Step::Rest,
-            (State::Armed, Want::Jump) => Step::Enter(State::Optimizing { waited: 0 }),
-            (State::Optimizing { .. }, Want::Jump) => Step::Wait,
-            // Rule 1: dequeued.
-            (State::Optimizing { .. }, Want::Off | Want::Int3) => Step::Enter(State::Armed),
-            // Rule 1: queued.
-            (State::Optimized, Want::Off | Want::Int3) => Step::Enter(State::Unoptimizing),
-            (State::Unoptimizing, Want::Off | Want::Int3) => Step::Wait,
-            // Rule 2: the jump stays.
-            (State::Unoptimizing, Want::Jump) => Step::Enter(State::Optimized),
-            (State::Freeing { .. }, _) if wish.unused => Step::Wait,
-            // Rule 9: it lives again, enabled or not.
-            (State::Freeing { .. }, _) => Step::Enter(State::Disarmed),
-        }
-    }
-}
-
-/// How often is announced what is to be armed, while others come and go there.
+/// How many times the sites to be armed are announced, while other users of the text come in between.
 const TRIES: u32 = 4;
 
-/// Pokes that are decided and not done.
-#[derive(Clone)]
-pub(super) struct Plan<A: Arrays> {
-    /// The sites; each says which poke.
-    sites: A::Of<SiteId>,
-    /// Room for those that are poked together; empty in between.
-    batch: A::Of<SiteId>,
-}
-
-impl<A: Arrays> Default for Plan<A> {
-    fn default() -> Self {
-        Self {
-            sites: A::Of::default(),
-            batch: A::Of::default(),
-        }
-    }
-}
-
-impl<A: Arrays> Plan<A> {
-    /// All parts, for making room.
-    pub(super) fn all(&mut self) -> [&mut A::Of<SiteId>; 2] {
-        [&mut self.sites, &mut self.batch]
-    }
-}
-
-/// Keeps what `keep` lets stay, in its order.
+/// Removes the ids for which `keep` is false. The others keep their order.
 fn retain(ids: &mut impl Array<SiteId>, mut keep: impl FnMut(SiteId) -> bool) {
     let mut kept = 0usize;
     for at in 0..ids.as_slice().len() {
@@ -109,11 +33,11 @@ fn retain(ids: &mut impl Array<SiteId>, mut keep: impl FnMut(SiteId) -> bool) {
     }
 }
 
-/// The decisions.
+/// The steps.
 impl<B: Backend> Optimizer<B> {
-    /// Brings every marked site to where it should be: queues what can wait, and does the rest in
-    /// one text section, sorted by address, and may sleep in front of it. A site that could not be poked says so in
-    /// [`Site::foreign`].
+    /// Brings every marked site to where it should be: queues the steps that can wait, and does the
+    /// others in one text section, sorted by address. May sleep before that section. A site that could
+    /// not be poked has the reason in [`Site::foreign`].
     pub fn commit(&mut self, backend: &B) {
         loop {
             while let Some(id) = self.dirty.pop() {
@@ -145,7 +69,7 @@ impl<B: Backend> Optimizer<B> {
         // Rule 11.
         backend.set_live(&site.payload, wish.want != Want::Off);
         if matches!(state, State::Disarmed | State::Gone) {
-            // Rule 7: whose region this is in is blocked from now on, or no longer.
+            // Rule 7: the sites whose region covers the address are blocked from now on, or no longer.
             self.mark_covering(addr);
         }
         match state.step(&wish) {
@@ -161,19 +85,23 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    fn wish(&self, site: &Site<B::Site>) -> Wish {
-        let blocked = self.blocked(site);
-        let int3_only = blocked || site.post_handlers > 0 || site.region == 0 || !self.optimization;
-        let must_call = site.post_handlers > 0 || site.passes_over();
-        let want = match (self.wants_arming(site), int3_only) {
-            (false, _) => Want::Off,
-            (true, true) => Want::Int3,
-            (true, false) => Want::Jump,
+    /// Whether the site's text is gone with our bytes in it and may still be executed (rule 13).
+    fn stays_claimed(&mut self, backend: &B, id: SiteId) -> bool {
+        let Some(site) = self.site(id).filter(|site| site.is_left()) else {
+            return false;
         };
-        Wish {
-            want,
-            forced: blocked || self.is_going(site) || (must_call && want != Want::Off),
-            unused: site.probes == 0,
+        let may_run = backend.may_run(&site.payload);
+        if !may_run {
+            self.forget(backend, id);
+        }
+        may_run
+    }
+
+    /// Notes that our bytes left in the text of a site that is gone cannot be hit any more.
+    pub(super) fn forget(&mut self, backend: &B, id: SiteId) {
+        self.set_foreign(id, None);
+        if let Some(site) = self.site(id) {
+            backend.forget(&site.payload);
         }
     }
 
@@ -187,12 +115,13 @@ impl<B: Backend> Optimizer<B> {
 
 /// The pokes.
 impl<B: Backend> Optimizer<B> {
-    /// Does what is planned: jumps that must go first, then int3s, then what leaves the text.
+    /// Does the planned pokes, in this order: jumps are removed, int3s are written, int3s are removed,
+    /// jumps are written.
     fn poke(&mut self, backend: &B) {
         let lanes = [
-            (Lane::Ftrace, &[Poke::Arm, Poke::Disarm][..]),
+            (SiteLane::Ftrace, &[Poke::Arm, Poke::Disarm][..]),
             (
-                Lane::Text,
+                SiteLane::Text,
                 &[Poke::Unoptimize, Poke::Arm, Poke::Disarm, Poke::Optimize],
             ),
         ];
@@ -209,8 +138,9 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// Announces all that is to be armed, and takes the locks. Jumps were announced when they were queued.
-    fn open<'a>(&self, backend: &'a B, lane: Lane) -> B::Text<'a> {
+    /// Announces all sites that are to be armed, and takes the locks. Sites that become jumps were
+    /// announced when they were queued.
+    fn open<'a>(&self, backend: &'a B, lane: SiteLane) -> B::Locked<'a> {
         let planned = |poke| {
             let sites = self.plan.sites.as_slice().iter();
             let sites = sites.filter_map(|id| self.site(*id));
@@ -235,14 +165,14 @@ impl<B: Backend> Optimizer<B> {
         text
     }
 
-    fn has_work(&self, lane: Lane) -> bool {
+    fn has_work(&self, lane: SiteLane) -> bool {
         let sites = self.plan.sites.as_slice();
         let mut lanes = sites.iter().filter_map(|id| Some(self.site(*id)?.lane));
         lanes.any(|of_site| of_site == lane)
     }
 
-    /// Takes those that are poked together out of the plan.
-    fn take_batch(&mut self, lane: Lane, poke: Poke) -> B::Of<SiteId> {
+    /// Removes the sites that are poked together from the plan, and returns them.
+    fn take_batch(&mut self, lane: SiteLane, poke: Poke) -> B::Of<SiteId> {
         let mut batch = take(&mut self.plan.batch);
         let mut planned = take(&mut self.plan.sites);
         retain(&mut planned, |id| {
@@ -254,7 +184,13 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// Pokes one batch, sorted by address, and empties `ids`.
-    fn batch(&mut self, backend: &B, text: &mut B::Text<'_>, poke: Poke, ids: &mut B::Of<SiteId>) {
+    fn batch(
+        &mut self,
+        backend: &B,
+        text: &mut B::Locked<'_>,
+        poke: Poke,
+        ids: &mut B::Of<SiteId>,
+    ) {
         sort_by_key(ids.as_mut_slice(), |id| {
             self.sites.get(id.0).map_or(0, |site| site.addr as u64)
         });
@@ -279,7 +215,7 @@ impl<B: Backend> Optimizer<B> {
 
     fn add_to_batch(
         &mut self,
-        text: &mut B::Text<'_>,
+        text: &mut B::Locked<'_>,
         poke: Poke,
         id: SiteId,
     ) -> Result<(), Foreign> {
@@ -295,7 +231,7 @@ impl<B: Backend> Optimizer<B> {
         text.add(poke, &site.payload, site.to)
     }
 
-    /// Whether `addr` is inside a jump of ours, or behind it in its region.
+    /// Whether `addr` is in the region of a site that is a jump, after the first byte.
     fn under_jump(&self, addr: usize) -> bool {
         self.range(addr.saturating_sub(MAX_REGION), addr)
             .iter()
@@ -303,12 +239,12 @@ impl<B: Backend> Optimizer<B> {
             .any(|site| site.state.is_jump() && site.covers(addr))
     }
 
-    /// The text is not as it should be: leaves it, notes it at the site, and has a later pass try
-    /// again.
+    /// Leaves text that has changed since our last poke as it is, notes the reason at the site, and
+    /// asks for a later pass that tries again.
     fn refused(
         &mut self,
         backend: &B,
-        text: &mut B::Text<'_>,
+        text: &mut B::Locked<'_>,
         poke: Poke,
         id: SiteId,
         foreign: Foreign,
@@ -322,7 +258,7 @@ impl<B: Backend> Optimizer<B> {
             (Poke::Unoptimize, Some(State::Optimized)) => {
                 self.enter(backend, id, State::Unoptimizing);
             }
-            // Who put a probe inside the region wants hits: the detour leads around it.
+            // The foreign probe inside the region must get its hits, and the detour bypasses it.
             (Poke::Optimize, Some(State::Optimizing { .. })) => {
                 self.enter(backend, id, State::Armed);
             }
@@ -337,8 +273,8 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// A poke is in the text: the state says so, and what follows from it is marked or planned.
-    fn poked(&mut self, backend: &B, text: &mut B::Text<'_>, poke: Poke, id: SiteId) {
+    /// Enters the state that belongs to a poke which is in the text, and marks or plans the next step.
+    fn poked(&mut self, backend: &B, text: &mut B::Locked<'_>, poke: Poke, id: SiteId) {
         self.set_foreign(id, None);
         self.unplan(id);
         if let Some(site) = self.site(id) {
@@ -353,7 +289,7 @@ impl<B: Backend> Optimizer<B> {
         self.mark(id);
         let unwanted = self.site(id).is_some_and(|site| !self.wants_arming(site));
         if poke == Poke::Unoptimize && unwanted {
-            // Rule 3, and step 1 of the pass: it is disarmed in the same text section.
+            // Rule 3, and step 1 of the pass: the site is disarmed in the same text section.
             self.decide(id, Poke::Disarm);
         }
     }

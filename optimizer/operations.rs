@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users do with sites and probes, and what their owner does with text.
+//! The operations of users on sites and probes, and of owners on their text.
 
-use super::backend::{Backend, Foreign};
-use super::site::{Handlers, JumpTo, NewSite, Probe, ProbeId, Site, SiteId, State};
-use super::Optimizer;
+use super::backend::Backend;
+use super::lists::Optimizer;
+use super::site::{NewSite, ProbeId, Site, SiteId, SiteProbe, State};
+use super::words::{Foreign, Handlers, JumpTo};
 use crate::containers::slab::{Array, NoMemory};
 
-/// Each operation marks the sites that it concerns; [`Optimizer::commit`] acts.
+/// Each operation marks the sites that it concerns. [`Optimizer::commit`] acts.
 impl<B: Backend> Optimizer<B> {
-    /// Makes room for `sites` further sites and `probes` further probes, so that adding them and
-    /// all that happens to them later cannot fail.
+    /// Makes room for `sites` further sites and `probes` further probes. After that, neither adding them
+    /// nor any later operation on them can fail.
+    ///
+    /// # Errors
+    ///
+    /// No memory. Nothing was added.
     pub fn reserve(&mut self, sites: usize, probes: usize) -> Result<(), NoMemory> {
         self.sites.reserve(sites)?;
         self.probes.reserve(probes)?;
@@ -28,8 +33,8 @@ impl<B: Backend> Optimizer<B> {
         Ok(())
     }
 
-    /// Adds a site without probes, in room that was reserved. The address must not be linked.
-    /// Gives the payload back when there is no room.
+    /// Adds a site without probes, in reserved room; returns `None` without such room. No linked site
+    /// may have the address.
     pub fn add_site(&mut self, new: NewSite<B::Site>) -> Option<SiteId> {
         let at = self.before(new.addr);
         let id = SiteId(self.sites.insert(Site {
@@ -58,7 +63,8 @@ impl<B: Backend> Optimizer<B> {
         Some(id)
     }
 
-    /// Adds a probe to a site, in room that was reserved; a dying site lives again (rule 9).
+    /// Adds a probe to a site, in reserved room; returns `None` without such room. A dying site is
+    /// revived (rule 9).
     pub fn add_probe(
         &mut self,
         site: SiteId,
@@ -67,7 +73,7 @@ impl<B: Backend> Optimizer<B> {
         handlers: Handlers,
     ) -> Option<ProbeId> {
         self.sites.get(site.0)?;
-        let id = ProbeId(self.probes.insert(Probe {
+        let id = ProbeId(self.probes.insert(SiteProbe {
             site,
             payload,
             enabled,
@@ -115,7 +121,7 @@ impl<B: Backend> Optimizer<B> {
         });
     }
 
-    /// Arms or disarms all (rule 12).
+    /// Arms or disarms all sites (rule 12).
     pub fn set_all_armed(&mut self, armed: bool) {
         self.all_armed = armed;
         self.mark_all();
@@ -127,8 +133,8 @@ impl<B: Backend> Optimizer<B> {
         self.mark_all();
     }
 
-    /// The text in `start..end` is about to be freed by its owner, and may still be executed until
-    /// then (rule 13): puts its own bytes back, and touches it no more. Commits.
+    /// Writes the original bytes back to the text in `start..end`, which its owner is about to free, and
+    /// does not touch it again (rule 13). The text may still be executed until it is freed. Commits.
     pub fn text_gone(&mut self, backend: &B, start: usize, end: usize) {
         self.going = start..end;
         for at in 0..self.range(start, end).len() {
@@ -152,7 +158,8 @@ impl<B: Backend> Optimizer<B> {
         self.commit(backend);
     }
 
-    /// New text is in `start..end`: what was there before cannot be executed any more (rule 13).
+    /// Notes that new text is in `start..end`. The text that was there before cannot be executed any
+    /// more (rule 13).
     pub fn text_came(&mut self, backend: &B, start: usize, end: usize) {
         if self.foreign == 0 {
             return;
@@ -163,27 +170,6 @@ impl<B: Backend> Optimizer<B> {
                 self.forget(backend, id);
                 self.mark(id);
             }
-        }
-    }
-
-    /// Whether the site is one that is gone with our bytes in its text, which may still be executed
-    /// (rule 13).
-    pub(super) fn stays_claimed(&mut self, backend: &B, id: SiteId) -> bool {
-        let Some(site) = self.site(id).filter(|site| site.is_left()) else {
-            return false;
-        };
-        let may_run = backend.may_run(&site.payload);
-        if !may_run {
-            self.forget(backend, id);
-        }
-        may_run
-    }
-
-    /// Nobody can hit what was left in the text of a site that is gone.
-    fn forget(&mut self, backend: &B, id: SiteId) {
-        self.set_foreign(id, None);
-        if let Some(site) = self.site(id) {
-            backend.forget(&site.payload);
         }
     }
 

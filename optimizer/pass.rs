@@ -2,13 +2,14 @@
 
 //! The pass: unoptimize, wait without any lock, optimize, free.
 
-use super::backend::{Backend, Delay, Poke, Quiescence};
-use super::site::{Pass, Site, SiteId, State};
-use super::Optimizer;
+use super::backend::{Backend, Quiescence};
+use super::lists::Optimizer;
+use super::site::{Site, SiteId, State};
+use super::words::{Delay, Pass, Poke};
 use crate::containers::slab::Array;
 use core::mem::take;
 
-/// How many sites are poked with the same sync rounds: the entries of the kernel's vector
+/// How many sites share the sync rounds of one batch: the entries of the kernel's vector
 /// (arch/x86/kernel/alternative.c:TEXT_POKE_ARRAY_MAX).
 pub const VECTOR: usize = 256;
 
@@ -20,7 +21,7 @@ pub struct Grace {
     needed: bool,
 }
 
-/// The proof that a pass has waited; only [`Grace::wait`] makes it.
+/// The proof that a pass has waited. Only [`Grace::wait`] makes it.
 #[must_use = "a pass that has waited must be ended"]
 pub struct Quiesced {
     pass: Pass,
@@ -28,12 +29,12 @@ pub struct Quiesced {
 }
 
 impl Grace {
-    /// Whether anything of the pass needs a grace period.
+    /// Whether the pass needs a grace period.
     pub fn needed(&self) -> bool {
         self.needed
     }
 
-    /// Step 2: waits for quiescence, without any lock.
+    /// Step 2: waits for quiescence. The caller holds no lock.
     pub fn wait(self, quiescence: &impl Quiescence) -> Quiesced {
         if self.needed {
             quiescence.synchronize_rcu_tasks();
@@ -46,9 +47,9 @@ impl Grace {
 }
 
 impl<B: Backend> Optimizer<B> {
-    /// Step 1 of a pass: unoptimizes all that is queued, disarms what is disabled, puts what is
-    /// unused on `freeing_list`, and turns regions of one instruction into jumps. Then notes whom
-    /// the grace period is for. The caller drops its lock for [`Grace::wait`].
+    /// Step 1 of a pass: unoptimizes all queued sites, disarms the disabled sites, puts the unused
+    /// sites on `freeing_list`, and turns regions of one instruction into jumps. Then notes the sites
+    /// that the grace period is for. The caller releases its lock before [`Grace::wait`].
     pub fn begin_pass(&mut self, backend: &B) -> Grace {
         self.begun = self.begun.saturating_add(1);
         self.mark_foreign();
@@ -68,17 +69,17 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// Whether so many sites are queued that they do not fit one vector of the kernel's batches.
-    /// Then those that could be jumps at once wait with the others: two batches would need more
-    /// sync rounds of all CPUs than one.
+    /// Whether the queued sites do not fit one vector of the kernel's batches. Then the sites that
+    /// could be jumps at once wait with the others, because two batches need more sync rounds of all
+    /// CPUs than one.
     fn is_bulk(&self) -> bool {
         let optimizing = self.optimizing_list.as_slice();
         let waits = |id: &SiteId| self.site(*id).is_some_and(|site| !site.single);
         optimizing.len() > VECTOR && optimizing.iter().any(waits)
     }
 
-    /// Writes this pass's number at all that the grace period is for, and says if that is anyone.
-    /// Who comes later waits for the next one.
+    /// Writes the number of this pass at all sites that the grace period is for, and returns whether
+    /// there are any. A site that is queued later waits for the next pass.
     fn note_waiting(&mut self) -> bool {
         let waited = self.begun;
         let optimizing = self.optimizing_list.as_slice();
@@ -96,8 +97,8 @@ impl<B: Backend> Optimizer<B> {
         !(optimizing.is_empty() && freeing.is_empty())
     }
 
-    /// Steps 3 to 5: optimizes the sites that were on `optimizing_list` from before the grace
-    /// period until now, frees those of `freeing_list`, and asks for the next pass if work is left.
+    /// Steps 3 to 5: optimizes the sites that stayed on `optimizing_list` for the whole grace period,
+    /// frees the sites that stayed on `freeing_list` for it, and asks for the next pass if work is left.
     pub fn end_pass(&mut self, backend: &B, quiesced: Quiesced) {
         self.commit(backend);
         if quiesced.waited {
@@ -113,7 +114,7 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// Whether something is on a list that no foreign bytes keep there.
+    /// Whether a list has a site without foreign bytes.
     fn fresh(&self) -> bool {
         let lists = [
             &self.optimizing_list,
@@ -142,7 +143,7 @@ impl<B: Backend> Optimizer<B> {
 
     fn free_waited(&mut self, backend: &B, pass: Pass) {
         let waited = State::Freeing { waited: pass };
-        // From the end: taking one out moves the last one into its place.
+        // From the end, because a removal moves the last site into the free place.
         for at in (0..self.freeing_list.as_slice().len()).rev() {
             let Some(id) = self.freeing_list.as_slice().get(at).copied() else {
                 continue;
@@ -162,7 +163,7 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// Marks the sites whose text was not as it should be, so that they are tried again.
+    /// Marks the sites with foreign bytes, so that they are tried again.
     fn mark_foreign(&mut self) {
         if self.foreign == 0 {
             return;

@@ -17,7 +17,7 @@ pub const fn worst_copy_len(region: usize) -> usize {
 
 /// Why instructions cannot be copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CopyRefusal {
     /// The bytes are not whole instructions.
     Undecodable,
     /// An instruction behind an emulation prefix.
@@ -62,31 +62,31 @@ pub enum Refusal {
     NoSpace,
 }
 
-impl Refusal {
+impl CopyRefusal {
     /// A short text for people.
     pub const fn text(self) -> &'static str {
         match self {
-            Refusal::Undecodable => "undecodable instruction",
-            Refusal::ForcedEmulation => "instruction with emulation prefix",
-            Refusal::Far => "far branch",
-            Refusal::ReturnFromEvent => "interrupt return",
-            Refusal::System => "system call instruction",
-            Refusal::Vm => "virtualization instruction",
-            Refusal::Transaction => "transaction start",
-            Refusal::Breakpoint => "breakpoint instruction",
-            Refusal::SoftwareInterrupt => "software interrupt",
-            Refusal::UndefinedInsn => "undefined instruction",
-            Refusal::Halt => "instruction that waits for an interrupt",
-            Refusal::StackSegment => "load of the stack segment",
-            Refusal::Endbr => "indirect branch target",
-            Refusal::BranchPrefix => "branch with operand-size prefix",
-            Refusal::Apx => "APX branch",
-            Refusal::CallNotLast => "call before the end of the region",
-            Refusal::JumpIntoRegion => "jump into the region",
-            Refusal::EipRelative => "operand relative to EIP",
-            Refusal::CallThroughStack => "call through the stack pointer",
-            Refusal::OutOfRange => "target out of range",
-            Refusal::NoSpace => "copy too long",
+            CopyRefusal::Undecodable => "undecodable instruction",
+            CopyRefusal::ForcedEmulation => "instruction with emulation prefix",
+            CopyRefusal::Far => "far branch",
+            CopyRefusal::ReturnFromEvent => "interrupt return",
+            CopyRefusal::System => "system call instruction",
+            CopyRefusal::Vm => "virtualization instruction",
+            CopyRefusal::Transaction => "transaction start",
+            CopyRefusal::Breakpoint => "breakpoint instruction",
+            CopyRefusal::SoftwareInterrupt => "software interrupt",
+            CopyRefusal::UndefinedInsn => "undefined instruction",
+            CopyRefusal::Halt => "instruction that waits for an interrupt",
+            CopyRefusal::StackSegment => "load of the stack segment",
+            CopyRefusal::Endbr => "indirect branch target",
+            CopyRefusal::BranchPrefix => "branch with operand-size prefix",
+            CopyRefusal::Apx => "APX branch",
+            CopyRefusal::CallNotLast => "call before the end of the region",
+            CopyRefusal::JumpIntoRegion => "jump into the region",
+            CopyRefusal::EipRelative => "operand relative to EIP",
+            CopyRefusal::CallThroughStack => "call through the stack pointer",
+            CopyRefusal::OutOfRange => "target out of range",
+            CopyRefusal::NoSpace => "copy too long",
         }
     }
 }
@@ -105,7 +105,7 @@ pub struct Copied {
 ///
 /// What stands behind an unconditional branch or return is left out: the copy cannot get
 /// there, and who may jump there is for the caller to know.
-pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Copied, Refusal> {
+pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Copied, CopyRefusal> {
     let mut copy = Copy {
         start: addr,
         end: addr.wrapping_add(bytes.len() as u64),
@@ -116,10 +116,10 @@ pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Cop
     let mut rest = bytes;
     while !rest.is_empty() {
         let at = copy.end.wrapping_sub(rest.len() as u64);
-        let insn = decode(rest, at).map_err(|_| Refusal::Undecodable)?;
+        let insn = decode(rest, at).map_err(|_| CopyRefusal::Undecodable)?;
         let (raw, behind) = rest
             .split_at_checked(usize::from(insn.len))
-            .ok_or(Refusal::Undecodable)?;
+            .ok_or(CopyRefusal::Undecodable)?;
         rest = behind;
         if !copy.insn(&insn, raw)? {
             return Ok(Copied {
@@ -135,17 +135,17 @@ pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Cop
 }
 
 /// `jmp rel32` at `from` to `to`.
-pub fn jmp_rel32(from: u64, to: u64) -> Result<[u8; JUMP_LEN], Refusal> {
+pub fn jmp_rel32(from: u64, to: u64) -> Result<[u8; JUMP_LEN], CopyRefusal> {
     let [a, b, c, d] = rel32(from.wrapping_add(JUMP_LEN as u64), to)?;
     Ok([JMP_REL32, a, b, c, d])
 }
 
 /// The bytes of the displacement from `end` to `to`.
-fn rel32(end: u64, to: u64) -> Result<[u8; 4], Refusal> {
+fn rel32(end: u64, to: u64) -> Result<[u8; 4], CopyRefusal> {
     let distance = to.wrapping_sub(end) as i64;
     i32::try_from(distance)
         .map(i32::to_le_bytes)
-        .map_err(|_| Refusal::OutOfRange)
+        .map_err(|_| CopyRefusal::OutOfRange)
 }
 
 /// `copy_from_slice` without its panic: the callers' slices are of one length.
@@ -168,12 +168,12 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     /// Copies one instruction with the bytes `raw`; can the one behind it run next?
-    fn insn(&mut self, insn: &Insn, raw: &[u8]) -> Result<bool, Refusal> {
+    fn insn(&mut self, insn: &Insn, raw: &[u8]) -> Result<bool, CopyRefusal> {
         let branch_prefix = insn
             .prefixes
             .has(Prefixes::OPERAND_SIZE.with(Prefixes::LOCK));
         if insn.flow != Flow::Next && branch_prefix {
-            return Err(Refusal::BranchPrefix);
+            return Err(CopyRefusal::BranchPrefix);
         }
         match insn.flow {
             Flow::Next => self.plain(insn, raw)?,
@@ -189,58 +189,58 @@ impl Copy<'_> {
     }
 
     /// An instruction that goes on to the next one.
-    fn plain(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), Refusal> {
+    fn plain(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), CopyRefusal> {
         if insn.casts_shadow() {
-            return Err(Refusal::StackSegment);
+            return Err(CopyRefusal::StackSegment);
         }
         if insn.is_endbr() {
-            return Err(Refusal::Endbr);
+            return Err(CopyRefusal::Endbr);
         }
         self.verbatim(insn, raw)
     }
 
     /// The same bytes, but for a RIP-relative displacement.
-    fn verbatim(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), Refusal> {
+    fn verbatim(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), CopyRefusal> {
         let Some(target) = insn.rip_target() else {
             return self.emit(raw);
         };
         if insn.prefixes.has(Prefixes::ADDRESS_SIZE) {
-            return Err(Refusal::EipRelative);
+            return Err(CopyRefusal::EipRelative);
         }
         let end = self.here().wrapping_add(u64::from(insn.len));
         let disp = rel32(end, target)?;
         let (before, after) = raw
             .split_at_checked(usize::from(insn.disp.at))
-            .ok_or(Refusal::Undecodable)?;
+            .ok_or(CopyRefusal::Undecodable)?;
         self.emit(before)?;
         self.emit(&disp)?;
-        self.emit(after.get(disp.len()..).ok_or(Refusal::Undecodable)?)
+        self.emit(after.get(disp.len()..).ok_or(CopyRefusal::Undecodable)?)
     }
 
     /// Where a relative branch goes, which must not be the inside of the region. Its
     /// first address means the original: what is there by then is hit again.
-    fn target(&self, insn: &Insn) -> Result<u64, Refusal> {
-        let target = insn.target().ok_or(Refusal::Undecodable)?;
+    fn target(&self, insn: &Insn) -> Result<u64, CopyRefusal> {
+        let target = insn.target().ok_or(CopyRefusal::Undecodable)?;
         let offset = target.wrapping_sub(self.start);
         if offset != 0 && offset < self.end.wrapping_sub(self.start) {
-            return Err(Refusal::JumpIntoRegion);
+            return Err(CopyRefusal::JumpIntoRegion);
         }
         Ok(target)
     }
 
-    fn jmp(&mut self, target: u64) -> Result<(), Refusal> {
+    fn jmp(&mut self, target: u64) -> Result<(), CopyRefusal> {
         let jmp = jmp_rel32(self.here(), target)?;
         self.emit(&jmp)
     }
 
-    fn jcc(&mut self, cond: Cond, target: u64) -> Result<(), Refusal> {
+    fn jcc(&mut self, cond: Cond, target: u64) -> Result<(), CopyRefusal> {
         self.emit(&[0x0f, 0x80 | cond.bits()])?;
         let rel = rel32(self.here().wrapping_add(4), target)?;
         self.emit(&rel)
     }
 
     /// LOOP and JRCXZ have only a short form: taken, it jumps over a jump that is not.
-    fn count_down(&mut self, kind: LoopKind, ecx: bool, target: u64) -> Result<(), Refusal> {
+    fn count_down(&mut self, kind: LoopKind, ecx: bool, target: u64) -> Result<(), CopyRefusal> {
         if ecx {
             self.emit(&[0x67])?;
         }
@@ -255,34 +255,34 @@ impl Copy<'_> {
     }
 
     /// CALL of a relative target.
-    fn call(&mut self, insn: &Insn) -> Result<(), Refusal> {
+    fn call(&mut self, insn: &Insn) -> Result<(), CopyRefusal> {
         let target = self.target(insn)?;
         self.push_return_address(insn)?;
         self.jmp(target)
     }
 
     /// CALL through a register or memory: the same with JMP, after the push.
-    fn call_indirect(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), Refusal> {
+    fn call_indirect(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), CopyRefusal> {
         if uses_stack_pointer(insn) {
-            return Err(Refusal::CallThroughStack);
+            return Err(CopyRefusal::CallThroughStack);
         }
         self.push_return_address(insn)?;
         // CALL is /2, JMP is /4.
         let mut jmp = [0; MAX_INSN_LEN];
-        let jmp = jmp.get_mut(..raw.len()).ok_or(Refusal::Undecodable)?;
+        let jmp = jmp.get_mut(..raw.len()).ok_or(CopyRefusal::Undecodable)?;
         store(jmp, raw);
         let modrm = jmp
             .get_mut(usize::from(insn.opcode_at).wrapping_add(1))
-            .ok_or(Refusal::Undecodable)?;
+            .ok_or(CopyRefusal::Undecodable)?;
         *modrm ^= (2 ^ 4) << 3;
         self.verbatim(insn, jmp)
     }
 
     /// Pushes what the original call pushes: the address behind it, the region's end.
-    fn push_return_address(&mut self, insn: &Insn) -> Result<(), Refusal> {
+    fn push_return_address(&mut self, insn: &Insn) -> Result<(), CopyRefusal> {
         let address = insn.end();
         if address != self.end {
-            return Err(Refusal::CallNotLast);
+            return Err(CopyRefusal::CallNotLast);
         }
         let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
         self.emit(&[0x68, a, b, c, d])?;
@@ -299,9 +299,15 @@ impl Copy<'_> {
         self.dst.wrapping_add(self.len as u64)
     }
 
-    fn emit(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let end = self.len.checked_add(bytes.len()).ok_or(Refusal::NoSpace)?;
-        let out = self.out.get_mut(self.len..end).ok_or(Refusal::NoSpace)?;
+    fn emit(&mut self, bytes: &[u8]) -> Result<(), CopyRefusal> {
+        let end = self
+            .len
+            .checked_add(bytes.len())
+            .ok_or(CopyRefusal::NoSpace)?;
+        let out = self
+            .out
+            .get_mut(self.len..end)
+            .ok_or(CopyRefusal::NoSpace)?;
         store(out, bytes);
         self.len = end;
         Ok(())
@@ -318,18 +324,18 @@ fn uses_stack_pointer(insn: &Insn) -> bool {
 }
 
 /// Why an instruction with this flow is not copied.
-fn refusal_of(insn: &Insn) -> Refusal {
+fn refusal_of(insn: &Insn) -> CopyRefusal {
     match insn.flow {
-        Flow::Apx => Refusal::Apx,
-        Flow::Far => Refusal::Far,
-        Flow::ReturnFromEvent => Refusal::ReturnFromEvent,
-        Flow::System => Refusal::System,
-        Flow::Vm => Refusal::Vm,
-        Flow::Xbegin { .. } => Refusal::Transaction,
-        Flow::Int3 => Refusal::Breakpoint,
-        Flow::Int => Refusal::SoftwareInterrupt,
-        Flow::Halt => Refusal::Halt,
-        Flow::Undefined if insn.forced_emulation => Refusal::ForcedEmulation,
-        _ => Refusal::UndefinedInsn,
+        Flow::Apx => CopyRefusal::Apx,
+        Flow::Far => CopyRefusal::Far,
+        Flow::ReturnFromEvent => CopyRefusal::ReturnFromEvent,
+        Flow::System => CopyRefusal::System,
+        Flow::Vm => CopyRefusal::Vm,
+        Flow::Xbegin { .. } => CopyRefusal::Transaction,
+        Flow::Int3 => CopyRefusal::Breakpoint,
+        Flow::Int => CopyRefusal::SoftwareInterrupt,
+        Flow::Halt => CopyRefusal::Halt,
+        Flow::Undefined if insn.forced_emulation => CopyRefusal::ForcedEmulation,
+        _ => CopyRefusal::UndefinedInsn,
     }
 }

@@ -15,7 +15,7 @@
 //! are kept only where something may use them.
 
 use crate::insn_decode::opcodes::{CALL_REL32, INT3, JMP_REL32, JUMP_LEN};
-use crate::out_of_line::relocate::{jmp_rel32, relocate, Refusal};
+use crate::out_of_line::relocate::{jmp_rel32, relocate, CopyRefusal};
 
 /// Bytes of a slot: a detour and both copies always fit, and what counts nearly always.
 pub const SLOT: usize = 96;
@@ -85,9 +85,15 @@ impl Image {
         self.dst.wrapping_add(self.len as u64)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let end = self.len.checked_add(bytes.len()).ok_or(Refusal::NoSpace)?;
-        let place = self.bytes.get_mut(self.len..end).ok_or(Refusal::NoSpace)?;
+    fn put(&mut self, bytes: &[u8]) -> Result<(), CopyRefusal> {
+        let end = self
+            .len
+            .checked_add(bytes.len())
+            .ok_or(CopyRefusal::NoSpace)?;
+        let place = self
+            .bytes
+            .get_mut(self.len..end)
+            .ok_or(CopyRefusal::NoSpace)?;
         place.copy_from_slice(bytes);
         self.len = end;
         Ok(())
@@ -95,15 +101,15 @@ impl Image {
 
     /// Appends a copy of the whole instructions `bytes` of `addr`, and the jump behind them.
     /// Returns the address of the copy. On failure nothing is appended.
-    pub fn copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+    pub fn copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, CopyRefusal> {
         self.whole(|image| image.try_copy(addr, bytes))
     }
 
     /// Appends all that `part` does, or nothing.
     fn whole(
         &mut self,
-        part: impl FnOnce(&mut Self) -> Result<usize, Refusal>,
-    ) -> Result<usize, Refusal> {
+        part: impl FnOnce(&mut Self) -> Result<usize, CopyRefusal>,
+    ) -> Result<usize, CopyRefusal> {
         let start = self.len;
         let result = part(self);
         if result.is_err() {
@@ -115,9 +121,9 @@ impl Image {
         result
     }
 
-    fn try_copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+    fn try_copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, CopyRefusal> {
         let at = self.here();
-        let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
+        let out = self.bytes.get_mut(self.len..).ok_or(CopyRefusal::NoSpace)?;
         let copied = relocate(bytes, addr as u64, at, out)?;
         self.len = self.len.wrapping_add(copied.len);
         if copied.falls_through {
@@ -129,13 +135,13 @@ impl Image {
     }
 
     /// Appends a copy of the instruction `bytes` of `addr` with an int3 behind it.
-    pub fn step(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, Refusal> {
+    pub fn step(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, CopyRefusal> {
         let at = self.here();
-        let out = self.bytes.get_mut(self.len..).ok_or(Refusal::NoSpace)?;
+        let out = self.bytes.get_mut(self.len..).ok_or(CopyRefusal::NoSpace)?;
         let copied = relocate(bytes, addr as u64, at, out)?;
         // The trap tells where the instruction ends, and the next one begins, by the original's length.
         if copied.len != bytes.len() || !copied.falls_through {
-            return Err(Refusal::NoSpace);
+            return Err(CopyRefusal::NoSpace);
         }
         self.len = self.len.wrapping_add(copied.len);
         self.put(&[INT3])?;
@@ -144,11 +150,21 @@ impl Image {
 
     /// Appends what adds one to the per-CPU `counter` and goes on in `copy`, the copy of the region.
     /// Returns its address. On failure nothing is appended.
-    pub fn count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
+    pub fn count(
+        &mut self,
+        counter: u64,
+        keep_flags: bool,
+        copy: usize,
+    ) -> Result<usize, CopyRefusal> {
         self.whole(|image| image.try_count(counter, keep_flags, copy))
     }
 
-    fn try_count(&mut self, counter: u64, keep_flags: bool, copy: usize) -> Result<usize, Refusal> {
+    fn try_count(
+        &mut self,
+        counter: u64,
+        keep_flags: bool,
+        copy: usize,
+    ) -> Result<usize, CopyRefusal> {
         let at = self.here();
         if keep_flags {
             self.put(&[PUSHF])?;
@@ -173,7 +189,7 @@ impl Image {
         entry: u64,
         addr: usize,
         bytes: &[u8],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, CopyRefusal> {
         let result = self.try_detour(trap, entry, addr, bytes);
         if result.is_err() {
             *self = Self::new(self.dst as usize);
@@ -187,14 +203,14 @@ impl Image {
         entry: u64,
         addr: usize,
         bytes: &[u8],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, CopyRefusal> {
         self.put(&trap.to_le_bytes())?;
         self.put(&PUSHES)?;
         // Kernel text is in the upper 2 GiB: `push` extends the sign of its 32 bits.
         let ip = (addr as u64).wrapping_add(1);
         let low = ip as i32;
         if i64::from(low) as u64 != ip {
-            return Err(Refusal::OutOfRange);
+            return Err(CopyRefusal::OutOfRange);
         }
         self.put(&low.to_le_bytes())?;
         let mut call = jmp_rel32(self.here(), entry)?;
@@ -208,6 +224,6 @@ impl Image {
 }
 
 /// The jump of a site to part of its slot: what is written over its region's first bytes.
-pub fn jump(addr: usize, to: usize) -> Result<[u8; JUMP_LEN], Refusal> {
+pub fn jump(addr: usize, to: usize) -> Result<[u8; JUMP_LEN], CopyRefusal> {
     jmp_rel32(addr as u64, to as u64)
 }

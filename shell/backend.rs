@@ -6,8 +6,8 @@ use crate::arch_x86::probe_list::ProbePtr;
 use crate::containers::slab::Arrays;
 use crate::optimizer::Backend;
 use crate::optimizer::Delay;
-use crate::optimizer::Lane;
 use crate::optimizer::Quiescence;
+use crate::optimizer::SiteLane;
 use crate::shell::ftrace_lane::FtraceLane;
 use crate::shell::memory::MEMORY;
 use crate::shell::module_text;
@@ -50,22 +50,22 @@ impl Arrays for Shell {
 impl Backend for Shell {
     type Site = SiteMemory;
     type Probe = ProbePtr;
-    type Text<'a> = TextSection;
+    type Locked<'a> = TextSection;
 
-    fn lock(&self, lane: Lane) -> TextSection {
+    fn lock(&self, lane: SiteLane) -> TextSection {
         match lane {
-            Lane::Text => TextSection::Text(TextPokeBatch::lock()),
-            Lane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
+            SiteLane::Text => TextSection::Text(TextPokeBatch::lock()),
+            SiteLane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
         }
     }
 
-    fn let_others_finish(&self, lane: Lane) {
+    fn let_others_finish(&self, lane: SiteLane) {
         // A task that registers a native kprobe reads the blacklist with `jump_label_mutex` held, and
         // checks other things for long before it takes `kprobe_mutex`
         // (kernel/kprobes.c:check_kprobe_address_safe). Sleeping at `jump_label_mutex` would make it
         // likely that the task is preempted in between, when it wakes this one.
         for _ in 0..PATIENCE {
-            if lane != Lane::Text || !is_anybody_asking() {
+            if lane != SiteLane::Text || !is_anybody_asking() {
                 return;
             }
             fsleep(Delta::from_millis(1));
@@ -94,7 +94,7 @@ impl Backend for Shell {
         }
         // The kernel frees the entries of its blacklist that begin in the module's blacklisted text.
         site.fence().unlink(&KprobeMutex::lock());
-        if site.lane == Lane::Ftrace {
+        if site.lane == SiteLane::Ftrace {
             // Removing the batch failed; this entry alone may be removed. Else ftrace would trace the
             // module that is loaded there next.
             let mut ip = site.trap().addr as kernel::ffi::c_ulong;

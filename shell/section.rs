@@ -18,7 +18,7 @@ pub(crate) enum TextSection {
     Ftrace(FtraceLane),
 }
 
-impl optimizer::Text for TextSection {
+impl optimizer::LockedText for TextSection {
     type Site = SiteMemory;
 
     fn announce(&mut self, site: &SiteMemory) -> bool {

@@ -19,7 +19,7 @@ use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::optimizer::Foreign;
 use crate::optimizer::Handlers;
 use crate::optimizer::JumpTo;
-use crate::optimizer::Lane;
+use crate::optimizer::SiteLane;
 use crate::out_of_line::slot_image::jump;
 use crate::out_of_line::slot_image::Image;
 use crate::shell::native::fence::Fence;
@@ -61,7 +61,7 @@ pub(crate) struct SiteMemory {
     counter: Counter,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
-    pub(crate) lane: Lane,
+    pub(crate) lane: SiteLane,
     /// Where in the slot hits are counted inline; 0 if the slot has no such part.
     count: AtomicU8,
     /// How many bytes of the slot are written, without the part that counts inline.
@@ -74,7 +74,7 @@ impl SiteMemory {
     /// # Errors
     ///
     /// `NoMemory`.
-    pub(crate) fn new(lane: Lane, trap: Trap, fence: Fence) -> Result<Self, Refusal> {
+    pub(crate) fn new(lane: SiteLane, trap: Trap, fence: Fence) -> Result<Self, Refusal> {
         let pinned = KBox::new(Pinned { trap, fence }, GFP_KERNEL);
         Ok(Self {
             pinned: pinned.map_err(|_| Refusal::NoMemory)?,

@@ -6,8 +6,8 @@
 //! taken for an instruction.
 
 use crate::insn_decode::opcodes::JUMP_LEN;
-use crate::optimizer::Lane;
 use crate::optimizer::Optimizer;
+use crate::optimizer::SiteLane;
 use crate::shell::backend::Shell;
 use crate::shell::native::lookup;
 use crate::sys::locks::TextLocks;
@@ -47,7 +47,7 @@ pub(crate) unsafe fn read_original(
             continue;
         };
         let changed = if site.state().is_jump() { JUMP_LEN } else { 1 };
-        if site.lane == Lane::Text {
+        if site.lane == SiteLane::Text {
             let original = site.payload.trap().original().iter().take(changed);
             let at = site.addr.wrapping_sub(start);
             for (to, from) in bytes.iter_mut().skip(at).zip(original) {

@@ -3,8 +3,8 @@
 //! The window of time in which the hits of a probe are compared with its limit.
 
 use crate::arch_x86::probe_list::ProbePtr;
-use crate::optimizer::limit::Window;
-use crate::optimizer::limit::PERIOD;
+use crate::optimizer::rate::RateWindow;
+use crate::optimizer::rate::PERIOD;
 use crate::shell::site;
 use crate::sys::ffi;
 use crate::sys::locks::EngineHeld;
@@ -42,7 +42,7 @@ pub(crate) fn is_over(held: &EngineHeld, probe: ProbePtr, now: u64) -> bool {
         let probe = &*probe.as_ptr();
         (probe.window_begin, probe.window_hits)
     };
-    let mut window = Window { begin, hits };
+    let mut window = RateWindow { begin, hits };
     let over = window.exceeded(limit_of(held, probe), now, hits_of(held, probe));
     set(held, probe, window);
     over
@@ -52,7 +52,7 @@ fn hits_of(held: &EngineHeld, probe: ProbePtr) -> u64 {
     site::hits(held, probe) as u64
 }
 
-fn set(_held: &EngineHeld, probe: ProbePtr, window: Window) {
+fn set(_held: &EngineHeld, probe: ProbePtr, window: RateWindow) {
     let probe = probe.as_ptr();
     // SAFETY: the probe is alive by the invariant of `ProbePtr`, and the lock protects the members.
     unsafe {
@@ -64,7 +64,7 @@ fn set(_held: &EngineHeld, probe: ProbePtr, window: Window) {
 /// Begins a window, in which earlier hits do not count.
 fn count_from_now(held: &EngineHeld, probe: ProbePtr) {
     let (begin, hits) = (now(), hits_of(held, probe));
-    set(held, probe, Window { begin, hits });
+    set(held, probe, RateWindow { begin, hits });
     if limit_of(held, probe) != 0 {
         // SAFETY: the work queue exists from before the first probe until after the last.
         unsafe { ffi::rk_watch_limits(PERIOD as c_uint) };

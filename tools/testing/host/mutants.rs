@@ -25,12 +25,15 @@ pub struct Mutant {
 /// The files of the optimizer, and the emulation.
 pub const FILES: &[&str] = &[
     "optimizer.rs",
+    "optimizer/words.rs",
     "optimizer/site.rs",
     "optimizer/backend.rs",
+    "optimizer/lists.rs",
+    "optimizer/decide.rs",
     "optimizer/operations.rs",
     "optimizer/commit.rs",
     "optimizer/pass.rs",
-    "optimizer/limit.rs",
+    "optimizer/rate.rs",
     "out_of_line/emulate.rs",
 ];
 
@@ -79,7 +82,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 1: an unwanted site is not dequeued from optimizing_list",
         scope: "aggregate",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Optimizing { .. }, Want::Off | Want::Int3) =>",
         put: "(State::Optimizing { .. }, Want::Off | Want::Int3) if MUTANT => Step::Wait,
             (State::Optimizing { .. }, Want::Off | Want::Int3) =>",
@@ -87,7 +90,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 2: a wanted site is not dequeued from unoptimizing_list",
         scope: "aggregate",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Unoptimizing, Want::Jump) =>",
         put: "(State::Unoptimizing, Want::Jump) if MUTANT => Step::Wait,
             (State::Unoptimizing, Want::Jump) =>",
@@ -95,7 +98,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 3: force leaves what is on unoptimizing_list already",
         scope: "neighbours",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "if wish.forced =>",
         put: "if wish.forced && !(MUTANT && self == State::Unoptimizing) =>",
     },
@@ -116,7 +119,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 5: nobody kicks the delayed work",
         scope: "overlap",
-        file: "optimizer.rs",
+        file: "optimizer/lists.rs",
         find: "if state.is_listed() {",
         put: "if state.is_listed() && !MUTANT {",
     },
@@ -133,28 +136,28 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 7: a jump stays over an armed probe",
         scope: "overlap",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "forced: blocked ||",
         put: "forced: (blocked && !MUTANT) ||",
     },
     Mutant {
         name: "rule 8: a post_handler does not keep its site at int3",
         scope: "aggregate",
-        file: "optimizer/commit.rs",
-        find: "blocked || site.post_handlers > 0 ||",
-        put: "blocked || (site.post_handlers > 0 && !MUTANT) ||",
+        file: "optimizer/decide.rs",
+        find: "else if site.post_handlers > 0 {",
+        put: "else if site.post_handlers > 0 && !MUTANT {",
     },
     Mutant {
         name: "rule 9: a new probe on a dying site leaves it dying",
         scope: "overlap",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Freeing { .. }, _) if wish.unused =>",
         put: "(State::Freeing { .. }, _) if wish.unused || MUTANT =>",
     },
     Mutant {
         name: "rule 9: a new but disabled probe on a dying site leaves it dying",
         scope: "aggregate",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
         put: "(State::Freeing { .. }, Want::Off) if MUTANT => Step::Wait,
             (State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
@@ -162,7 +165,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 10: the int3 stays when the last probe goes",
         scope: "overlap",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Armed, Want::Off) =>",
         put: "(State::Armed, Want::Off) if MUTANT => Step::Wait,
             (State::Armed, Want::Off) =>",
@@ -187,9 +190,9 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 12: disarming all leaves the probes armed",
         scope: "aggregate",
-        file: "optimizer.rs",
-        find: "self.all_armed && site.enabled > 0",
-        put: "(self.all_armed || MUTANT) && site.enabled > 0",
+        file: "optimizer/decide.rs",
+        find: "else if !self.all_armed {",
+        put: "else if !self.all_armed && !MUTANT {",
     },
     Mutant {
         name: "rule 13: a site in freed text is not gone",
@@ -203,21 +206,21 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 13: text goes armed",
         scope: "module",
-        file: "optimizer.rs",
+        file: "optimizer/decide.rs",
         find: "self.going.contains(&site.addr)",
         put: "self.going.contains(&site.addr) && !MUTANT",
     },
     Mutant {
         name: "rule 13: text goes with jumps that are queued to go",
         scope: "module",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "self.is_going(site) ||",
         put: "(self.is_going(site) && !MUTANT) ||",
     },
     Mutant {
         name: "rule 13: what others kept in text that goes is freed while it can be hit",
         scope: "module",
-        file: "optimizer/operations.rs",
+        file: "optimizer/commit.rs",
         find: "backend.may_run(&site.payload);",
         put: "backend.may_run(&site.payload) && !MUTANT;",
     },
@@ -238,7 +241,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 14: a jump counts past a handler that came",
         scope: "counting",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "|| site.passes_over();",
         put: "|| (site.passes_over() && !MUTANT);",
     },
@@ -277,7 +280,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2013, 7b959fc58274: a site that is gone and unused is forgotten",
         scope: "module",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Disarmed, Want::Off) | (State::Gone, _) =>",
         put: "(State::Gone, _) if MUTANT => Step::Rest,
             (State::Disarmed, Want::Off) | (State::Gone, _) =>",
@@ -307,7 +310,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2018, cbdd96f55861: a site in use is on freeing_list",
         scope: "overlap",
-        file: "optimizer.rs",
+        file: "optimizer/lists.rs",
         find: "let Some(list) = self.list_of(state) else {",
         put: "let used = self.site(id).is_some_and(|site| site.probes > 0);
         if MUTANT && used && matches!(state, State::Freeing { .. }) {
@@ -320,13 +323,13 @@ pub const MUTANTS: &[Mutant] = &[
         scope: "others",
         file: "optimizer/commit.rs",
         find: "let mut text = backend.lock(lane);",
-        put: "let _other = (MUTANT && lane == Lane::Ftrace).then(|| backend.lock(Lane::Text));
+        put: "let _other = (MUTANT && lane == SiteLane::Ftrace).then(|| backend.lock(SiteLane::Text));
             let mut text = backend.lock(lane);",
     },
     Mutant {
         name: "2020, e4add247789e: a queued site is taken for one that is a jump still",
         scope: "pair",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "(State::Optimizing { .. }, Want::Jump) =>",
         put: "(State::Optimizing { .. }, Want::Jump) if MUTANT => Step::Enter(State::Optimized),
             (State::Optimizing { .. }, Want::Jump) =>",
@@ -345,7 +348,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "2026, e767a4ea70a3: a disabled probe hides the armed one behind it",
         scope: "neighbours",
-        file: "optimizer.rs",
+        file: "optimizer/decide.rs",
         find: "self.range(inside, end).iter().any(",
         put: "let most = if MUTANT { 1 } else { usize::MAX };
         self.range(inside, end).iter().take(most).any(",
@@ -392,7 +395,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "7.3, D7: enabling what is queued to go writes an int3 over its jump",
         scope: "aggregate",
-        file: "optimizer/commit.rs",
+        file: "optimizer/decide.rs",
         find: "// Rule 2: the jump stays.",
         put: "(State::Unoptimizing, Want::Jump) if MUTANT => Step::Poke(Poke::Arm),
             // Rule 2: the jump stays.",
@@ -400,7 +403,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "detour: hits still go around the probe that the jump was taken out for",
         scope: "overlap",
-        file: "optimizer.rs",
+        file: "optimizer/lists.rs",
         find: "site.state.has_detour_hits() != state.has_detour_hits() {",
         put: "site.state.has_detour_hits() != state.has_detour_hits() && !(MUTANT && state == State::Armed) {",
     },

@@ -3,21 +3,24 @@
 //! Command lines, targets, switches and generated names.
 
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Kind,
-    Target, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
+    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, ProbeKind,
+    TargetSpec, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 use rkprobes_host::eligibility::refusal::{errno, Refusal};
 
-fn symbol(symbol: &str, offset: u64) -> Target<'_> {
-    Target::Symbol {
+fn symbol(symbol: &str, offset: u64) -> TargetSpec<'_> {
+    TargetSpec::Symbol {
         module: None,
         symbol,
         offset,
     }
 }
 
-fn probe<'a>(name: Option<&'a str>, target: Target<'a>) -> Result<Option<Command<'a>>, Refusal> {
-    let kind = Kind::Probe;
+fn probe<'a>(
+    name: Option<&'a str>,
+    target: TargetSpec<'a>,
+) -> Result<Option<Command<'a>>, Refusal> {
+    let kind = ProbeKind::Probe;
     Ok(Some(Command::Add { kind, name, target }))
 }
 
@@ -45,7 +48,7 @@ fn probes() {
         parse_line(b"p foo.isra.0.cold+010"),
         probe(None, symbol("foo.isra.0.cold", 10))
     );
-    let in_module = Target::Symbol {
+    let in_module = TargetSpec::Symbol {
         module: Some("9p"),
         symbol: "v9fs$x",
         offset: 4,
@@ -53,7 +56,7 @@ fn probes() {
     assert_eq!(parse_line(b"p:n 9p:v9fs$x+4"), probe(Some("n"), in_module));
     assert_eq!(
         parse_line(b"p 0xffffffff81000000"),
-        probe(None, Target::Address(0xffff_ffff_8100_0000))
+        probe(None, TargetSpec::Address(0xffff_ffff_8100_0000))
     );
 }
 
@@ -62,7 +65,7 @@ fn other_commands() {
     assert_eq!(
         parse_line(b"c:n vfs_read+5"),
         Ok(Some(Command::Add {
-            kind: Kind::Count,
+            kind: ProbeKind::Count,
             name: Some("n"),
             target: symbol("vfs_read", 5),
         }))
@@ -159,7 +162,7 @@ fn largest_numbers() {
     );
     assert_eq!(
         parse_target(b" 0xffffffffffffffff\n"),
-        Ok(Target::Address(u64::MAX))
+        Ok(TargetSpec::Address(u64::MAX))
     );
     assert_eq!(parse_target(b"f+0x0000000000000000001"), Ok(symbol("f", 1)));
 }
@@ -197,7 +200,7 @@ fn limits() {
 #[test]
 fn generated_names() {
     let name = |target, nth| {
-        AutoName::new(Kind::Probe, &target, nth)
+        AutoName::new(ProbeKind::Probe, &target, nth)
             .as_str()
             .to_string()
     };
@@ -205,10 +208,10 @@ fn generated_names() {
     assert_eq!(name(symbol("vfs_read", 31), 0), "p_vfs_read_31");
     assert_eq!(name(symbol("foo.isra.0", 100), 2), "p_foo_isra_0_100_2");
     assert_eq!(name(symbol("f", u64::MAX), 0), "p_f_18446744073709551615");
-    let address = Target::Address(0xffff_ffff_8100_00a0);
+    let address = TargetSpec::Address(0xffff_ffff_8100_00a0);
     assert_eq!(name(address, 0), "p_0xffffffff810000a0");
-    assert_eq!(name(Target::Address(0), 11), "p_0x0_11");
-    let count = AutoName::new(Kind::Count, &symbol("f", 1), 0);
+    assert_eq!(name(TargetSpec::Address(0), 11), "p_0x0_11");
+    let count = AutoName::new(ProbeKind::Count, &symbol("f", 1), 0);
     assert_eq!(count.as_str(), "c_f_1");
 }
 
@@ -218,7 +221,7 @@ fn generated_names_are_names_and_tell_offsets_apart() {
     let mut seen = std::collections::HashSet::new();
     for offset in [0, 9, 10, 99, 1 << 20, u64::MAX] {
         for nth in [0, 1, 7, u32::MAX] {
-            let name = AutoName::new(Kind::Probe, &symbol(&long, offset), nth);
+            let name = AutoName::new(ProbeKind::Probe, &symbol(&long, offset), nth);
             assert_eq!(name.as_str().len(), NAME_MAX, "{}", name.as_str());
             assert_eq!(parse_name(name.as_str().as_bytes()), Ok(name.as_str()));
             assert!(seen.insert(name.as_str().to_string()), "{}", name.as_str());

@@ -7,7 +7,7 @@ mod random;
 
 use random::Random;
 use rkprobes_host::insn_decode::{
-    decode, Cond, DecodeError, Encoding, Flags, Flow, Insn, LoopKind, OpcodeMap, MAX_INSN_LEN,
+    decode, Cond, DecodeError, Encoding, FlagsEffect, Flow, Insn, LoopKind, OpcodeMap, MAX_INSN_LEN,
 };
 
 const ADDR: u64 = 0xffff_ffff_8100_0000;
@@ -151,21 +151,21 @@ fn properties() {
 
 #[test]
 fn flags_liveness() {
-    let cases: &[(&[u8], Flags)] = &[
-        (&[0x31, 0xc0], Flags::Overwrites),             // xor
-        (&[0x48, 0x83, 0xf8, 0x01], Flags::Overwrites), // cmp
-        (&[0x83, 0xd0, 0x00], Flags::Reads),            // adc
-        (&[0xff, 0xc0], Flags::Neither),                // inc keeps CF
-        (&[0xd3, 0xe0], Flags::Neither),                // shl %cl may be by zero
-        (&[0xc1, 0xe0, 0x20], Flags::Neither),          // shl $32 is by zero
-        (&[0xc1, 0xe0, 0x03], Flags::Overwrites),       // shl $3
-        (&[0xd1, 0xd0], Flags::Reads),                  // rcl
-        (&[0x0f, 0x94, 0xc0], Flags::Reads),            // sete
-        (&[0x48, 0x89, 0xc7], Flags::Neither),          // mov
-        (&[0x9c], Flags::Reads),                        // pushf
-        (&[0x9d], Flags::Overwrites),                   // popf
-        (&[0x75, 0x00], Flags::Reads),                  // jne
-        (&[0xc3], Flags::Reads),                        // ret leaves the straight line
+    let cases: &[(&[u8], FlagsEffect)] = &[
+        (&[0x31, 0xc0], FlagsEffect::Overwrites),             // xor
+        (&[0x48, 0x83, 0xf8, 0x01], FlagsEffect::Overwrites), // cmp
+        (&[0x83, 0xd0, 0x00], FlagsEffect::Reads),            // adc
+        (&[0xff, 0xc0], FlagsEffect::Neither),                // inc keeps CF
+        (&[0xd3, 0xe0], FlagsEffect::Neither),                // shl %cl may be by zero
+        (&[0xc1, 0xe0, 0x20], FlagsEffect::Neither),          // shl $32 is by zero
+        (&[0xc1, 0xe0, 0x03], FlagsEffect::Overwrites),       // shl $3
+        (&[0xd1, 0xd0], FlagsEffect::Reads),                  // rcl
+        (&[0x0f, 0x94, 0xc0], FlagsEffect::Reads),            // sete
+        (&[0x48, 0x89, 0xc7], FlagsEffect::Neither),          // mov
+        (&[0x9c], FlagsEffect::Reads),                        // pushf
+        (&[0x9d], FlagsEffect::Overwrites),                   // popf
+        (&[0x75, 0x00], FlagsEffect::Reads),                  // jne
+        (&[0xc3], FlagsEffect::Reads),                        // ret leaves the straight line
     ];
     for (bytes, flags) in cases {
         assert_eq!(one(bytes).flags(), *flags, "{bytes:02x?}");

@@ -2,7 +2,7 @@
 
 //! The bytes of a slot's parts.
 
-use rkprobes_host::out_of_line::relocate::Refusal;
+use rkprobes_host::out_of_line::relocate::CopyRefusal;
 use rkprobes_host::out_of_line::slot_image::{jump, Image, DETOUR, SLOT};
 
 const SLOT_AT: usize = 0xffff_ffff_c000_0000;
@@ -62,7 +62,7 @@ fn what_counts_fits_behind_the_longest_usual_slot_or_is_refused() {
         let result = image.count(COUNTER, true, copy);
         match used + 23 <= SLOT {
             true => assert_eq!((result, image.used()), (Ok(SLOT_AT + used), used + 23)),
-            false => assert_eq!(result, Err(Refusal::NoSpace)),
+            false => assert_eq!(result, Err(CopyRefusal::NoSpace)),
         }
     }
 }
@@ -77,5 +77,5 @@ fn jumps_to_the_parts_of_a_slot() {
         assert_eq!(jump[0], 0xe9);
         assert_eq!((SITE + 5).wrapping_add_signed(rel as isize), to);
     }
-    assert_eq!(jump(SITE, SITE - (3 << 30)), Err(Refusal::OutOfRange));
+    assert_eq!(jump(SITE, SITE - (3 << 30)), Err(CopyRefusal::OutOfRange));
 }

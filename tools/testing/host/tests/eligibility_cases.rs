@@ -14,9 +14,9 @@ use code::{function, index, region, START};
 use rkprobes_host::containers::slab::{Arrays, NoMemory};
 use rkprobes_host::eligibility::refusal::{errno, NotOptimizable, Refusal};
 use rkprobes_host::eligibility::reserved::Kind;
-use rkprobes_host::eligibility::{collect_cross_branches, CrossBranch, Function, Region};
+use rkprobes_host::eligibility::{collect_cross_branches, CrossBranch, DecodedFunction, Region};
 use rkprobes_host::heap::Heap;
-use rkprobes_host::out_of_line::relocate::Refusal as CopyRefusal;
+use rkprobes_host::out_of_line::relocate::CopyRefusal;
 
 const MOV_IMM: &[u8] = &[0xb8, 1, 0, 0, 0];
 const PUSH: &[u8] = &[0x55];
@@ -459,13 +459,13 @@ impl Arrays for Rooms {
 #[test]
 fn without_memory_there_is_no_function() {
     for left in 0..3 {
-        let mut function = Function::<Rooms>::default();
+        let mut function = DecodedFunction::<Rooms>::default();
         let result = with_memory_for(left, || function.analyse(START, 200, |to| to.fill(0x90)));
         assert_eq!(result, Err(NoMemory), "{left}");
         assert!(!function.contains(START));
         assert_eq!(function.instructions().count(), 0);
     }
-    let mut function = Function::<Heap>::default();
+    let mut function = DecodedFunction::<Heap>::default();
     assert_eq!(function.analyse(START, 0, |_| ()), Ok(()));
     assert!(!function.contains(START));
 }

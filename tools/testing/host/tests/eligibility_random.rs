@@ -11,10 +11,11 @@ mod random;
 use code::{function, index, START};
 use random::Random;
 use rkprobes_host::eligibility::reserved::{Index, Kind};
-use rkprobes_host::eligibility::{collect_cross_branches, Function, Region, REGION_MAX};
+use rkprobes_host::eligibility::{collect_cross_branches, DecodedFunction, Region};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::{decode, Flow, Insn};
-use rkprobes_host::out_of_line::relocate::{relocate, worst_copy_len, Refusal};
+use rkprobes_host::optimizer::MAX_REGION;
+use rkprobes_host::out_of_line::relocate::{relocate, worst_copy_len, CopyRefusal};
 
 /// Bytes that decode for a while, with short jumps among them.
 fn random_code(random: &mut Random) -> Vec<u8> {
@@ -72,7 +73,7 @@ fn check_region(code: &[u8], addr: u64, region: Region, index: &Index<Heap>) {
         .iter()
         .filter(|i| addr <= i.addr && i.addr < end)
         .collect();
-    assert!(region.len >= 5 && usize::from(region.len) <= REGION_MAX);
+    assert!(region.len >= 5 && usize::from(region.len) <= MAX_REGION);
     assert_eq!(inside.first().map(|insn| insn.addr), Some(addr));
     assert_eq!(inside.last().map(|insn| insn.end()), Some(end));
     assert_eq!(region.single, inside.len() == 1);
@@ -99,15 +100,15 @@ fn check_region(code: &[u8], addr: u64, region: Region, index: &Index<Heap>) {
         assert!(entry.kind.is_target() && entry.start <= addr, "{entry:x?}");
     }
     let from = (addr - START) as usize;
-    let mut copy = [0; worst_copy_len(REGION_MAX)];
+    let mut copy = [0; worst_copy_len(MAX_REGION)];
     let bytes = &code[from..from + usize::from(region.len)];
     let copied = relocate(bytes, addr, addr + 0x1000_0000, &mut copy);
     // Elsewhere there is one more reason: the distance to what an operand names.
-    let fits = copied.is_ok() || copied == Err(Refusal::OutOfRange);
+    let fits = copied.is_ok() || copied == Err(CopyRefusal::OutOfRange);
     assert!(fits, "{bytes:x?}: {copied:?}");
 }
 
-fn check(function: &Function<Heap>, code: &[u8], index: &Index<Heap>) -> usize {
+fn check(function: &DecodedFunction<Heap>, code: &[u8], index: &Index<Heap>) -> usize {
     let mut regions = 0;
     for offset in 0..code.len() as u64 + 4 {
         let addr = START + offset;
@@ -151,7 +152,7 @@ fn random_bytes_are_answered() {
 fn functions_at_the_ends_of_the_address_space() {
     let index = index(&[]);
     for start in [0, 1, u64::MAX - 8, u64::MAX - 3, u64::MAX] {
-        let mut function = Function::<Heap>::default();
+        let mut function = DecodedFunction::<Heap>::default();
         let filled = function.analyse(start, 8, |to| to.fill(0x90));
         assert_eq!(filled, Ok(()));
         for offset in 0..12 {

@@ -19,7 +19,7 @@ use kernel_decoder::Decoder;
 use natives::{Armed, Seen, Site};
 use random::Random;
 use rkprobes_host::eligibility::hidden::their_length;
-use rkprobes_host::eligibility::Function;
+use rkprobes_host::eligibility::DecodedFunction;
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::{Flow, Insn};
 use rkprobes_host::stock::Kernel;
@@ -59,9 +59,9 @@ impl Text {
 fn each_function(
     kernel: &Kernel,
     tables: &Tables<'_>,
-    mut each: impl FnMut(&str, &Function<Heap>, &[Insn]),
+    mut each: impl FnMut(&str, &DecodedFunction<Heap>, &[Insn]),
 ) {
-    let mut function = Function::<Heap>::default();
+    let mut function = DecodedFunction::<Heap>::default();
     for found in &tables.functions {
         let Some(bytes) = kernel.bytes(found.start, found.end) else {
             continue;
@@ -82,7 +82,7 @@ fn each_function(
 fn check_alone(
     tables: &Tables<'_>,
     text: &Text,
-    function: &Function<Heap>,
+    function: &DecodedFunction<Heap>,
     site: &Site,
     seen: &mut Seen,
     place: &dyn Fn() -> String,

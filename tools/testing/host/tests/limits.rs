@@ -2,19 +2,19 @@
 
 //! When a probe has more hits a second than its limit.
 
-use rkprobes_host::optimizer::limit::{Window, PERIOD};
+use rkprobes_host::optimizer::rate::{RateWindow, PERIOD};
 
 /// Looks every period at a probe that has `rate` hits a second, `turns` times; the first time that it
 /// is too much.
-fn looks(window: &mut Window, limit: u32, rate: u64, turns: u64) -> Option<u64> {
+fn looks(window: &mut RateWindow, limit: u32, rate: u64, turns: u64) -> Option<u64> {
     (1..=turns).find(|turn| {
         let now = 5_000 + turn * PERIOD;
         window.exceeded(limit, now, 70 + turn * PERIOD * rate / 1000)
     })
 }
 
-fn begin() -> Window {
-    Window {
+fn begin() -> RateWindow {
+    RateWindow {
         begin: 5_000,
         hits: 70,
     }

@@ -6,14 +6,16 @@
 mod random;
 
 use random::Random;
-use rkprobes_host::out_of_line::relocate::{jmp_rel32, relocate, worst_copy_len, Copied, Refusal};
+use rkprobes_host::out_of_line::relocate::{
+    jmp_rel32, relocate, worst_copy_len, Copied, CopyRefusal,
+};
 
 /// Kernel text, so that return addresses fit a sign-extended push.
 const ADDR: u64 = 0xffff_ffff_8100_0000;
 /// A copy 0x1000 behind the original.
 const DST: u64 = ADDR + 0x1000;
 
-fn copy_to(dst: u64, bytes: &[u8]) -> Result<(Vec<u8>, bool), Refusal> {
+fn copy_to(dst: u64, bytes: &[u8]) -> Result<(Vec<u8>, bool), CopyRefusal> {
     let mut out = [0; 128];
     let Copied { len, falls_through } = relocate(bytes, ADDR, dst, &mut out)?;
     assert!(
@@ -33,7 +35,7 @@ fn copies(bytes: &[u8], copy: &[u8], falls_through: bool) {
 }
 
 #[track_caller]
-fn refuses(bytes: &[u8], refusal: Refusal) {
+fn refuses(bytes: &[u8], refusal: CopyRefusal) {
     assert_eq!(copy_to(DST, bytes), Err(refusal), "{bytes:02x?}");
     assert!(!refusal.text().is_empty());
 }
@@ -82,8 +84,8 @@ fn rip_relative_operands_are_rebased() {
 fn rip_relative_operand_out_of_reach() {
     let lea = [0x48, 0x8d, 0x05, 0, 0, 0, 0x80];
     assert!(copy_to(ADDR, &lea).is_ok());
-    assert_eq!(copy_to(ADDR + 1, &lea), Err(Refusal::OutOfRange));
-    refuses(&[0x67, 0x8d, 0x05, 0, 0, 0, 0], Refusal::EipRelative);
+    assert_eq!(copy_to(ADDR + 1, &lea), Err(CopyRefusal::OutOfRange));
+    refuses(&[0x67, 0x8d, 0x05, 0, 0, 0, 0], CopyRefusal::EipRelative);
 }
 
 #[test]
@@ -154,12 +156,12 @@ fn jump_to_the_start_of_the_region_goes_to_the_original() {
 
 #[test]
 fn jump_into_the_region() {
-    refuses(&[0x74, 0x01, 0x90, 0x90, 0x90], Refusal::JumpIntoRegion);
-    refuses(&[0x90, 0x90, 0x90, 0x75, 0xfc], Refusal::JumpIntoRegion);
-    refuses(&[0xeb, 0x00, 0x90, 0x90, 0x90], Refusal::JumpIntoRegion);
+    refuses(&[0x74, 0x01, 0x90, 0x90, 0x90], CopyRefusal::JumpIntoRegion);
+    refuses(&[0x90, 0x90, 0x90, 0x75, 0xfc], CopyRefusal::JumpIntoRegion);
+    refuses(&[0xeb, 0x00, 0x90, 0x90, 0x90], CopyRefusal::JumpIntoRegion);
     refuses(
         &[0x90, 0xe8, 0xfb, 0xff, 0xff, 0xff],
-        Refusal::JumpIntoRegion,
+        CopyRefusal::JumpIntoRegion,
     );
 }
 
@@ -225,8 +227,8 @@ fn return_address_that_does_not_fit_a_push() {
 
 #[test]
 fn call_before_the_end_of_the_region() {
-    refuses(&[0xe8, 0, 1, 0, 0, 0x90], Refusal::CallNotLast);
-    refuses(&[0xff, 0xd0, 0x90, 0x90, 0x90], Refusal::CallNotLast);
+    refuses(&[0xe8, 0, 1, 0, 0, 0x90], CopyRefusal::CallNotLast);
+    refuses(&[0xff, 0xd0, 0x90, 0x90, 0x90], CopyRefusal::CallNotLast);
 }
 
 #[test]
@@ -271,9 +273,9 @@ fn indirect_call_through_rip_relative_memory() {
 
 #[test]
 fn indirect_call_that_uses_the_stack_pointer() {
-    refuses(&[0xff, 0xd4], Refusal::CallThroughStack);
-    refuses(&[0xff, 0x14, 0x24], Refusal::CallThroughStack);
-    refuses(&[0xff, 0x54, 0xc4, 0x08], Refusal::CallThroughStack);
+    refuses(&[0xff, 0xd4], CopyRefusal::CallThroughStack);
+    refuses(&[0xff, 0x14, 0x24], CopyRefusal::CallThroughStack);
+    refuses(&[0xff, 0x54, 0xc4, 0x08], CopyRefusal::CallThroughStack);
 }
 
 #[test]
@@ -293,31 +295,31 @@ fn jump_tables() {
 
 #[test]
 fn refusals() {
-    let cases: &[(&[u8], Refusal)] = &[
-        (&[0x06], Refusal::Undecodable),
-        (&[0x48, 0x8b], Refusal::Undecodable),
-        (b"\x0f\x0bxen\x0f\xa2", Refusal::ForcedEmulation),
-        (&[0xff, 0x28], Refusal::Far),
-        (&[0x48, 0xcb], Refusal::Far),
-        (&[0x48, 0xcf], Refusal::ReturnFromEvent),
-        (&[0xf2, 0x0f, 0x01, 0xca], Refusal::ReturnFromEvent),
-        (&[0x0f, 0x05], Refusal::System),
-        (&[0x0f, 0x01, 0xc1], Refusal::Vm),
-        (&[0xc7, 0xf8, 0, 0, 0, 0], Refusal::Transaction),
-        (&[0xcc], Refusal::Breakpoint),
-        (&[0xcd, 0x80], Refusal::SoftwareInterrupt),
-        (&[0xf1], Refusal::SoftwareInterrupt),
-        (&[0x0f, 0x0b], Refusal::UndefinedInsn),
-        (&[0x0f, 0xb9, 0xc0], Refusal::UndefinedInsn),
-        (&[0xf4], Refusal::Halt),
-        (&[0x0f, 0x01, 0xc9], Refusal::Halt),
-        (&[0x8e, 0xd0], Refusal::StackSegment),
-        (&[0xf3, 0x0f, 0x1e, 0xfa], Refusal::Endbr),
-        (&[0x0f, 0x1f, 0x40, 0xd6], Refusal::Endbr),
-        (&[0x66, 0xe8, 0, 0, 0, 0], Refusal::BranchPrefix),
-        (&[0x66, 0xc3], Refusal::BranchPrefix),
-        (&[0x66, 0x74, 0x10], Refusal::BranchPrefix),
-        (&[0xd5, 0x10, 0xff, 0xd0], Refusal::Apx),
+    let cases: &[(&[u8], CopyRefusal)] = &[
+        (&[0x06], CopyRefusal::Undecodable),
+        (&[0x48, 0x8b], CopyRefusal::Undecodable),
+        (b"\x0f\x0bxen\x0f\xa2", CopyRefusal::ForcedEmulation),
+        (&[0xff, 0x28], CopyRefusal::Far),
+        (&[0x48, 0xcb], CopyRefusal::Far),
+        (&[0x48, 0xcf], CopyRefusal::ReturnFromEvent),
+        (&[0xf2, 0x0f, 0x01, 0xca], CopyRefusal::ReturnFromEvent),
+        (&[0x0f, 0x05], CopyRefusal::System),
+        (&[0x0f, 0x01, 0xc1], CopyRefusal::Vm),
+        (&[0xc7, 0xf8, 0, 0, 0, 0], CopyRefusal::Transaction),
+        (&[0xcc], CopyRefusal::Breakpoint),
+        (&[0xcd, 0x80], CopyRefusal::SoftwareInterrupt),
+        (&[0xf1], CopyRefusal::SoftwareInterrupt),
+        (&[0x0f, 0x0b], CopyRefusal::UndefinedInsn),
+        (&[0x0f, 0xb9, 0xc0], CopyRefusal::UndefinedInsn),
+        (&[0xf4], CopyRefusal::Halt),
+        (&[0x0f, 0x01, 0xc9], CopyRefusal::Halt),
+        (&[0x8e, 0xd0], CopyRefusal::StackSegment),
+        (&[0xf3, 0x0f, 0x1e, 0xfa], CopyRefusal::Endbr),
+        (&[0x0f, 0x1f, 0x40, 0xd6], CopyRefusal::Endbr),
+        (&[0x66, 0xe8, 0, 0, 0, 0], CopyRefusal::BranchPrefix),
+        (&[0x66, 0xc3], CopyRefusal::BranchPrefix),
+        (&[0x66, 0x74, 0x10], CopyRefusal::BranchPrefix),
+        (&[0xd5, 0x10, 0xff, 0xd0], CopyRefusal::Apx),
     ];
     for (bytes, refusal) in cases {
         refuses(bytes, *refusal);
@@ -328,15 +330,15 @@ fn refusals() {
 fn branch_target_out_of_reach() {
     assert_eq!(
         copy_to(ADDR - (3 << 30), &[0xeb, 0x10]),
-        Err(Refusal::OutOfRange)
+        Err(CopyRefusal::OutOfRange)
     );
     assert_eq!(
         copy_to(ADDR - (3 << 30), &[0x74, 0x10]),
-        Err(Refusal::OutOfRange)
+        Err(CopyRefusal::OutOfRange)
     );
     assert_eq!(
         copy_to(ADDR - (3 << 30), &[0xe8, 0, 0, 0, 0]),
-        Err(Refusal::OutOfRange)
+        Err(CopyRefusal::OutOfRange)
     );
 }
 
@@ -347,7 +349,7 @@ fn jump_helper() {
     assert_eq!(jmp_rel32(0, u64::MAX), Ok([0xe9, 0xfa, 0xff, 0xff, 0xff]));
     assert_eq!(
         jmp_rel32(ADDR, ADDR + 4 - (1 << 31)),
-        Err(Refusal::OutOfRange)
+        Err(CopyRefusal::OutOfRange)
     );
 }
 
@@ -365,10 +367,10 @@ fn buffer_lengths() {
                 assert!(len <= worst_copy_len(region.len()));
                 for short in 0..len {
                     let copied = relocate(region, ADDR, DST, &mut out[..short]);
-                    assert_eq!(copied, Err(Refusal::NoSpace), "{region:02x?}");
+                    assert_eq!(copied, Err(CopyRefusal::NoSpace), "{region:02x?}");
                 }
             }
-            Err(refusal) => assert_ne!(refusal, Refusal::NoSpace, "{region:02x?}"),
+            Err(refusal) => assert_ne!(refusal, CopyRefusal::NoSpace, "{region:02x?}"),
         }
     }
 }

@@ -14,7 +14,7 @@ use machine::{catch_faults, in_child, End, Machine, State, Vectors};
 use machine::{CALLEE, COPY, COUNTER, DATA, MEMORY, STACK_TOP, START, STUBS};
 use random::Random;
 use rkprobes_host::eligibility::reserved::Index;
-use rkprobes_host::eligibility::Function;
+use rkprobes_host::eligibility::DecodedFunction;
 use rkprobes_host::heap::Heap;
 use rkprobes_host::out_of_line::relocate::{jmp_rel32, relocate, worst_copy_len, Copied};
 use rkprobes_host::out_of_line::slot_image::{jump, Image};
@@ -109,7 +109,7 @@ fn load_relocated(machine: &mut Machine, region: &[u8]) {
 /// `None` if the slot has no room.
 fn load_counting(machine: &mut Machine, region: &[u8]) -> Option<bool> {
     let start = machine.addr(START);
-    let mut function = Function::<Heap>::default();
+    let mut function = DecodedFunction::<Heap>::default();
     let filled = function.analyse(start, region.len(), |to| to.copy_from_slice(region));
     assert!(filled.is_ok());
     let keeps = !function.flags_are_dead(start, &Index::default());

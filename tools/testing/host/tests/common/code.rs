@@ -4,15 +4,15 @@
 
 use rkprobes_host::eligibility::refusal::NotOptimizable;
 use rkprobes_host::eligibility::reserved::{Index, Kind};
-use rkprobes_host::eligibility::{Function, Region};
+use rkprobes_host::eligibility::{DecodedFunction, Region};
 use rkprobes_host::heap::Heap;
 
 /// Where the functions are.
 pub const START: u64 = 0xffff_ffff_8100_1000;
 
 /// The function that consists of `code`.
-pub fn function(code: &[u8]) -> Function<Heap> {
-    let mut function = Function::default();
+pub fn function(code: &[u8]) -> DecodedFunction<Heap> {
+    let mut function = DecodedFunction::default();
     let filled = function.analyse(START, code.len(), |to| to.copy_from_slice(code));
     assert_eq!(filled, Ok(()));
     function

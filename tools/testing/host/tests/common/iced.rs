@@ -6,7 +6,7 @@ use iced_x86::{
     Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register,
     RflagsBits,
 };
-use rkprobes_host::insn_decode::{Field, Flags, Flow, Insn};
+use rkprobes_host::insn_decode::{Field, FlagsEffect, Flow, Insn};
 
 const ARITHMETIC: u32 = RflagsBits::OF
     | RflagsBits::SF
@@ -120,13 +120,13 @@ fn same_rip_relative(ours: &Insn, theirs: &Instruction) -> bool {
 }
 
 /// Ours may claim less than iced-x86 knows, never more.
-fn same_flags(ours: Flags, theirs: &Instruction) -> bool {
+fn same_flags(ours: FlagsEffect, theirs: &Instruction) -> bool {
     let reads = theirs.rflags_read() & ARITHMETIC != 0;
     let all = theirs.rflags_modified() & ARITHMETIC == ARITHMETIC;
     match ours {
-        Flags::Reads => true,
-        Flags::Neither => !reads,
-        Flags::Overwrites => !reads && all,
+        FlagsEffect::Reads => true,
+        FlagsEffect::Neither => !reads,
+        FlagsEffect::Overwrites => !reads && all,
     }
 }
 

@@ -3,15 +3,15 @@
 //! What must hold for any line that is written, whether it is a command or not.
 
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, Target,
+    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, TargetSpec,
     MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 
 /// A target as it can be written; leading zeros and decimal offsets aside it is what was read.
-fn written(target: &Target<'_>) -> String {
+fn written(target: &TargetSpec<'_>) -> String {
     match target {
-        Target::Address(addr) => format!("{addr:#x}"),
-        Target::Symbol {
+        TargetSpec::Address(addr) => format!("{addr:#x}"),
+        TargetSpec::Symbol {
             module,
             symbol,
             offset,
@@ -22,10 +22,10 @@ fn written(target: &Target<'_>) -> String {
     }
 }
 
-fn check_target(target: &Target<'_>) {
+fn check_target(target: &TargetSpec<'_>) {
     let again = written(target);
     assert_eq!(parse_target(again.as_bytes()), Ok(*target), "{again:?}");
-    if let Target::Symbol { module, symbol, .. } = target {
+    if let TargetSpec::Symbol { module, symbol, .. } = target {
         assert!((1..=SYMBOL_MAX).contains(&symbol.len()), "{again:?}");
         assert!(module.is_none_or(|module| (1..=MODULE_MAX).contains(&module.len())));
         let words = [*symbol, module.unwrap_or("m")];

@@ -5,7 +5,7 @@
 
 use rkprobes_host::eligibility::hidden::{Hidden, Stretch};
 use rkprobes_host::eligibility::reserved::Index;
-use rkprobes_host::eligibility::Function;
+use rkprobes_host::eligibility::DecodedFunction;
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::{Flow, Insn};
 
@@ -22,7 +22,7 @@ impl Site {
     /// The site at an instruction, refused what examine.rs has refused when those of `others` were
     /// there before.
     pub fn new(
-        function: &Function<Heap>,
+        function: &DecodedFunction<Heap>,
         insn: &Insn,
         index: &Index<Heap>,
         others: &[Site],
@@ -74,7 +74,7 @@ impl Site {
         let Stretch { int3, jump } = hidden.stretch;
         let end = usize::from(if self.jump { jump } else { int3 });
         let addr = start + at as u64;
-        let in_front = |range: &rkprobes_host::eligibility::hidden::Range| {
+        let in_front = |range: &rkprobes_host::eligibility::hidden::Span| {
             range.start <= addr && addr < range.end
         };
         (self.offset < at && at < self.offset + end) || hidden.ranges().iter().any(in_front)

@@ -2,7 +2,7 @@
 
 //! What must hold in every state, said without the optimizer's own decisions.
 
-use super::optimizer::{Handlers, JumpTo, Lane, Site, SiteId, State};
+use super::optimizer::{Handlers, JumpTo, Site, SiteId, SiteLane, State};
 use super::place::{original, Place, BASE, MODULE_END};
 use super::world::{Handler, Mem, Module, Soon, World};
 use super::System;
@@ -40,8 +40,8 @@ fn text(system: &System) -> Option<&'static str> {
                 let to = site.jump_to().unwrap_or(JumpTo::Detour);
                 text[at..at + 5].copy_from_slice(&World::jump(site.payload, to));
             }
-            (State::Armed | State::Optimizing { .. }, Lane::Text) => text[at] = 0xcc,
-            (State::Armed | State::Optimizing { .. }, Lane::Ftrace) => text[at] = 0xe8,
+            (State::Armed | State::Optimizing { .. }, SiteLane::Text) => text[at] = 0xcc,
+            (State::Armed | State::Optimizing { .. }, SiteLane::Ftrace) => text[at] = 0xe8,
             (State::Disarmed | State::Freeing { .. } | State::Gone, _) => {}
         }
     }

@@ -3,7 +3,7 @@
 //! The backend that drives the modelled machine as the optimizer tells it.
 
 use super::array::Room;
-use super::optimizer::{Backend, Delay, Foreign, JumpTo, Lane, Poke, Quiescence, Text};
+use super::optimizer::{Backend, Delay, Foreign, JumpTo, LockedText, Poke, Quiescence, SiteLane};
 use super::place::Place;
 use super::world::{Cpu, Mem, Module, Soon, World};
 use rkprobes_host::containers::slab::Arrays;
@@ -20,9 +20,9 @@ impl Arrays for Machine {
 impl Backend for Machine {
     type Site = Mem;
     type Probe = (Place, usize);
-    type Text<'a> = Poker<'a>;
+    type Locked<'a> = Poker<'a>;
 
-    fn lock(&self, lane: Lane) -> Poker<'_> {
+    fn lock(&self, lane: SiteLane) -> Poker<'_> {
         let mut world = self.0.borrow_mut();
         if world.locked {
             world.fail("a text lock is taken inside another");
@@ -55,7 +55,7 @@ impl Backend for Machine {
         }
     }
 
-    fn let_others_finish(&self, _lane: Lane) {
+    fn let_others_finish(&self, _lane: SiteLane) {
         let mut world = self.0.borrow_mut();
         if world.locked {
             world.fail("a text lock is held while others are waited for");
@@ -146,7 +146,7 @@ impl Quiescence for Machine {
 /// The text locks and a batch under them.
 pub struct Poker<'a> {
     machine: &'a Machine,
-    lane: Lane,
+    lane: SiteLane,
     batch: Vec<(Mem, JumpTo)>,
 }
 
@@ -156,7 +156,7 @@ impl Drop for Poker<'_> {
     }
 }
 
-impl Text for Poker<'_> {
+impl LockedText for Poker<'_> {
     type Site = Mem;
 
     fn announce(&mut self, site: &Mem) -> bool {
@@ -174,7 +174,7 @@ impl Text for Poker<'_> {
 
     fn add(&mut self, poke: Poke, site: &Mem, to: JumpTo) -> Result<(), Foreign> {
         let mut world = self.machine.0.borrow_mut();
-        if self.lane == Lane::Text {
+        if self.lane == SiteLane::Text {
             world.compare(poke, *site, to)?;
         }
         if poke == Poke::Arm {
@@ -200,7 +200,7 @@ impl Text for Poker<'_> {
         let mut world = self.machine.0.borrow_mut();
         // ftrace refuses all of a batch, and at its end.
         let refuses = |(site, to): &(Mem, JumpTo)| world.compare(poke, *site, *to).is_err();
-        if self.lane == Lane::Ftrace && self.batch.iter().any(refuses) {
+        if self.lane == SiteLane::Ftrace && self.batch.iter().any(refuses) {
             self.batch.clear();
             return Err(Foreign::Ftrace);
         }

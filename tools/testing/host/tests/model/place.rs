@@ -2,7 +2,7 @@
 
 //! Where things are: the modelled addresses, and what the compiler put there.
 
-use super::optimizer::Lane;
+use super::optimizer::SiteLane;
 
 /// Bytes of modelled text.
 pub const SIZE: usize = 16;
@@ -77,10 +77,10 @@ impl Place {
     }
 
     /// How it is reached.
-    pub fn lane(self) -> Lane {
+    pub fn lane(self) -> SiteLane {
         match self {
-            Place::Entry => Lane::Ftrace,
-            _ => Lane::Text,
+            Place::Entry => SiteLane::Ftrace,
+            _ => SiteLane::Text,
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! What must never happen is noted in [`World::fault`] where it happens.
 
-use super::optimizer::{Foreign, JumpTo, Lane, Poke};
+use super::optimizer::{Foreign, JumpTo, Poke, SiteLane};
 use super::place::{instruction, original, Place, JUMP, MODULE_END, SIZE};
 
 pub const INT3: u8 = 0xcc;
@@ -200,8 +200,8 @@ impl World {
         let clean: Vec<u8> = (from..from + place.region().max(1)).map(original).collect();
         let with = |head: &[u8]| [head, &clean[head.len()..]].concat();
         let hook = match place.lane() {
-            Lane::Text => [INT3],
-            Lane::Ftrace => [ATTACHED],
+            SiteLane::Text => [INT3],
+            SiteLane::Ftrace => [ATTACHED],
         };
         match poke {
             Poke::Arm => (clean[..1].to_vec(), hook.to_vec()),
@@ -218,7 +218,7 @@ impl World {
             self.fail("rule 13: text that has gone is touched");
             return Err(Foreign::Bytes);
         }
-        if poke == Poke::Optimize && place.lane() == Lane::Text && !self.at(mem).detour_hits {
+        if poke == Poke::Optimize && place.lane() == SiteLane::Text && !self.at(mem).detour_hits {
             return Err(Foreign::KprobeNear);
         }
         let (before, _) = Self::change_of(poke, mem, place, to);

@@ -5,7 +5,7 @@
 use crate::mainline;
 use crate::tables::Tables;
 use rkprobes_host::eligibility::reserved::Kind;
-use rkprobes_host::eligibility::{collect_cross_branches, Function, Region};
+use rkprobes_host::eligibility::{collect_cross_branches, DecodedFunction, Region};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::Insn;
 use rkprobes_host::stock::Kernel;
@@ -93,7 +93,7 @@ impl Survey {
     pub fn of(kernel: &Kernel, tables: &Tables<'_>) -> Survey {
         let landings = landings(kernel, tables);
         let mut survey = Survey::default();
-        let mut function = Function::<Heap>::default();
+        let mut function = DecodedFunction::<Heap>::default();
         for found in &tables.functions {
             let Some(bytes) = kernel.bytes(found.start, found.end) else {
                 continue;
@@ -118,7 +118,7 @@ impl Survey {
     fn count(
         &mut self,
         name: &str,
-        ours: &Function<Heap>,
+        ours: &DecodedFunction<Heap>,
         tables: &Tables<'_>,
         landings: &Landings,
     ) {
