@@ -53,7 +53,7 @@ pub(crate) struct Examiner {
     /// Room for the bytes of another piece.
     buffer: KVVec<u8>,
     /// Room for a name.
-    named: KBox<symbols::Function>,
+    named: KBox<symbols::Symbol>,
 }
 
 /// What a site is made from.
@@ -135,7 +135,7 @@ impl Examiner {
             modules: KVec::new(),
             searched,
             buffer: KVVec::new(),
-            named: KBox::new(symbols::Function::none(), GFP_KERNEL)?,
+            named: KBox::new(symbols::Symbol::none(), GFP_KERNEL)?,
         })
     }
 

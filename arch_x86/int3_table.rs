@@ -1,45 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the address of an int3 to its trap: an open-addressed hash table that readers walk without
-//! any lock.
+//! The int3 table: from the address of an int3 to its trap.
 //!
-//! An address is in the table from before its int3 is written until after all CPUs have seen it go,
-//! for an int3 that nobody claims kills the kernel. One writer at a time (the engine's lock).
+//! It is an open-addressed hash table that readers walk without a lock. An address is in the table from
+//! before its int3 is written until after all CPUs have seen that the int3 is gone, because an int3 that
+//! nothing claims kills the kernel. There is one writer at a time, under the engine's lock.
 
 use crate::arch_x86::trap::Trap;
+use core::ptr::from_ref;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
-/// The key of an address that was taken out: look-ups go on behind it.
+/// The key of an address that was removed: a search continues after it.
 const REMOVED: u32 = 1;
 
-/// Buckets of a table that nothing is in yet; a power of two.
+/// How many buckets the smallest table has; a power of two.
 const SMALLEST: usize = 256;
 
-/// The buckets, a power of two, and never all in use.
+/// The buckets: their number is a power of two, and not all of them are in use.
+///
+/// Readers walk them while the writer changes them, so the writer has no exclusive reference either.
 struct Buckets {
-    /// 0 while free.
+    /// 0 while a bucket is free.
     keys: KVVec<AtomicU32>,
     traps: KVVec<AtomicPtr<Trap>>,
-    /// Buckets that are not free.
-    used: usize,
-    live: usize,
 }
 
-/// What readers see.
+/// The buckets that readers see.
 static CURRENT: AtomicPtr<Buckets> = AtomicPtr::new(null_mut());
 
 /// The owner of the table: the one writer.
 pub(crate) struct Table {
     current: Option<KBox<Buckets>>,
-    /// Tables that readers may still be in.
+    /// Buckets of `current` that are not free.
+    used: usize,
+    /// Buckets of `current` that have an address.
+    live: usize,
+    /// Tables that readers may still walk.
     retired: KVec<KBox<Buckets>>,
-    /// Addresses that there must be room for, in the table or not.
+    /// For how many addresses there must be room, whether the table has them or not.
     promised: usize,
 }
 
-/// What stands for an address: its lower half, for text, modules and slots are in the upper 2 GiB. `None`
+/// The key of an address: its lower half, because text, modules and slots are in the upper 2 GiB. `None`
 /// for an address elsewhere.
 #[inline]
 fn key(addr: usize) -> Option<u32> {
@@ -60,15 +66,7 @@ impl Buckets {
             keys.push(AtomicU32::new(0), GFP_KERNEL)?;
             traps.push(AtomicPtr::new(null_mut()), GFP_KERNEL)?;
         }
-        Ok(KBox::new(
-            Self {
-                keys,
-                traps,
-                used: 0,
-                live: 0,
-            },
-            GFP_KERNEL,
-        )?)
+        Ok(KBox::new(Self { keys, traps }, GFP_KERNEL)?)
     }
 
     fn size(&self) -> usize {
@@ -86,19 +84,21 @@ impl Buckets {
         })
     }
 
-    fn insert(&mut self, key: u32, trap: *mut Trap) {
-        let (mut fresh, mut new) = (false, false);
-        for (bucket, to) in self.probe(key) {
+    /// Stores a trap in the first bucket that has `key`, is free or was removed. Returns what the bucket
+    /// had.
+    fn insert(&self, key: u32, trap: *mut Trap) -> Option<u32> {
+        let can_take = |bucket: &AtomicU32| {
             let there = bucket.load(Ordering::Relaxed);
-            if there == 0 || there == REMOVED || there == key {
-                (fresh, new) = (there == 0, there != key);
+            (there == 0 || there == REMOVED || there == key).then_some(there)
+        };
+        for (bucket, to) in self.probe(key) {
+            if let Some(was) = can_take(bucket) {
                 to.store(trap, Ordering::Release);
                 bucket.store(key, Ordering::Release);
-                break;
+                return Some(was);
             }
         }
-        self.used = self.used.wrapping_add(usize::from(fresh));
-        self.live = self.live.wrapping_add(usize::from(new));
+        None
     }
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn find(addr: usize) -> *mut Trap {
     let Some(key) = key(addr) else {
         return null_mut();
     };
-    // SAFETY: a table that was published is freed only after a grace period.
+    // SAFETY: a table that was published is freed only after a grace period, and interrupts are off.
     let buckets = unsafe { &*buckets };
     for (bucket, trap) in buckets.probe(key) {
         let there = bucket.load(Ordering::Acquire);
@@ -127,24 +127,28 @@ pub(crate) fn find(addr: usize) -> *mut Trap {
 }
 
 impl Table {
-    /// A table with nothing in it.
+    /// A table without addresses.
     pub(crate) const fn new() -> Self {
         Self {
             current: None,
+            used: 0,
+            live: 0,
             retired: KVec::new(),
             promised: 0,
         }
     }
 
-    /// Makes room for `more` further addresses, so that adding them cannot fail, now or later and
-    /// however often, until the room is given back.
+    /// Makes room for `more` further addresses. Until the room is given back, these can be inserted and
+    /// removed at any time and any number of times without failure.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
     pub(crate) fn reserve(&mut self, more: usize) -> Result {
         let promised = self.promised.saturating_add(more);
-        let (removed, size) = match &self.current {
-            Some(buckets) => (buckets.used.saturating_sub(buckets.live), buckets.size()),
-            None => (0, 0),
-        };
-        // At most half of the buckets in use: searches stay short.
+        let size = self.current.as_ref().map_or(0, |buckets| buckets.size());
+        let removed = self.used.saturating_sub(self.live);
+        // At most half of the buckets are in use, so that searches stay short.
         if promised.saturating_add(removed).saturating_mul(2) > size {
             self.grow(promised)?;
         }
@@ -158,63 +162,65 @@ impl Table {
     }
 
     fn grow(&mut self, promised: usize) -> Result {
-        // A quarter more than that: who comes and goes does not have it made anew each time.
+        // A quarter of slack, so that repeated registering and unregistering does not rebuild the table.
         let wanted = promised.saturating_mul(5) / 2;
         let wanted = wanted.max(SMALLEST);
-        let mut next = Buckets::new(wanted.checked_next_power_of_two().ok_or(ENOMEM)?)?;
+        let next = Buckets::new(wanted.checked_next_power_of_two().ok_or(ENOMEM)?)?;
         self.retired.reserve(1, GFP_KERNEL)?;
-        if let Some(old) = self.current.take() {
+        let mut live = 0_usize;
+        let old = self.current.take();
+        if let Some(old) = &old {
             for (bucket, trap) in old.keys.iter().zip(old.traps.iter()) {
                 let key = bucket.load(Ordering::Relaxed);
-                if key > REMOVED {
-                    next.insert(key, trap.load(Ordering::Relaxed));
+                if key > REMOVED && next.insert(key, trap.load(Ordering::Relaxed)).is_some() {
+                    live = live.wrapping_add(1);
                 }
             }
-            self.publish(next);
-            // Room was reserved above.
+        }
+        (self.used, self.live) = (live, live);
+        CURRENT.store(from_ref(&*next).cast_mut(), Ordering::Release);
+        self.current = Some(next);
+        if let Some(old) = old {
+            // `retired` has room, which was reserved above.
             let _ = self.retired.push_within_capacity(old);
-        } else {
-            self.publish(next);
         }
         Ok(())
     }
 
-    fn publish(&mut self, mut next: KBox<Buckets>) {
-        CURRENT.store(&mut *next, Ordering::Release);
-        self.current = Some(next);
-    }
-
     /// Adds an address of text or of a slot, in room that was reserved.
     pub(crate) fn insert(&mut self, addr: usize, trap: *mut Trap) {
-        if let Some((buckets, key)) = self.current.as_mut().zip(key(addr)) {
-            buckets.insert(key, trap);
-        }
-    }
-
-    /// Takes an address of a trap out. Its int3 is gone, and all CPUs have seen that. Where text was freed
-    /// another trap may have the address by now, and keeps it.
-    pub(crate) fn remove(&mut self, addr: usize, trap: *mut Trap) {
-        let Some((buckets, key)) = self.current.as_mut().zip(key(addr)) else {
+        let Some((buckets, key)) = self.current.as_ref().zip(key(addr)) else {
             return;
         };
-        let mut found = false;
+        let was = buckets.insert(key, trap);
+        self.used = self.used.wrapping_add(usize::from(was == Some(0)));
+        self.live = self
+            .live
+            .wrapping_add(usize::from(was.is_some_and(|was| was != key)));
+    }
+
+    /// Removes an address of a trap. Its int3 is gone, and all CPUs have seen that. Where text was
+    /// unloaded, another trap may have the address by now; then it stays.
+    pub(crate) fn remove(&mut self, addr: usize, trap: *mut Trap) {
+        let Some((buckets, key)) = self.current.as_ref().zip(key(addr)) else {
+            return;
+        };
         for (bucket, of) in buckets.probe(key) {
             let there = bucket.load(Ordering::Relaxed);
             if there == key {
-                found = of.load(Ordering::Relaxed) == trap;
-                if found {
+                if of.load(Ordering::Relaxed) == trap {
                     bucket.store(REMOVED, Ordering::Release);
+                    self.live = self.live.wrapping_sub(1);
                 }
-                break;
+                return;
             }
             if there == 0 {
-                break;
+                return;
             }
         }
-        buckets.live = buckets.live.wrapping_sub(usize::from(found));
     }
 
-    /// The tables that were replaced; the caller frees them after a grace period.
+    /// Takes the tables that were replaced. The caller drops them after a grace period.
     pub(crate) fn take_retired(&mut self) -> Retired {
         Retired(core::mem::replace(&mut self.retired, KVec::new()))
     }
@@ -227,7 +233,7 @@ impl Drop for Table {
     }
 }
 
-/// Tables that were replaced. Dropped after a grace period that began after they were taken.
+/// Tables that were replaced. The owner drops them after a grace period that began after they were taken.
 pub(crate) struct Retired(KVec<KBox<Buckets>>);
 
 impl Retired {

@@ -148,15 +148,15 @@ impl ProbeList {
 
     /// The enabled probes, as a handler sees them. Interrupts are off.
     #[inline(always)]
-    pub(crate) fn enabled(&self) -> Enabled {
-        Enabled(self.0.load(Ordering::Acquire))
+    pub(crate) fn enabled(&self) -> EnabledProbes {
+        EnabledProbes(self.0.load(Ordering::Acquire))
     }
 }
 
 /// The enabled probes of a list, as a handler sees them.
-pub(crate) struct Enabled(*mut ffi::rkprobe);
+pub(crate) struct EnabledProbes(*mut ffi::rkprobe);
 
-impl Iterator for Enabled {
+impl Iterator for EnabledProbes {
     type Item = *mut ffi::rkprobe;
 
     #[inline(always)]

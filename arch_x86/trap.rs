@@ -2,7 +2,7 @@
 
 //! A trap: what a hit needs to know of a site.
 
-use crate::arch_x86::probe_list::Enabled;
+use crate::arch_x86::probe_list::EnabledProbes;
 use crate::arch_x86::probe_list::ProbeList;
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::optimizer::MAX_REGION;
@@ -263,7 +263,7 @@ impl Trap {
 
     /// The enabled probes, as a handler sees them. Interrupts are off.
     #[inline(always)]
-    pub(crate) fn probes(&self) -> Enabled {
+    pub(crate) fn probes(&self) -> EnabledProbes {
         self.probes.enabled()
     }
 }

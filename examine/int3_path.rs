@@ -18,7 +18,7 @@ use crate::shell::text;
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
-use crate::sys::symbols::{self, Function};
+use crate::sys::symbols::{self, Symbol};
 use kernel::prelude::*;
 
 /// Where arch/x86/kernel/traps.c:exc_int3 goes until it is in our notifier.
@@ -175,11 +175,11 @@ struct Walk {
     /// The functions that are reached, by where they begin and end.
     found: KVec<(usize, usize)>,
     /// Whether a function may be executed there.
-    is_taken: fn(&Function) -> bool,
+    is_taken: fn(&Symbol) -> bool,
 }
 
 impl Walk {
-    fn new(is_taken: fn(&Function) -> bool) -> Self {
+    fn new(is_taken: fn(&Symbol) -> bool) -> Self {
         Self {
             found: KVec::new(),
             is_taken,
@@ -256,14 +256,14 @@ impl Walk {
             return Ok(());
         }
         let name = symbols::function(start);
-        let name = name.as_ref().map_or(c"what has no name", Function::name);
+        let name = name.as_ref().map_or(c"what has no name", Symbol::name);
         Err(untold(name, "does not decode to its end"))
     }
 }
 
 /// Where a function ends. A symbol goes up to the next one, and behind srso_alias_return_thunk, which
 /// has its place for its address, that is up to 2 MiB of fill.
-fn end_of(function: &Function) -> usize {
+fn end_of(function: &Symbol) -> usize {
     if function.size <= LONGEST || !symbols::in_kernel_text(function.end()) {
         return function.end();
     }
@@ -280,14 +280,14 @@ fn untold(name: &CStr, why: &str) -> Error {
     EOPNOTSUPP
 }
 
-fn is_taken(function: &Function) -> bool {
+fn is_taken(function: &Symbol) -> bool {
     let name = function.name().to_bytes();
     !name.ends_with(b".cold") && !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// What tracing runs itself. It calls what is traced, which has an ftrace entry, only behind its
 /// guards: else it would trace itself without end, and no probe would be needed for that.
-fn is_untraced(function: &Function) -> bool {
+fn is_untraced(function: &Symbol) -> bool {
     // SAFETY: looks an address range up.
     let traced =
         unsafe { ffi::rk_ftrace_location_range(function.start, function.end().wrapping_sub(1)) };

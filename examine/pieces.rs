@@ -90,7 +90,7 @@ fn search(
         let end = area.end.min(start.saturating_add(PART + JCC - 1));
         let bytes = sized(buffer, end.saturating_sub(start))?;
         // SAFETY: the area is text of the kernel, which is mapped.
-        unsafe { text::read_original(locks, &Optimizer::default(), start, bytes) };
+        unsafe { text::read_original(locks, &Optimizer::<Shell>::default(), start, bytes) };
         each_possible_jump(start as u64, bytes, |to| {
             let addr = to as usize;
             if !area.contains(&addr) && symbols::in_kernel_text(addr) && pushed.is_ok() {
@@ -112,7 +112,7 @@ fn sized(buffer: &mut KVVec<u8>, len: usize) -> Result<&mut [u8]> {
 /// The other pieces of a function that the index knows nothing of. Functions of one name each have
 /// their pieces; whose they are does not matter, a branch of a stranger does not land there.
 pub(crate) fn of(
-    function: &symbols::Function,
+    function: &symbols::Symbol,
     searched: &Searched,
 ) -> Result<Option<Candidates>, Refusal> {
     let name = function.name();
@@ -131,7 +131,7 @@ pub(crate) struct Adder<'a> {
     pub(crate) function: &'a mut DecodedFunction<Kernel>,
     pub(crate) buffer: &'a mut KVVec<u8>,
     /// Room for a name.
-    pub(crate) named: &'a mut symbols::Function,
+    pub(crate) named: &'a mut symbols::Symbol,
 }
 
 impl Adder<'_> {

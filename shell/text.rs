@@ -6,10 +6,11 @@
 //! taken for an instruction.
 
 use crate::insn_decode::opcodes::JUMP_LEN;
+use crate::optimizer::Backend;
 use crate::optimizer::Optimizer;
 use crate::optimizer::SiteLane;
-use crate::shell::backend::Shell;
 use crate::shell::native::lookup;
+use crate::shell::site::SiteMemory;
 use crate::sys::locks::TextLocks;
 
 /// The bytes of the text at `addr` now.
@@ -32,9 +33,9 @@ pub(crate) unsafe fn live<const N: usize>(addr: usize) -> [u8; N] {
 /// # Safety
 ///
 /// All of it is mapped.
-pub(crate) unsafe fn read_original(
+pub(crate) unsafe fn read_original<B: Backend<Site = SiteMemory>>(
     locks: &TextLocks,
-    optimizer: &Optimizer<Shell>,
+    optimizer: &Optimizer<B>,
     start: usize,
     bytes: &mut [u8],
 ) -> bool {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names and addresses: what the module needs of the kernel, and what users name.
+//! Names and addresses: the symbols that the module needs, and those that callers name.
 //!
-//! `kallsyms_lookup_name` is not exported, so it is found with a short-lived native kprobe.
-//! Functions that are not exported become static calls in static_calls.c, which IBT does not check;
-//! variables become addresses that only locks.rs and the reserved-text index use.
+//! `kallsyms_lookup_name` is not exported, so a short-lived native kprobe on it finds its address.
+//! Functions that are not exported become static calls in static_calls.c, which IBT does not check.
+//! Variables become addresses, which only locks.rs and the index of reserved text use.
 
 use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
@@ -15,77 +15,70 @@ use kernel::str::{CStr, CStrExt};
 
 /// The longest symbol name of the kernel, with its NUL.
 pub(crate) const NAME_LEN: usize = 512;
-/// How many candidates of an ambiguous name are told.
+/// How many addresses of an ambiguous name are kept.
 const CANDIDATES: usize = 8;
 
-/// Variables and section bounds of the kernel.
-#[derive(Clone, Copy)]
-pub(crate) enum Data {
-    TextMutex,
-    KprobeMutex,
-    JumpLabelMutex,
-    TextStart,
-    TextEnd,
-    JumpStart,
-    JumpEnd,
-    CallStart,
-    CallEnd,
-    BugStart,
-    BugEnd,
-    ExtableStart,
-    ExtableEnd,
-    Blacklist,
-    KprobeTable,
-    DieChain,
-    StaticCallStart,
-    StaticCallEnd,
+/// Defines [`Data`] with the kernel's name of each, so that both stay together.
+macro_rules! data {
+    ($($variant:ident = $name:literal,)*) => {
+        /// Variables and section bounds of the kernel.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Data {
+            $($variant,)*
+        }
+
+        /// The names, in the order of [`Data`].
+        const DATA: &[&CStr] = &[$($name,)*];
+    };
 }
 
-/// Their names, in the order of [`Data`].
-const DATA: [&CStr; 18] = [
-    c"text_mutex",
-    c"kprobe_mutex",
-    c"jump_label_mutex",
-    c"_stext",
-    c"_etext",
-    c"__start___jump_table",
-    c"__stop___jump_table",
-    c"__start_static_call_sites",
-    c"__stop_static_call_sites",
-    c"__start___bug_table",
-    c"__stop___bug_table",
-    c"__start___ex_table",
-    c"__stop___ex_table",
-    c"kprobe_blacklist",
-    c"kprobe_table",
-    c"die_chain",
-    c"__static_call_text_start",
-    c"__static_call_text_end",
-];
+data! {
+    TextMutex = c"text_mutex",
+    KprobeMutex = c"kprobe_mutex",
+    JumpLabelMutex = c"jump_label_mutex",
+    TextStart = c"_stext",
+    TextEnd = c"_etext",
+    JumpStart = c"__start___jump_table",
+    JumpEnd = c"__stop___jump_table",
+    CallStart = c"__start_static_call_sites",
+    CallEnd = c"__stop_static_call_sites",
+    BugStart = c"__start___bug_table",
+    BugEnd = c"__stop___bug_table",
+    ExtableStart = c"__start___ex_table",
+    ExtableEnd = c"__stop___ex_table",
+    Blacklist = c"kprobe_blacklist",
+    KprobeTable = c"kprobe_table",
+    DieChain = c"die_chain",
+    StaticCallStart = c"__static_call_text_start",
+    StaticCallEnd = c"__static_call_text_end",
+}
 
-/// Its size is known to the kernel's source only, so the next symbol ends it.
+/// The end of `kprobe_table`. Only the kernel's source has its size, so the next symbol ends it.
 static KPROBE_TABLE_END: AtomicUsize = AtomicUsize::new(0);
 static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DATA.len()];
 
-/// Finds all that the module needs. Fails with ENOENT and names what is missing: such a kernel is
-/// not one that the module can work on.
+/// Finds all symbols that the module needs.
+///
+/// # Errors
+///
+/// ENOENT: the kernel lacks one of them, which the log names. The module cannot work on that kernel.
 pub(crate) fn init() -> Result {
-    // SAFETY: registers and unregisters a native kprobe.
+    // SAFETY: the function has no condition but process context.
     let kallsyms = unsafe { ffi::rk_find_kallsyms() };
     if kallsyms == 0 {
         pr_err!("no kallsyms_lookup_name: the kernel needs CONFIG_KPROBES and CONFIG_KALLSYMS\n");
         return Err(ENOENT);
     }
-    // SAFETY: the address of the function that the number stands for.
+    // SAFETY: this is the address of the function that the number stands for.
     unsafe { ffi::rk_symbol_set(ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME, kallsyms) };
     for number in 0..ffi::rk_symbol_RK_SYMBOLS {
         if number == ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME {
             continue;
         }
-        // SAFETY: the numbers below RK_SYMBOLS have static names.
+        // SAFETY: every number below RK_SYMBOLS has a static name.
         let name = unsafe { CStr::from_char_ptr(ffi::rk_symbol_name(number)) };
         let addr = required(name)?;
-        // SAFETY: as above.
+        // SAFETY: this is the address of the function that the number stands for.
         unsafe { ffi::rk_symbol_set(number, addr) };
     }
     for (name, place) in DATA.iter().zip(&ADDRESSES) {
@@ -96,12 +89,16 @@ pub(crate) fn init() -> Result {
     Ok(())
 }
 
-/// The kernel's hash table of native kprobes, and what is between it and the next symbol.
+/// The range from the kernel's hash table of native kprobes to the next symbol.
 pub(crate) fn kprobe_table() -> Range<usize> {
     address(Data::KprobeTable)..KPROBE_TABLE_END.load(Ordering::Relaxed)
 }
 
 /// The address of a symbol that the kernel must have.
+///
+/// # Errors
+///
+/// ENOENT; the log names the symbol.
 pub(crate) fn required(name: &CStr) -> Result<usize> {
     let addr = lookup(name);
     if addr == 0 {
@@ -116,7 +113,7 @@ pub(crate) fn required(name: &CStr) -> Result<usize> {
 
 /// The address of a kernel symbol, or "module:symbol"; 0 if there is none.
 pub(crate) fn lookup(name: &CStr) -> usize {
-    // SAFETY: `name` is a string; the static call is set first of all.
+    // SAFETY: `name` is a string, and `init` sets this static call first.
     unsafe { ffi::rk_kallsyms_lookup_name(name.as_char_ptr()) }
 }
 
@@ -125,14 +122,14 @@ pub(crate) fn data<T>(data: Data) -> *mut T {
     address(data) as *mut T
 }
 
-/// The same, as a number.
+/// The address of a variable or section bound of the kernel, as a number.
 pub(crate) fn address(data: Data) -> usize {
     ADDRESSES
         .get(data as usize)
         .map_or(0, |place| place.load(Ordering::Relaxed))
 }
 
-/// The tables of reserved text.
+/// The bounds of the kernel's tables of reserved text.
 pub(crate) fn tables() -> ffi::rk_tables {
     ffi::rk_tables {
         jump_start: address(Data::JumpStart),
@@ -148,15 +145,15 @@ pub(crate) fn tables() -> ffi::rk_tables {
 }
 
 /// The function that an address is in.
-pub(crate) struct Function {
+pub(crate) struct Symbol {
     pub(crate) start: usize,
     pub(crate) size: usize,
     name: [u8; NAME_LEN],
     module: [u8; 64],
 }
 
-impl Function {
-    /// Room for one.
+impl Symbol {
+    /// A place for the result of [`Symbol::find`].
     pub(crate) const fn none() -> Self {
         Self {
             start: 0,
@@ -166,13 +163,13 @@ impl Function {
         }
     }
 
-    /// Becomes the function at `addr`; says whether there is one.
+    /// Becomes the function at `addr`. Returns whether there is one.
     pub(crate) fn find(&mut self, addr: usize) -> bool {
         let (mut size, mut offset) = (0, 0);
         let mut module: *mut kernel::ffi::c_char = core::ptr::null_mut();
-        // A module's name is in the module, which must not go before it is copied.
+        // The module has its name, and must not be freed before the name is copied.
         let rcu = kernel::sync::rcu::read_lock();
-        // SAFETY: all are out-parameters; the name's buffer has the length that kallsyms wants.
+        // SAFETY: all pointers are out-parameters. The name's buffer has the length that kallsyms needs.
         let name = unsafe {
             ffi::rk_kallsyms_lookup(
                 addr,
@@ -187,7 +184,7 @@ impl Function {
         }
         self.module = [0; 64];
         if !module.is_null() {
-            // SAFETY: the module is alive while RCU is read-locked.
+            // SAFETY: RCU is read-locked, so the module is not freed.
             let name = unsafe { CStr::from_char_ptr(module) }.to_bytes();
             for (to, from) in self.module.iter_mut().take(63).zip(name) {
                 *to = *from;
@@ -218,15 +215,15 @@ impl Function {
 }
 
 /// The function at `addr`.
-pub(crate) fn function(addr: usize) -> Option<Function> {
-    let mut found = Function::none();
+pub(crate) fn function(addr: usize) -> Option<Symbol> {
+    let mut found = Symbol::none();
     found.find(addr).then_some(found)
 }
 
-/// Where the function at `addr` is. Its name is what takes long to find.
+/// The range of the function at `addr`. This is fast, because it does not look up the name.
 pub(crate) fn bounds(addr: usize) -> Option<Range<usize>> {
     let (mut size, mut offset) = (0, 0);
-    // SAFETY: both are out-parameters.
+    // SAFETY: both pointers are out-parameters.
     let found = unsafe { ffi::rk_kallsyms_bounds(addr, &mut size, &mut offset) };
     let start = addr.wrapping_sub(offset);
     found.then(|| start..start.saturating_add(size))
@@ -234,24 +231,24 @@ pub(crate) fn bounds(addr: usize) -> Option<Range<usize>> {
 
 /// The addresses of all functions of one name.
 pub(crate) struct Candidates {
-    /// How many there are.
+    /// How many functions have the name.
     pub(crate) found: usize,
     addrs: [kernel::ffi::c_ulong; CANDIDATES],
 }
 
 impl Candidates {
-    /// The first of them.
+    /// The addresses of the first of them.
     pub(crate) fn addrs(&self) -> impl Iterator<Item = usize> + '_ {
         self.addrs.iter().take(self.found).copied()
     }
 }
 
-/// Looks for a function in a module, or (`None`) in the kernel and all modules.
+/// Looks for functions in a module, or (`None`) in the kernel and all modules.
 pub(crate) fn candidates(module: Option<&CStr>, name: &CStr) -> Candidates {
     search(module, name, true)
 }
 
-/// Looks for a function in a module, or (`None`) in the kernel alone.
+/// Looks for functions in a module, or (`None`) in the kernel alone.
 pub(crate) fn pieces(module: Option<&CStr>, name: &CStr) -> Candidates {
     search(module, name, false)
 }
@@ -259,7 +256,7 @@ pub(crate) fn pieces(module: Option<&CStr>, name: &CStr) -> Candidates {
 fn search(module: Option<&CStr>, name: &CStr, everywhere: bool) -> Candidates {
     let mut addrs = [0; CANDIDATES];
     let module = module.map_or(core::ptr::null(), |name| name.as_char_ptr());
-    // SAFETY: strings, and room for the number of addresses that is said.
+    // SAFETY: both names are strings or NULL, and the array has room for that many addresses.
     let found = unsafe {
         ffi::rk_kallsyms_matches(
             module,
@@ -290,7 +287,7 @@ pub(crate) fn resolve(module: Option<&CStr>, name: &CStr) -> Result<usize, Refus
     }
 }
 
-/// Where the trampolines of static calls are, which the kernel patches.
+/// The range of the trampolines of static calls, which the kernel patches.
 pub(crate) fn static_call_text() -> (usize, usize) {
     (address(Data::StaticCallStart), address(Data::StaticCallEnd))
 }
