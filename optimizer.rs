@@ -13,11 +13,8 @@
 //! sites to be armed are announced in a text section before that one. `decide.rs` makes every decision
 //! for a site.
 //!
-//! # Lock order, outermost first
-//!
-//! 1. the engine's lock (held around every call of this family),
-//! 2. for the ftrace lane: the locks that `ftrace_set_filter_ips` takes,
-//! 3. for the text lane ([`Backend::lock`]): `kprobe_mutex`, `cpus_read_lock`, `text_mutex`.
+//! The engine's lock is held around every call of this family. [`Backend::lock`] takes the text locks
+//! of a lane inside of it; sys/locks.rs has the order of all locks.
 //!
 //! # Rules of a site's life
 //!

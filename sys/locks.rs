@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's text locks, as types. Their order is in optimizer.rs.
+//! The kernel's text locks, as types, and the order of all locks that the module takes.
+//!
+//! # Lock order, outermost first
+//!
+//! 1. the registry of named probes (debugfs/named.rs),
+//! 2. the engine's lock, of which [`EngineHeld`] is the proof,
+//! 3. for the ftrace lane: the locks that `ftrace_set_filter_ips` takes; no lock of 4 to 7 is held,
+//! 4. `kprobe_mutex`,
+//! 5. `cpus_read_lock`,
+//! 6. `jump_label_mutex`; the module holds none of 3 to 7 when it takes it,
+//! 7. `text_mutex`,
+//! 8. `module_mutex`, which looking a symbol of a module up takes,
+//! 9. the lock of the int3 table and the slots (shell/memory.rs), inside of which none is taken.
+//!
+//! Locks 4 to 7 have the order that the kernel has for them. The texts of `errors` and `explain`
+//! have locks of their own (debugfs.rs), inside of which none is taken. No lock is held over a
+//! grace period. Documentation/design.rst has the reasons.
 
 use crate::sys::ffi;
 use crate::sys::symbols;
