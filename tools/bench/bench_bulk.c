@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Many probes at once: attaching, becoming jumps, detaching. */
+/* Measures many probes at once: attaching, becoming jumps, detaching. */
 #include <linux/delay.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
 #include "bench.h"
 
-/* The pass has ended: no jump has come or gone for long. */
+/* Waits until the optimizer has finished: no jump has appeared or disappeared for a time. */
 static void wait_for_optimizer(enum side side, unsigned int count)
 {
 	if (side == OURS)
@@ -13,7 +13,7 @@ static void wait_for_optimizer(enum side side, unsigned int count)
 	wait_until_quiet(count, 600);
 }
 
-/* Attached, turned into jumps, detached. */
+/* Attaches probes, waits until they are jumps, detaches them. */
 int bench_bulk(enum side side, unsigned int count)
 {
 	u64 start, attached;
@@ -38,8 +38,8 @@ int bench_bulk(enum side side, unsigned int count)
 }
 
 /*
- * The steps of that one by one, for their sync rounds; who asks for them
- * switches optimization between.
+ * These steps one by one, for their sync rounds. The script that runs them switches
+ * optimization between them.
  */
 int bench_arm(enum side side, unsigned int count)
 {
@@ -74,7 +74,7 @@ int bench_disarm(enum side side, unsigned int count)
 	return 0;
 }
 
-/* One probe after the other; the median of what one takes. */
+/* Attaches one probe after the other, and prints the median of their times. */
 static int compare(const void *a, const void *b)
 {
 	u64 left = *(u64 *)a, right = *(u64 *)b;
@@ -134,9 +134,9 @@ int bench_alone(enum side side, unsigned int count)
 }
 
 /*
- * From the end of attaching until the jump is in the text, for each site. Those
- * whose region is one instruction are told apart: they wait for nothing but
- * the optimizer's delay.
+ * Measures the time from the end of attaching until the jump is in the text, for each
+ * site. Sites whose region is one instruction are counted apart, because they wait
+ * for the optimizer's delay only.
  */
 static void watch(unsigned int count, u64 *took)
 {

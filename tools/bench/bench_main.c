@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands of the measurements, and what they share: the sites, the two
- * ways to probe them, and a counter of the kernel's sync rounds.
+ * The commands of the measurements, and what they share: the sites, the functions
+ * that probe them for each side, and a counter of the kernel's sync rounds.
  */
 #include <linux/delay.h>
 #include <linux/ftrace.h>
@@ -92,7 +92,7 @@ void detach(enum side side, unsigned int count)
 	kvfree(list);
 }
 
-/* A site may have been a jump before. */
+/* The original instruction of a site may be a jump, so the bytes are compared, too. */
 bool is_jump(unsigned int at)
 {
 	u8 *text = (u8 *)sites[at];
@@ -144,7 +144,7 @@ u64 sync_rounds(void)
 	return atomic64_xchg(&syncs, 0) / num_online_cpus();
 }
 
-/* An address is a site if a probe is possible there, and it is no entry. */
+/* Makes an address a site if a probe is possible there and it is no entry. */
 static void consider(unsigned long addr)
 {
 	struct rkprobe *p = &ours[site_count];
@@ -176,7 +176,7 @@ static int cmd_consider(int argc, char **argv)
 	return 0;
 }
 
-/* The addresses of a hundred sites. */
+/* Prints the addresses of a hundred sites. */
 static int cmd_sites(int argc, char **argv)
 {
 	unsigned int from, at;
@@ -188,7 +188,7 @@ static int cmd_sites(int argc, char **argv)
 	return 0;
 }
 
-/* The region of the site at this address is one instruction. */
+/* Notes that the region of the site at this address is one instruction. */
 static int cmd_single(int argc, char **argv)
 {
 	unsigned long addr;
@@ -201,7 +201,7 @@ static int cmd_single(int argc, char **argv)
 	return 0;
 }
 
-/* All have been considered. */
+/* All addresses have been considered: unregisters the probes that marked the sites. */
 static int cmd_chosen(void)
 {
 	unregister_rkprobes(our_list, site_count);
@@ -287,5 +287,5 @@ static void __exit bench_exit(void)
 
 module_init(bench_init);
 module_exit(bench_exit);
-MODULE_DESCRIPTION("Measures rkprobes and native kprobes on the same sites");
+MODULE_DESCRIPTION("Measures rkprobes and native kprobes on equal sites");
 MODULE_LICENSE("GPL");

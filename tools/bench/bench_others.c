@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What others feel of an optimizer's pass. */
+/* Measures how long other tasks wait because of an optimizer's pass. */
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/jump_label.h>
@@ -8,7 +8,7 @@
 
 static DEFINE_STATIC_KEY_FALSE(key);
 
-/* Somebody uses it, else its flips would poke nothing. */
+/* A user of the key. Without one a flip would poke nothing. */
 static noinline unsigned int key_user(unsigned int x)
 {
 	return static_branch_unlikely(&key) ? x * 3 : x;
@@ -48,8 +48,8 @@ static void replug(void)
 }
 
 /*
- * The longest time that @act takes in the next second: a pass of the optimizer
- * with its grace period begins meanwhile.
+ * Measures the longest time that @act takes in the next second. A pass of the
+ * optimizer with its grace period begins meanwhile.
  */
 static int longest(enum side side, const char *name, void (*act)(void))
 {
@@ -96,7 +96,7 @@ static int spin(void *unused)
 	return 0;
 }
 
-/* The longest gap that a reader which spins on the last CPU sees meanwhile. */
+/* Measures the longest gap that a task which spins on the last CPU sees meanwhile. */
 int bench_stall(enum side side, unsigned int count)
 {
 	struct task_struct *task;

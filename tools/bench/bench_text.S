@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What is probed by the measurements of hits. */
+/* The functions that the measurements of hits probe. */
 #include <linux/linkage.h>
 #include <asm/asm.h>
 
 	.text
 
-/* long bench_jump(long x): a probe on its first instruction can be a jump. */
+/* long bench_jump(long x): a probe on its first instruction can become a jump. */
 SYM_FUNC_START(bench_jump)
 	ENDBR
 	movq	%rdi, %rax
@@ -16,8 +16,9 @@ SYM_FUNC_START(bench_jump)
 SYM_FUNC_END(bench_jump)
 
 /*
- * long bench_int3(long x): the same instructions, and a branch that is never
- * taken to behind the first keeps a probe there from becoming a jump.
+ * long bench_int3(long x): the instructions of bench_jump(), and a branch that is
+ * never taken. It goes to the second instruction, so a probe on the first
+ * instruction cannot become a jump.
  */
 SYM_FUNC_START(bench_int3)
 	ENDBR

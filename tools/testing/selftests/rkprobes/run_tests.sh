@@ -1,16 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests and reports in KTAP: run_tests.sh [TEST]... . A test fails by its status, by the time in "settings" (or LIMIT), or when the kernel
-# complained while it ran. Status 4 skips it, with the reason on its last line that begins with "SKIP: ".
+# Runs the tests and reports in KTAP: run_tests.sh [TEST]... . A test fails if its status is neither 0 nor 4, if it asserts nothing, if it takes
+# longer than the time in "settings" (or LIMIT), or if the kernel complains while it runs. It also fails if the kernel's log no longer has the
+# mark of its begin, because complaints after the mark may be lost as well. A test with status 4 is skipped. The reason is on its last line that
+# begins with "SKIP: ".
 cd "$(dirname "$0")" || exit 1
 
 trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|Call Trace|stall on|stalls on|blocked for more than|KASAN|UBSAN|lockdep|possible .* lock|inconsistent lock state|soft lockup|hard LOCKUP'
 limit=${LIMIT:-$(sed -n 's/^timeout=//p' settings)}
 output=$(mktemp) || exit 1
-trap 'rm -f "$output" "$output.status"' EXIT
+trap 'rm -f "$output" "$output.status" "$output.log"' EXIT
 
 if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP the tests load modules: run them as root"
+	echo "1..0 # SKIP the tests load modules, so they must run as root"
 	exit 4
 fi
 
@@ -26,9 +28,9 @@ for name in "${@:-test-*.sh}"; do
 	done
 done
 
-# run NAME: prints the indented output and then the result line.
+# run NAME: runs a test. Prints its output, indented, and then its result line.
 run() {
-	mark="rkprobes: selftest $1 begins"
+	mark="rkprobes: selftest $number $1 begins"
 	echo "$mark" >/dev/kmsg
 	began=$(date +%s)
 	{
@@ -38,15 +40,19 @@ run() {
 	status=$(cat "$output.status")
 	reason=
 	case $status in
-	0 | 4) ;;
+	0) grep -q '^    ok ' "$output" || reason="the test asserts nothing" ;;
+	4) ;;
 	*) reason="status $status" ;;
 	esac
-	# What status a test has that is stopped depends on its trap.
+	# The status of a test that was stopped depends on its trap.
 	if [ -n "$reason" ] && [ $(($(date +%s) - began)) -ge "$limit" ]; then
 		reason="took more than $limit s"
 	fi
-	complaint=$(dmesg | sed -n "/$mark/,\$p" | grep -E "$trouble")
-	if [ -n "$complaint" ]; then
+	dmesg >"$output.log"
+	complaint=$(sed -n "/$mark/,\$p" "$output.log" | grep -E "$trouble")
+	if ! grep -q "$mark" "$output.log"; then
+		reason="the kernel's log has lost the mark of the test's begin"
+	elif [ -n "$complaint" ]; then
 		echo "$complaint" | sed 's/^/# kernel: /'
 		reason="the kernel complained"
 	fi
@@ -62,7 +68,7 @@ run() {
 
 failed=0 number=0
 echo "KTAP version 1"
-# shellcheck disable=SC2086 # the names have no spaces
+# shellcheck disable=SC2086 # The names have no spaces.
 set -- $tests
 echo "1..$#"
 for test; do

@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Probes at a function's entry, which ftrace attaches: alone, together with the function tracer in both orders, and in a module that goes.
+# Probes at a function's entry, which ftrace attaches: alone, together with the function tracer in both orders, and in a module that is unloaded.
 . ./functions.sh
 
 tracing=/sys/kernel/tracing
-[ -e "$tracing/current_tracer" ] || skip "no function tracer in this kernel"
+[ -e "$tracing/current_tracer" ] || skip "this kernel has no function tracer"
 load_mod rktest_victim
 load_mod rkprobes
 plain=$(ask rktest_victim trace 10)
 
-# called HITS WHEN: ten calls give the results they must and that many hits.
+# called HITS WHEN: ten calls give the right results and that many hits.
 called() {
 	before=$(of entry hits)
-	same "results $2" "$(ask rktest_victim trace 10)" "$plain"
-	same "hits $2" $(($(of entry hits) - before)) "$1"
+	same "results are right $2" "$(ask rktest_victim trace 10)" "$plain"
+	same "the probe has $1 hits $2" $(($(of entry hits) - before)) "$1"
 }
 
 tracer_on() {
@@ -28,62 +28,62 @@ traced() {
 	grep -q rktest_victim_traced "$tracing/trace"
 }
 
-check "add" add entry rktest_victim:rktest_victim_traced
-same "state" "$(of entry state)" ftrace
-check "[FTRACE] in the list" grep -q 'rktest_victim_traced+0x[0-9a-f]*  \[rktest_victim\] *\[FTRACE\]' "$debugfs/list"
-called 10 "alone"
+check "a probe can be added at the entry" add entry rktest_victim:rktest_victim_traced
+same "the state is ftrace" "$(of entry state)" ftrace
+check "list marks the probe with [FTRACE]" grep -q 'rktest_victim_traced+0x[0-9a-f]*  \[rktest_victim\] *\[FTRACE\]' "$debugfs/list"
+called 10 "with one probe"
 flush
-same "state after a flush" "$(of entry state)" ftrace
-check "another at the same place" add second rktest_victim:rktest_victim_traced
-called 10 "with another"
-same "hits of the other" "$(of second hits)" 10
-check "remove the other" remove second
+same "the state is ftrace after a flush" "$(of entry state)" ftrace
+check "a second probe can be added at the entry" add second rktest_victim:rktest_victim_traced
+called 10 "with two probes"
+same "the second probe has 10 hits" "$(of second hits)" 10
+check "the second probe can be removed" remove second
 echo 0 >"$debugfs/probe/entry/enable"
 called 0 "while disabled"
-same "state while disabled" "$(of entry state)" disabled
+same "the state is disabled while the probe is disabled" "$(of entry state)" disabled
 echo 1 >"$debugfs/probe/entry/enable"
-called 10 "enabled again"
+called 10 "when it is enabled again"
 echo 0 >"$debugfs/enabled"
-called 0 "when all are disarmed"
+called 0 "when all probes are disarmed"
 echo 1 >"$debugfs/enabled"
-called 10 "when all are armed again"
+called 10 "when all probes are armed again"
 
-# The switch of ftrace: whoever comes first, entries are hit.
+# The switch of ftrace. Entries are hit, in whatever order the switch is tried and the probe is added.
 ftrace_enabled=/proc/sys/kernel/ftrace_enabled
 switch_off() {
 	echo 0 >$ftrace_enabled
 }
-refuse "switch ftrace off under a probe" switch_off
-same "it is on" "$(cat $ftrace_enabled)" 1
-called 10 "after that"
-check "remove" remove entry
+refuse "ftrace cannot be switched off while it attaches a probe" switch_off
+same "ftrace is still on" "$(cat $ftrace_enabled)" 1
+called 10 "after the attempt to switch ftrace off"
+check "the probe at the entry can be removed" remove entry
 unload_mod rkprobes
 load_mod rkprobes
-refuse "switch ftrace off before the first probe" switch_off
-check "add" add entry rktest_victim:rktest_victim_traced
-called 10 "added after that"
+refuse "ftrace cannot be switched off before the first probe" switch_off
+check "a probe can be added at the entry" add entry rktest_victim:rktest_victim_traced
+called 10 "when it was added after the attempt"
 
-check "the tracer comes second" tracer_on
+check "the tracer can start after the probe was added" tracer_on
 called 10 "with the tracer"
-check "the tracer sees it, too" traced
-check "the tracer goes first" tracer_off
-called 10 "after the tracer"
-check "the tracer comes again" tracer_on
-check "remove before the tracer goes" remove entry
-same "results under the tracer" "$(ask rktest_victim trace 10)" "$plain"
-check "the tracer is first" add entry rktest_victim:rktest_victim_traced
-called 10 "added under the tracer"
-check "the tracer goes" tracer_off
-called 10 "at the end"
+check "the tracer has traced the function" traced
+check "the tracer can stop before the probe is removed" tracer_off
+called 10 "after the tracer stopped"
+check "the tracer can start again" tracer_on
+check "the probe can be removed while the tracer runs" remove entry
+same "results are right while the tracer runs" "$(ask rktest_victim trace 10)" "$plain"
+check "a probe can be added while the tracer runs" add entry rktest_victim:rktest_victim_traced
+called 10 "when it was added while the tracer runs"
+check "the tracer can stop" tracer_off
+called 10 "after the tracer stopped for good"
 
 unload_mod rktest_victim
-same "state after unload" "$(of entry state)" gone
+same "the state is gone after the module is unloaded" "$(of entry state)" gone
 load_mod rktest_victim
-same "results of the new text" "$(ask rktest_victim trace 10)" "$plain"
-same "still gone" "$(of entry state)" gone
-check "remove what is gone" remove entry
-check "add in the new text" add entry rktest_victim:rktest_victim_traced
+same "results of the new text are right" "$(ask rktest_victim trace 10)" "$plain"
+same "the state is still gone after the module is loaded again" "$(of entry state)" gone
+check "the probe that is gone can be removed" remove entry
+check "a probe can be added in the new text" add entry rktest_victim:rktest_victim_traced
 called 10 "in the new text"
 unload_mod rkprobes
-refuse "ftrace has it no more" grep -q rktest_victim_traced "$tracing/enabled_functions"
-same "results at the end" "$(ask rktest_victim trace 10)" "$plain"
+refuse "ftrace no longer has the entry after rkprobes is unloaded" grep -q rktest_victim_traced "$tracing/enabled_functions"
+same "results are right at the end" "$(ask rktest_victim trace 10)" "$plain"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# A probe that has more hits a second than its limit is disabled and says so; one that has not goes on.
+# A probe with more hits a second than its limit is disabled and has a reason. A probe with fewer hits stays enabled.
 . ./functions.sh
 
 load_mod rktest_functions
@@ -15,7 +15,7 @@ limit() {
 	echo "$2" >"$debugfs/probe/$1/limit"
 }
 
-# call COUNT: that many calls, which give what they must.
+# call COUNT: makes that many calls.
 call() {
 	ask rktest_functions call alu "$1" >/dev/null
 }
@@ -24,68 +24,68 @@ uptime_ms() {
 	sed 's/^\([0-9]*\)\.\([0-9]*\) .*/\1\20/' /proc/uptime
 }
 
-# A second, and then some, have gone by since "begin".
+# is_over: true if more than a second has gone by since "begin".
 is_over() {
 	[ $(($(uptime_ms) - begin)) -gt 1300 ]
 }
 
-check "add" add hot $at
-check "another at the same place" add cold $at
-same "no limit at first" "$(of hot limit)" 0
-same "mode of limit" "$(stat -c '%a %u' "$debugfs/probe/hot/limit")" "600 0"
+check "a probe can be added" add hot $at
+check "a second probe can be added at the address" add cold $at
+same "a new probe has no limit" "$(of hot limit)" 0
+same "limit has the right mode" "$(stat -c '%a %u' "$debugfs/probe/hot/limit")" "600 0"
 call 20000
-same "nothing happens without one" "$(of hot enable) $(of hot hits)" "1 20000"
+same "a probe without a limit stays enabled" "$(of hot enable) $(of hot hits)" "1 20000"
 for value in '' -1 x 4294967296 '1 1'; do
-	refuse "limit '$value'" limit hot "$value"
+	refuse "limit refuses the value '$value'" limit hot "$value"
 done
-same "it is as before" "$(of hot limit)" 0
+same "limit keeps its value" "$(of hot limit)" 0
 
 for lane in int3 jump; do
 	[ "$lane" = int3 ] || flush
-	check "a limit, $lane" limit hot 1000
-	same "can be read" "$(of hot limit)" 1000
-	# Two windows with fewer hits than that, together with more.
+	check "a limit can be set, $lane" limit hot 1000
+	same "the limit reads back, $lane" "$(of hot limit)" 1000
+	# Two windows, each with fewer hits than the limit, and with more hits together.
 	for window in first second; do
 		begin=$(uptime_ms)
 		call 700
-		wait_for "the $window window" is_over
-		same "below the limit in the $window window" "$(of hot enable)" 1
+		wait_for "the $window window is over" is_over
+		same "the probe stays enabled below the limit in the $window window, $lane" "$(of hot enable)" 1
 	done
 	hits=$(of hot hits)
 	call 20000
-	wait_for "it is disabled" state_is hot disabled
-	same "with the reason" "$(of hot reason)" "$over"
-	same "reads disabled" "$(of hot enable)" 0
-	check "it was hit until then" [ "$(of hot hits)" -gt "$hits" ]
+	wait_for "the probe is disabled" state_is hot disabled
+	same "the probe has the reason, $lane" "$(of hot reason)" "$over"
+	same "enable reads 0, $lane" "$(of hot enable)" 0
+	check "the probe was hit until it was disabled, $lane" [ "$(of hot hits)" -gt "$hits" ]
 	hits=$(of hot hits)
 	call 100
-	same "no hits after that" "$(of hot hits)" "$hits"
-	same "results" "$(ask rktest_functions call alu 10)" "$plain"
-	refuse "the other goes on" state_is cold disabled
+	same "the disabled probe has no hits, $lane" "$(of hot hits)" "$hits"
+	same "results are right, $lane" "$(ask rktest_functions call alu 10)" "$plain"
+	refuse "the probe without a limit stays enabled, $lane" state_is cold disabled
 	echo 1 >"$debugfs/probe/hot/enable"
-	refuse "enabled, it has no such reason" [ "$(of hot reason)" = "$over" ]
+	refuse "the enabled probe no longer has the reason, $lane" [ "$(of hot reason)" = "$over" ]
 	call 100
-	same "and is hit" "$(of hot hits)" $((hits + 100))
+	same "the enabled probe is hit, $lane" "$(of hot hits)" $((hits + 100))
 done
-check "the kernel's log names it" sh -c "dmesg | grep -q 'more hits a second than its limit: disabled the probe at rktest_alu+0x0'"
+check "the kernel's log names the probe" sh -c "dmesg | grep -q 'more hits a second than its limit: disabled the probe at rktest_alu+0x0'"
 
-check "the limit goes" limit hot 0
+check "the limit can be removed" limit hot 0
 call 20000
 begin=$(uptime_ms)
-wait_for "a second" is_over
-same "nothing happens any more" "$(of hot enable)" 1
+wait_for "a second is over" is_over
+same "the probe stays enabled when the limit is removed" "$(of hot enable)" 1
 
-# The only probe of its place: the text is as it was.
-check "remove the other" remove cold
-check "a limit again" limit hot 1
+# The only probe at its address: when it is disabled, the text is as before.
+check "the second probe can be removed" remove cold
+check "a limit can be set again" limit hot 1
 call 20000
-wait_for "it is disabled again" state_is hot disabled
+wait_for "the only probe is disabled" state_is hot disabled
 flush
-same "the text" "$(ask rktest_functions text alu)" "$text"
-check "remove it" remove hot
-check "one that will be removed while it is watched" add other $at
-check "with a limit" limit other 100000
+same "the text is as at the beginning" "$(ask rktest_functions text alu)" "$text"
+check "the only probe can be removed" remove hot
+check "a probe can be added that will be removed while it has a limit" add other $at
+check "the limit of that probe can be set" limit other 100000
 group_of rktest_api limit
-check "remove that" remove other
+check "the probe with a limit can be removed" remove other
 unload_mod rktest_api
 unload_mod rkprobes

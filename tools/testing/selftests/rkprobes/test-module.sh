@@ -1,83 +1,133 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Probes in a module that is unloaded, loaded again, and in its init text, which is freed when it has run.
+# Probes in a module that is unloaded and loaded again, and in its init text, which is freed after it has run.
 . ./functions.sh
 
 load_mod rkprobes
 
 load_mod rktest_victim
 plain=$(ask rktest_victim call 10)
-check "add at the end" add one rktest_victim:rktest_victim_work+10
-check "add an instruction as long as a jump" add two rktest_victim:rktest_victim_work+4
+check "a probe can be added at the end of a function" add one rktest_victim:rktest_victim_work+10
+check "a probe can be added at an instruction as long as a jump" add two rktest_victim:rktest_victim_work+4
 flush
-same "results" "$(ask rktest_victim call 10)" "$plain"
-same "hits" "$(of two hits)" 10
-check "[rktest_victim] in the list" grep -q 'rktest_victim_work+0x[0-9a-f]*.*\[rktest_victim\]' "$debugfs/list"
+same "results are right" "$(ask rktest_victim call 10)" "$plain"
+same "each call is a hit" "$(of two hits)" 10
+check "list names the module rktest_victim" grep -q 'rktest_victim_work+0x[0-9a-f]*.*\[rktest_victim\]' "$debugfs/list"
 
 unload_mod rktest_victim
-same "state after unload" "$(of two state)" gone
-same "state of the other" "$(of one state)" gone
-same "[GONE] in the list" "$(grep -c '\[GONE\]' "$debugfs/list")" 2
-same "reason" "$(of two reason)" "its text was unloaded"
-refuse "enable what is gone" sh -c "echo 1 >$debugfs/probe/two/enable"
+same "the probe is gone after the module is unloaded" "$(of two state)" gone
+same "the other probe is gone, too" "$(of one state)" gone
+same "list marks both probes with [GONE]" "$(grep -c '\[GONE\]' "$debugfs/list")" 2
+same "the reason says that the text was unloaded" "$(of two reason)" "its text was unloaded"
+refuse "a probe that is gone cannot be enabled" sh -c "echo 1 >$debugfs/probe/two/enable"
 flush
-same "hits are kept" "$(of two hits)" 10
+same "a probe that is gone keeps its hits" "$(of two hits)" 10
 
 load_mod rktest_victim
-same "still gone after the module came back" "$(of two state)" gone
-same "results of the new text" "$(ask rktest_victim call 10)" "$plain"
-same "no new hits" "$(of two hits)" 10
-check "remove what is gone" remove two
-check "remove the other" remove one
-check "add in the new text" add two rktest_victim:rktest_victim_work+4
-same "results with it" "$(ask rktest_victim call 10)" "$plain"
-same "its hits" "$(of two hits)" 10
+same "the probe is still gone after the module is loaded again" "$(of two state)" gone
+same "results of the new text are right" "$(ask rktest_victim call 10)" "$plain"
+same "calls of the new text are no hits" "$(of two hits)" 10
+check "a probe that is gone can be removed" remove two
+check "the other probe that is gone can be removed" remove one
+check "a probe can be added in the new text" add two rktest_victim:rktest_victim_work+4
+same "results are right with a probe in the new text" "$(ask rktest_victim call 10)" "$plain"
+same "each call of the new text is a hit" "$(of two hits)" 10
 
-# Unload with a removal on its way, then with the probe disabled.
+# The module is unloaded with a site that is queued to be freed, then with a disabled probe.
 flush
-check "remove a jump" remove two
+check "a probe with a jump can be removed" remove two
 unload_mod rktest_victim
 flush
-same "no site left" "$(stat_of sites)" 0
+same "no site is left after the module is unloaded" "$(stat_of sites)" 0
 load_mod rktest_victim
-check "add once more" add two rktest_victim:rktest_victim_work+4
+check "a probe can be added once more" add two rktest_victim:rktest_victim_work+4
 echo 0 >"$debugfs/probe/two/enable"
 unload_mod rktest_victim
-same "a disabled one is gone, too" "$(of two state)" gone
-check "and removed" remove two
+same "a disabled probe is gone with its module" "$(of two state)" gone
+check "the disabled probe that is gone can be removed" remove two
 
-# Unload with two at one address, as a jump, one of them disabled; they go in either order.
+# The module is unloaded with a jump of two probes at one address, one of them disabled. The probes are removed in both orders.
 for first in one two; do
 	load_mod rktest_victim
-	check "add one" add one rktest_victim:rktest_victim_work+4
-	check "and another there" add two rktest_victim:rktest_victim_work+4
+	check "the first probe can be added" add one rktest_victim:rktest_victim_work+4
+	check "the second probe can be added at the address" add two rktest_victim:rktest_victim_work+4
 	echo 0 >"$debugfs/probe/two/enable"
 	flush
-	same "results with both" "$(ask rktest_victim call 10)" "$plain"
+	same "results are right with both probes" "$(ask rktest_victim call 10)" "$plain"
 	unload_mod rktest_victim
-	same "both are gone" "$(of one state) $(of two state)" "gone gone"
-	check "remove $first first" remove $first
-	check "remove the rest" remove "$(ls "$debugfs/probe")"
+	same "both probes are gone" "$(of one state) $(of two state)" "gone gone"
+	check "probe $first can be removed first" remove $first
+	check "the remaining probe can be removed" remove "$(ls "$debugfs/probe")"
 	flush
-	same "no site is left" "$(stat_of sites)" 0
+	same "no site of the two probes is left" "$(stat_of sites)" 0
 done
 
-# The init function waits for its release; its module is not live before.
+# Registrations race with loading and unloading. Each is accepted, or refused with the errno of an unknown symbol. The module's function gives
+# right results whenever the module is loaded. No probe and no site is left.
+known='No such file or directory'
+load_and_unload() {
+	race_round=0
+	until [ -e "/tmp/race.$$" ]; do
+		insmod "$(module_file rktest_victim)" || return 1
+		[ "$(ask rktest_victim call 10)" = "$plain" ] || return 1
+		# A registration holds the module while it reads the module's tables, so the module may be in use for a moment.
+		until rmmod rktest_victim 2>/dev/null; do
+			module_loaded rktest_victim || return 1
+		done
+		race_round=$((race_round + 1))
+	done
+	[ "$race_round" -ge 5 ]
+}
+load_and_unload &
+racer=$!
+# The race ends before the test, also when it fails.
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	finish_status=$?
+	touch "/tmp/race.$$"
+	wait "$racer"
+	rm "/tmp/race.$$"
+	(exit "$finish_status")
+	at_exit
+}
+trap finish EXIT
+tries=0 accepted=0 refused=0
+# Both answers must be seen. If they are not, the test ends by its time.
+while [ $tries -lt 60 ] || [ $accepted -lt 5 ] || [ $refused -lt 5 ]; do
+	tries=$((tries + 1))
+	said=$(echo "p:race rktest_victim:rktest_victim_work+4" | write_probes)
+	case $said in
+	'')
+		accepted=$((accepted + 1))
+		[ $((tries % 3)) != 0 ] || flush
+		remove race || fail "remove in try $tries"
+		;;
+	"$known") refused=$((refused + 1)) ;;
+	*) fail "a racing registration is refused with '$said' in try $tries" ;;
+	esac
+	kill -0 "$racer" 2>/dev/null || fail "the module failed to load, to work or to unload in try $tries"
+done
+touch "/tmp/race.$$"
+check "$accepted racing registrations are accepted, $refused refused; the module always works" wait "$racer"
+flush
+same "no probe and no site is left by the race" "$(stat_of probes) $(stat_of sites)" "0 0"
+
+# The init function waits until it is released. Its module is not live before that.
 insmod "$(module_file rktest_victim)" hold=1 &
 loader=$!
 wait_for "the init function runs" [ -e /sys/module/rktest_victim/parameters/release ]
-check "add in init text" add start rktest_victim:rktest_victim_start+4
-check "and in the module's other text" add two rktest_victim:rktest_victim_work+4
+check "a probe can be added in init text" add start rktest_victim:rktest_victim_start+4
+check "a probe can be added in the module's other text" add two rktest_victim:rktest_victim_work+4
 flush
 echo 1 >/sys/module/rktest_victim/parameters/release
-check "the module loads" wait "$loader"
+check "the module is loaded" wait "$loader"
 loaded="rktest_victim $loaded"
-same "the init function's result" "$(cat /sys/module/rktest_victim/parameters/init_result)" $((5 + 0x654321))
-same "its probe was hit" "$(of start hits)" 1
-same "and is gone" "$(of start state)" gone
-refuse "the other is not" state_is two gone
-same "results with the other" "$(ask rktest_victim call 10)" "$plain"
+same "the init function has the right result" "$(cat /sys/module/rktest_victim/parameters/init_result)" $((5 + 0x654321))
+same "the probe in init text was hit" "$(of start hits)" 1
+same "the probe in init text is gone" "$(of start state)" gone
+refuse "the probe in the other text is not gone" state_is two gone
+same "results are right with the probe in the other text" "$(ask rktest_victim call 10)" "$plain"
 flush
-refuse "nor after a pass" state_is two gone
-same "its hits go on" "$(of two hits)" 10
+refuse "the probe in the other text is not gone after a pass" state_is two gone
+same "the probe in the other text is hit" "$(of two hits)" 10
 unload_mod rktest_victim

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Native kprobes and ours on the same text, in both orders of arrival: refused with a reason, or both work.
+# Native kprobes and probes of ours on the same text, in both orders of arrival. One is refused with a reason, or both work.
 . ./functions.sh
 
 load_mod rktest_functions
@@ -10,136 +10,136 @@ plain=$(ask rktest_functions call alu 10)
 text=$(ask rktest_functions text alu)
 exists='File exists'
 
-# works WHAT: results are as without probes.
+# works WHEN: the results are as without probes.
 works() {
-	same "results $1" "$(ask rktest_functions call alu 10)" "$plain"
+	same "results are right $1" "$(ask rktest_functions call alu 10)" "$plain"
 }
 
-# refused OFFSET ERRNO WHAT
+# refused OFFSET ERRNO WHAT: a probe of ours is refused with that errno.
 refused() {
-	same "$3" "$(echo "p:ours rktest_functions:rktest_alu+$1" | write_probes)" "$2"
+	same "our probe is refused at $3" "$(echo "p:ours rktest_functions:rktest_alu+$1" | write_probes)" "$2"
 }
 
-# Theirs first. The region at +0 is 0 to 7.
-place=$(ask rktest_native add rktest_alu 0) || fail "add a native kprobe"
+# The native kprobe is first. The region at +0 is from 0 to 7.
+place=$(ask rktest_native add rktest_alu 0) || fail "a native kprobe cannot be registered"
 refused 0 "$exists" "the address of a native kprobe"
-check "beside it" add ours rktest_functions:rktest_alu+7
+check "our probe can be added beside the native kprobe" add ours rktest_functions:rktest_alu+7
 flush
 works "with a native kprobe before ours"
-same "their hits" "$(ask rktest_native hits "$place")" 10
-same "our hits" "$(of ours hits)" 10
-check "disable theirs" ask rktest_native disable "$place"
-works "with theirs disabled"
-check "enable theirs" ask rktest_native enable "$place"
-works "with theirs enabled"
-same "their hits go on" "$(ask rktest_native hits "$place")" 20
-check "remove theirs" ask rktest_native del "$place"
-# Their optimizer takes a jump out later than it says.
-wait_for "their place to be free" add theirs rktest_functions:rktest_alu 2>/dev/null
-pass "their place is free for us"
-check "remove it" remove theirs
-check "remove ours" remove ours
+same "each call is a hit of the native kprobe" "$(ask rktest_native hits "$place")" 10
+same "each call is a hit of our probe" "$(of ours hits)" 10
+check "the native kprobe can be disabled" ask rktest_native disable "$place"
+works "with the native kprobe disabled"
+check "the native kprobe can be enabled" ask rktest_native enable "$place"
+works "with the native kprobe enabled"
+same "the enabled native kprobe is hit again" "$(ask rktest_native hits "$place")" 20
+check "the native kprobe can be unregistered" ask rktest_native del "$place"
+# The kernel's optimizer removes a jump later than it lists it as removed.
+wait_for "the address of the native kprobe is free" add again rktest_functions:rktest_alu 2>/dev/null
+pass "our probe can be added where the native kprobe was"
+check "our probe where the native kprobe was can be removed" remove again
+check "our probe beside the native kprobe can be removed" remove ours
 flush
 
-# Theirs first, inside of what our jump would cover: we stay an int3.
-place=$(ask rktest_native add rktest_alu 2) || fail "add a native kprobe at +2"
-check "ours before it" add ours rktest_functions:rktest_alu
+# The native kprobe is first, inside our region. Our site stays an int3.
+place=$(ask rktest_native add rktest_alu 2) || fail "a native kprobe cannot be registered at +2"
+check "our probe can be added before the native kprobe" add ours rktest_functions:rktest_alu
 flush
 works "with a native kprobe in our region"
-same "no jump over a native kprobe" "$(of ours state)" armed
-refuse "and a reason" [ "$(of ours reason)" = - ]
-same "both are hit" "$(ask rktest_native hits "$place") $(of ours hits)" "10 10"
-check "remove theirs from our region" ask rktest_native del "$place"
-check "remove ours there" remove ours
+same "our site stays an int3 with a native kprobe in its region" "$(of ours state)" armed
+refuse "our probe has a reason" [ "$(of ours reason)" = - ]
+same "the native kprobe and our int3 are hit" "$(ask rktest_native hits "$place") $(of ours hits)" "10 10"
+check "the native kprobe in our region can be unregistered" ask rktest_native del "$place"
+check "our probe with the int3 can be removed" remove ours
 flush
 
-# Ours first, as int3: theirs cannot be put there.
+# Our int3 is first. A native kprobe cannot be registered there.
 echo 0 >"$debugfs/optimization"
-check "ours first" add ours rktest_functions:rktest_alu+7
-refuse "a native kprobe on our int3" ask rktest_native add rktest_alu 7
+check "our probe can be added first" add ours rktest_functions:rktest_alu+7
+refuse "a native kprobe is refused on our int3" ask rktest_native add rktest_alu 7
 works "with our int3"
 echo 1 >"$debugfs/optimization"
 flush
 
-# Ours first, as jump: whatever they are allowed, both must work, and ours must go away in the end.
-same "our jump" "$(of ours state)" optimized
+# Our jump is first. If a native kprobe is let in, both must work, and our jump must be removed in the end.
+same "our site is a jump" "$(of ours state)" optimized
 place=$(ask rktest_native add rktest_alu 7 2>/dev/null) || place=
 works "with a native kprobe tried on our jump"
 if [ -n "$place" ]; then
-	same "a native kprobe on our jump is hit" "$(ask rktest_native hits "$place")" 10
-	check "remove ours under theirs" remove ours
+	same "the native kprobe on our jump is hit" "$(ask rktest_native hits "$place")" 10
+	check "our probe under the native kprobe can be removed" remove ours
 	flush
-	works "with ours removed under theirs"
-	check "remove theirs on our jump" ask rktest_native del "$place"
+	works "with our probe removed under the native kprobe"
+	check "the native kprobe on our jump can be unregistered" ask rktest_native del "$place"
 else
-	check "remove our jump" remove ours
+	check "our probe with the jump can be removed" remove ours
 fi
-works "with all removed"
+works "with all probes removed"
 flush
 
-# On our jump that counts: it cannot go for a handler that comes, which is refused and changes nothing.
+# A native kprobe on our jump that counts. The jump cannot be removed for a new handler, so the handler is refused, and nothing changes.
 echo "c:ours rktest_functions:rktest_alu+7" >"$debugfs/probes"
 flush
-same "our jump that counts" "$(of ours state)" optimized
-place=$(ask rktest_native add rktest_alu 7) || fail "add a native kprobe on our jump that counts"
+same "our site is a jump that counts" "$(of ours state)" optimized
+place=$(ask rktest_native add rktest_alu 7) || fail "a native kprobe cannot be registered on our jump that counts"
 works "with a native kprobe on our jump that counts"
-same "both count" "$(ask rktest_native hits "$place") $(of ours hits)" "10 10"
-same "a handler that the jump would pass over" "$(echo "p:other rktest_functions:rktest_alu+7" | write_probes)" \
+same "the native kprobe and the jump count" "$(ask rktest_native hits "$place") $(of ours hits)" "10 10"
+same "a handler that the jump would not call is refused" "$(echo "p:other rktest_functions:rktest_alu+7" | write_probes)" \
 	"Device or resource busy"
-same "our jump stays" "$(of ours state) $(of ours reason)" "optimized -"
+same "our jump stays optimized" "$(of ours state) $(of ours reason)" "optimized -"
 works "with the handler refused"
-same "both still count" "$(ask rktest_native hits "$place") $(of ours hits)" "20 20"
-check "remove theirs from it" ask rktest_native del "$place"
-check "the handler is let in" add other rktest_functions:rktest_alu+7
+same "the native kprobe and the jump still count" "$(ask rktest_native hits "$place") $(of ours hits)" "20 20"
+check "the native kprobe on the jump that counts can be unregistered" ask rktest_native del "$place"
+check "the handler is accepted without the native kprobe" add other rktest_functions:rktest_alu+7
 works "with a handler"
-same "all are hit" "$(of ours hits) $(of other hits)" "30 10"
+same "both probes of ours are hit" "$(of ours hits) $(of other hits)" "30 10"
 printf '%s\n' -:ours -:other >"$debugfs/probes"
 flush
 works "after a pass"
-same "the text in the end" "$(ask rktest_functions text alu)" "$text"
+same "the text is as at the beginning" "$(ask rktest_functions text alu)" "$text"
 
-# What they would take for instructions behind our int3 (+2 to +7) and behind our jump (+0 to +5, the region goes to +7): refused, and
-# not for long.
+# Offsets that the kernel would take for instructions after our int3 (+2 to +7) and after our jump (+0 to +5, the region goes to +7). Native
+# kprobes are refused there until our probe is removed.
 echo 0 >"$debugfs/optimization"
 blacklist=$(cat /sys/kernel/debug/kprobes/blacklist)
-check "ours, as int3" add ours rktest_functions:rktest_alu+2
-refuse "a native kprobe in our instruction" ask rktest_native add rktest_alu 3
-check "remove our int3" remove ours
+check "our probe can be added as an int3" add ours rktest_functions:rktest_alu+2
+refuse "a native kprobe is refused in our instruction" ask rktest_native add rktest_alu 3
+check "our int3 can be removed" remove ours
 echo 1 >"$debugfs/optimization"
-check "ours, as jump" add ours rktest_functions:rktest_alu
+check "our probe can be added as a jump" add ours rktest_functions:rktest_alu
 flush
-same "it is a jump" "$(of ours state)" optimized
+same "our site is a jump before the native kprobes" "$(of ours state)" optimized
 for offset in 1 2 5; do
-	refuse "a native kprobe at +$offset in our region" ask rktest_native add rktest_alu $offset
+	refuse "a native kprobe is refused at +$offset in our region" ask rktest_native add rktest_alu $offset
 done
-works "with all of them refused"
-check "remove our jump from the region" remove ours
+works "with all native kprobes refused"
+check "our jump can be removed after the native kprobes" remove ours
 flush
-same "what they are refused in the end" "$(cat /sys/kernel/debug/kprobes/blacklist)" "$blacklist"
+same "the kernel's blacklist is as before" "$(cat /sys/kernel/debug/kprobes/blacklist)" "$blacklist"
 
-# Ours first, and queued for long: our int3s go on in a copy of the region, +26 to +31. Theirs at +29 was disabled when ours came; it is
-# hit all the same, also as a jump over +31, where the copy goes back to.
+# Our site is first and stays queued for long. A hit of its int3 continues in a copy of the region, +26 to +31. The native kprobe at +29 was
+# disabled when our probe was added. It is hit all the same when it is enabled, also as a jump over +31, where the copy returns to.
 unload_mod rkprobes
 load_mod rkprobes optimize_delay=60000
 their_jump() { [ "$(ask rktest_functions text alu | cut -d" " -f30)" = e9 ]; }
 settled() { flush && state_is ours "$1"; }
-place=$(ask rktest_native add rktest_alu 29) || fail "add a native kprobe"
-check "disable it" ask rktest_native disable "$place"
-check "ours, queued" add ours rktest_functions:rktest_alu+26
-works "with ours queued"
-refuse "a native kprobe in a queued region" ask rktest_native add rktest_alu 27
-check "enable theirs in the queued region" ask rktest_native enable "$place"
+place=$(ask rktest_native add rktest_alu 29) || fail "a native kprobe cannot be registered"
+check "the native kprobe in the region to come can be disabled" ask rktest_native disable "$place"
+check "our probe can be added over the disabled native kprobe" add ours rktest_functions:rktest_alu+26
+works "with our site queued"
+refuse "a native kprobe is refused in a queued region" ask rktest_native add rktest_alu 27
+check "the native kprobe in the queued region can be enabled" ask rktest_native enable "$place"
 works "with a native kprobe in the queued region"
-same "state" "$(of ours state)" optimizing
-same "both are hit there" "$(ask rktest_native hits "$place") $(of ours hits)" "10 20"
-wait_for "their jump" their_jump
+same "our site is still queued" "$(of ours state)" optimizing
+same "the native kprobe and our int3 are hit in the queued region" "$(ask rktest_native hits "$place") $(of ours hits)" "10 20"
+wait_for "the native kprobe is a jump" their_jump
 works "with a native jump over the queued region's end"
-same "both are hit with their jump" "$(ask rktest_native hits "$place") $(of ours hits)" "20 30"
-check "our pass leaves theirs alone" settled armed
+same "the native jump and our int3 are hit in the queued region" "$(ask rktest_native hits "$place") $(of ours hits)" "20 30"
+check "our pass does not write over the native jump" settled armed
 works "after our pass"
-check "remove theirs in the end" ask rktest_native del "$place"
-wait_for "our jump when theirs is gone" settled optimized
+check "the native jump can be removed" ask rktest_native del "$place"
+wait_for "our site is a jump when the native jump is removed" settled optimized
 works "with our jump in the end"
-check "remove ours in the end" remove ours
+check "our jump can be removed after the native jump" remove ours
 flush
-same "the text after all" "$(ask rktest_functions text alu)" "$text"
+same "the text is as at the beginning after the native jump" "$(ask rktest_functions text alu)" "$text"

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Others on the same text, in both orders of arrival: refused with a reason, or both work. Native kprobes on a jump and beside it are in
-# test-native, the function tracer is in test-entry.
+# Other tools on the text that rkprobes works on, in both orders of arrival. One is refused with a reason, or both work. Native kprobes on a jump
+# and beside it are in test-native, the function tracer is in test-entry.
 . ./functions.sh
 
-# Others go first when this ends, in whatever way: rkprobes waits for those on its jumps.
+# When the test ends, also when it fails, the other modules are unloaded before rkprobes, because rkprobes waits for native kprobes on its jumps.
 load_mod rkprobes
 load_mod rktest_functions
 load_mod rktest_victim
@@ -18,29 +18,29 @@ plain=$(ask rktest_functions call alu 10)
 plain_work=$(ask rktest_victim call 10)
 plain_traced=$(ask rktest_victim trace 10)
 
-# works WHAT: results are as without probes.
+# works WHEN: the results are as without probes.
 works() {
-	same "results $1" "$(ask rktest_functions call alu 10)" "$plain"
+	same "results are right $1" "$(ask rktest_functions call alu 10)" "$plain"
 }
 
-# refused WHAT TARGET ERRNO REASON
+# refused WHAT TARGET ERRNO REASON: a probe of ours is refused with that errno, and the reason begins with these words.
 refused() {
-	same "$1 is refused" "$(echo "p:ours $2" | write_probes)" "$3"
-	check "$1: the reason" grep -q ": $4" "$debugfs/errors"
+	same "our probe is refused at $1" "$(echo "p:ours $2" | write_probes)" "$3"
+	check "the reason at $1 is right" grep -q ": $4" "$debugfs/errors"
 }
 
-# theirs WHAT COMMAND...: a command of the neighbours.
-theirs() {
-	theirs_what=$1
+# tool WHAT COMMAND...: a command of the module with the other tools.
+tool() {
+	tool_what=$1
 	shift
-	check "$theirs_what" ask rktest_neighbours "$@"
+	check "$tool_what" ask rktest_neighbours "$@"
 }
 
 their_hits() {
-	same "their hits $1" "$(ask rktest_neighbours hits)" "$2"
+	same "the other tool is called for each call $1" "$(ask rktest_neighbours hits)" "$2"
 }
 
-# first_byte: of alu.
+# first_byte: prints the first byte of rktest_alu.
 first_byte() {
 	ask rktest_functions text alu | cut -c1-2
 }
@@ -50,72 +50,89 @@ first_byte_is() {
 }
 
 # 1. A native kprobe that has become a jump over 0 to 6.
-place=$(ask rktest_native add rktest_alu 0) || fail "add a native kprobe"
-wait_for "their jump" first_byte_is e9
-refused "an address under their jump" $alu+2 'Device or resource busy' 'a kprobe overlaps'
-refused "the address of their jump" $alu 'File exists' 'a kprobe is at this address'
-check "ours behind their jump" add ours $alu+7
+place=$(ask rktest_native add rktest_alu 0) || fail "a native kprobe cannot be registered"
+wait_for "the native kprobe is a jump" first_byte_is e9
+refused "an address under a native jump" $alu+2 'Device or resource busy' 'a kprobe overlaps'
+refused "the address of a native jump" $alu 'File exists' 'a kprobe is at this address'
+check "our probe can be added after the native jump" add ours $alu+7
 flush
-works "with their jump before ours"
-same "our hits behind their jump" "$(of ours hits)" 10
-same "hits of their jump" "$(ask rktest_native hits "$place")" 10
-check "remove theirs" ask rktest_native del "$place"
-wait_for "their jump to go" add second $alu+2 2>/dev/null
-works "with ours where theirs was"
+works "with the native jump before our probe"
+same "our probe after the native jump is hit" "$(of ours hits)" 10
+same "the native jump is hit" "$(ask rktest_native hits "$place")" 10
+check "the native jump can be removed" ask rktest_native del "$place"
+wait_for "our probe can be added where the native jump was" add second $alu+2 2>/dev/null
+works "with our probe where the native jump was"
 printf '%s\n' -:ours -:second >"$debugfs/probes"
 flush
 
-# The other order: our jump over 0 to 6, then our int3. What is put on our jump itself is in test-native.
+# The other order: our jump over 0 to 6, then our int3. Native kprobes on our jump itself are in test-native.
+EINVAL='Invalid argument'
+EILSEQ='Invalid or incomplete multibyte or wide character'
 for lane in jump int3; do
 	[ "$lane" = jump ] || echo 0 >"$debugfs/optimization"
-	check "our $lane" add ours $alu
+	check "our probe can be added first, $lane" add ours $alu
 	flush
-	if [ "$lane" = jump ]; then
-		refuse "a native kprobe under our jump" ask rktest_native add rktest_alu 2
-	else
-		refuse "a native kprobe on our int3" ask rktest_native add rktest_alu 0
-		place=$(ask rktest_native add rktest_alu 2 2>/dev/null) || place=
-	fi
+	check "our site is as asked: $lane" $lane ours
+	# The instruction at +0 has two bytes. The kernel decodes our int3 as one byte, and what follows as an instruction up to +6: it does
+	# not see the instruction that begins at +2.
+	same "a native kprobe at +2 is refused with our $lane first" "$(errno_of rktest_native add rktest_alu 2)" "$EINVAL"
+	[ "$lane" = jump ] || same "a native kprobe is refused on our int3" "$(errno_of rktest_native add rktest_alu 0)" "$EILSEQ"
 	works "with our $lane first"
-	same "our hits" "$(of ours hits)" 10
-	[ -z "$place" ] || [ "$lane" = jump ] || {
-		same "their hits behind our int3" "$(ask rktest_native hits "$place")" 10
-		check "remove theirs behind our int3" ask rktest_native del "$place"
-	}
-	check "remove our $lane" remove ours
+	same "our probe is hit, $lane" "$(of ours hits)" 10
+	check "our $lane can be removed" remove ours
 	flush
 done
-echo 1 >"$debugfs/optimization"
-same "the text afterwards" "$(ask rktest_functions text alu)" "$text"
+same "the text is as at the beginning after the native kprobes" "$(ask rktest_functions text alu)" "$text"
 
-# 2. A kretprobe: at a function without an ftrace entry it is a kprobe on its first instruction.
-theirs "a kretprobe" kretprobe rktest_victim_work
-refused "the address of a kretprobe" $work 'File exists' 'a kprobe is at this address'
-check "ours before the return" add ours $work+10
+# Our int3 on an instruction of one byte hides nothing from the kernel: a native kprobe on the next one, inside our region, is let in.
+nops=rktest_functions:rktest_nothing
+check "our probe can be added on a nop of one byte" add ours $nops+5
+same "the region has five nops" "$(bytes ours original | cut -c1-14)" "90 90 90 90 90"
+place=$(ask rktest_native add rktest_nothing 6) || fail "a native kprobe on the next nop is refused"
+check "our int3 and the native kprobe change no register, flag or memory" ask rktest_functions unchanged nothing 64
+same "our int3 is hit with a native kprobe inside our region" "$(of ours hits)" 64
+same "the native kprobe inside our region is hit" "$(ask rktest_native hits "$place")" 64
+echo 1 >"$debugfs/optimization"
 flush
-same "results with a kretprobe" "$(ask rktest_victim call 10)" "$plain_work"
-same "our hits with a kretprobe" "$(of ours hits)" 10
-their_hits "of a kretprobe" "10 0 0"
-theirs "remove the kretprobe" kretprobe -
-wait_for "its place" add entry $work 2>/dev/null
+same "our site stays an int3 with a native kprobe inside our region" "$(of ours state) $(bytes ours current | cut -c1-2)" "armed cc"
+case $(of ours reason) in
+"foreign bytes in the text"*) pass "our probe has the reason: $(of ours reason)" ;;
+*) fail "our probe has the reason: $(of ours reason)" ;;
+esac
+check "the native kprobe inside our region can be unregistered" ask rktest_native del "$place"
+wait_for "our site is a jump" jump ours
+check "our jump changes no register, flag or memory" ask rktest_functions unchanged nothing 64
+same "our jump is hit with the native kprobe unregistered" "$(of ours hits)" 128
+check "our probe on the nops can be removed" remove ours
+flush
+
+# 2. A kretprobe. At a function without an ftrace entry it is a kprobe on the first instruction.
+tool "a kretprobe can be registered" kretprobe rktest_victim_work
+refused "the address of a kretprobe" $work 'File exists' 'a kprobe is at this address'
+check "our probe can be added before the return" add ours $work+10
+flush
+same "results are right with a kretprobe" "$(ask rktest_victim call 10)" "$plain_work"
+same "our probe is hit with a kretprobe" "$(of ours hits)" 10
+their_hits "with a kretprobe" "10 0 0"
+tool "the kretprobe can be unregistered" kretprobe -
+wait_for "our probe can be added where the kretprobe was" add entry $work 2>/dev/null
 echo 0 >"$debugfs/optimization"
 flush
-refuse "a kretprobe on our int3" ask rktest_neighbours kretprobe rktest_victim_work
-same "results with ours first" "$(ask rktest_victim call 10)" "$plain_work"
-same "our hits at the entry" "$(of entry hits)" 10
-check "remove ours at the entry" remove entry
+refuse "a kretprobe is refused on our int3" ask rktest_neighbours kretprobe rktest_victim_work
+same "results are right with our int3 at the entry" "$(ask rktest_victim call 10)" "$plain_work"
+same "our int3 at the entry is hit" "$(of entry hits)" 10
+check "our probe at the entry can be removed" remove entry
 echo 1 >"$debugfs/optimization"
 flush
-theirs "a kretprobe behind ours" kretprobe rktest_victim_work
-same "results with ours before a kretprobe" "$(ask rktest_victim call 10)" "$plain_work"
-their_hits "of a kretprobe behind ours" "10 0 0"
-check "remove ours under the kretprobe" remove ours
+tool "a kretprobe can be registered before our probe in the function" kretprobe rktest_victim_work
+same "results are right with a kretprobe and our older probe" "$(ask rktest_victim call 10)" "$plain_work"
+their_hits "with a kretprobe and our older probe" "10 0 0"
+check "our probe can be removed under the kretprobe" remove ours
 flush
-same "results with the kretprobe alone" "$(ask rktest_victim call 10)" "$plain_work"
-theirs "remove it" kretprobe -
+same "results are right with the kretprobe alone" "$(ask rktest_victim call 10)" "$plain_work"
+tool "the kretprobe alone can be unregistered" kretprobe -
 
-# 3. At an entry of ftrace: kretprobe and fprobe; ours at the entry and in the middle, before and behind them.
-size=$(($(address rktest_victim_traced) + 0))
+# 3. A kretprobe and an fprobe at an ftrace entry. Our probes are at the entry and in the middle, registered before and after them.
 middle=
 for offset in 12 13 14 15 16 17 18 19 20; do
 	if add middle $traced+$offset 2>/dev/null; then
@@ -124,37 +141,37 @@ for offset in 12 13 14 15 16 17 18 19 20; do
 		break
 	fi
 done
-check "an instruction behind the entry, in $size" [ -n "$middle" ]
+check "our probe can be added at an instruction after the entry" [ -n "$middle" ]
 for kind in kretprobe fprobe; do
 	case $kind in
 	kretprobe) hits='20 0 0' ;;
 	fprobe) hits='0 20 20' ;;
 	esac
-	for order in ours theirs; do
-		[ $order = ours ] || theirs "$kind first" $kind rktest_victim_traced
-		check "ours at the entry, $order first" add entry $traced
-		check "ours in the middle" add middle "$middle"
+	for order in ours other; do
+		[ $order = ours ] || tool "a $kind can be registered first" $kind rktest_victim_traced
+		check "our probe can be added at the entry, $order first, $kind" add entry $traced
+		check "our probe can be added in the middle, $order first, $kind" add middle "$middle"
 		flush
-		[ $order = theirs ] || theirs "$kind second" $kind rktest_victim_traced
-		same "results with a $kind, $order first" "$(ask rktest_victim trace 10)" "$plain_traced"
-		same "our hits with a $kind" "$(of entry hits) $(of middle hits)" "10 10"
+		[ $order = other ] || tool "a $kind can be registered second" $kind rktest_victim_traced
+		same "results are right with a $kind, $order first" "$(ask rktest_victim trace 10)" "$plain_traced"
+		same "our probes are hit with a $kind, $order first" "$(of entry hits) $(of middle hits)" "10 10"
 		if [ $order = ours ]; then
 			printf '%s\n' -:entry -:middle >"$debugfs/probes"
-			same "results when ours are gone" "$(ask rktest_victim trace 10)" "$plain_traced"
-			their_hits "of a $kind" "$hits"
-			theirs "$kind goes" $kind -
+			same "results are right with our probes removed under a $kind" "$(ask rktest_victim trace 10)" "$plain_traced"
+			their_hits "with a $kind" "$hits"
+			tool "the $kind can be unregistered" $kind -
 		else
-			theirs "$kind goes first" $kind -
-			same "results when theirs is gone" "$(ask rktest_victim trace 10)" "$plain_traced"
-			same "our hits go on" "$(of entry hits) $(of middle hits)" "20 20"
+			tool "the $kind can be unregistered first" $kind -
+			same "results are right with the $kind unregistered" "$(ask rktest_victim trace 10)" "$plain_traced"
+			same "our probes are hit with the $kind unregistered" "$(of entry hits) $(of middle hits)" "20 20"
 			printf '%s\n' -:entry -:middle >"$debugfs/probes"
 		fi
 	done
-	theirs "reset" $kind rktest_victim_traced
-	theirs "and remove" $kind -
+	tool "a $kind can be registered again" $kind rktest_victim_traced
+	tool "the $kind can be unregistered again" $kind -
 done
 
-# 4. A livepatched function: its old body does not run while the patch is on.
+# 4. A livepatched function. Its old body does not run while the patch is on.
 patched=$((10 * 4711 + 45))
 patch_is() {
 	[ "$(cat /sys/kernel/livepatch/rktest_livepatch/transition 2>/dev/null)" = 0 ]
@@ -164,122 +181,122 @@ patch_is_gone() {
 }
 patch() {
 	load_mod rktest_livepatch
-	wait_for "the livepatch" patch_is
+	wait_for "the livepatch is on" patch_is
 }
 unpatch() {
-	echo 0 >/sys/kernel/livepatch/rktest_livepatch/enabled || fail "disable the livepatch"
-	wait_for "the livepatch to go" patch_is_gone
+	echo 0 >/sys/kernel/livepatch/rktest_livepatch/enabled || fail "the livepatch cannot be disabled"
+	wait_for "the livepatch is removed" patch_is_gone
 	unload_mod rktest_livepatch
 }
 if [ -d /sys/kernel/livepatch ]; then
-	for order in ours theirs; do
+	for order in ours other; do
 		[ $order = ours ] || patch
-		check "at a patched entry, $order first" add entry $traced
-		check "in a patched body" add middle "$middle"
+		check "our probe can be added at a patched entry, $order first" add entry $traced
+		check "our probe can be added in a patched body, $order first" add middle "$middle"
 		flush
-		[ $order = theirs ] || patch
-		same "results of the patch, $order first" "$(ask rktest_victim trace 10)" "$patched"
-		same "hits of the entry, none of the old body" "$(of entry hits) $(of middle hits)" "10 0"
+		[ $order = other ] || patch
+		same "the patched function gives its results, $order first" "$(ask rktest_victim trace 10)" "$patched"
+		same "the entry is hit and the old body is not, $order first" "$(of entry hits) $(of middle hits)" "10 0"
 		unpatch
-		same "results without the patch" "$(ask rktest_victim trace 10)" "$plain_traced"
-		same "hits of both" "$(of entry hits) $(of middle hits)" "20 10"
+		same "results are right without the patch, $order first" "$(ask rktest_victim trace 10)" "$plain_traced"
+		same "the entry and the body are hit without the patch, $order first" "$(of entry hits) $(of middle hits)" "20 10"
 		printf '%s\n' -:entry -:middle >"$debugfs/probes"
 		flush
 	done
 else
-	pass "no livepatch in this kernel"
+	omit "a livepatched function" "this kernel has no livepatch"
 fi
 
-# 5. Static keys and a static call flip between and under probes at every instruction that can be probed.
+# 5. Static keys and a static call flip between probes at every instruction that can be probed.
 keyed=rktest_neighbours:rktest_keyed
 offset=0
 while [ $offset -lt 128 ]; do
 	echo "p:k$offset $keyed+$offset"
 	offset=$((offset + 1))
 done | write_probes >/dev/null
-check "refused: jump label" grep -q ': jump label' "$debugfs/errors"
-check "refused: static call" grep -q ': static call' "$debugfs/errors"
+check "a probe on a jump label is refused" grep -q ': jump label' "$debugfs/errors"
+check "a probe on a static call is refused" grep -q ': static call' "$debugfs/errors"
 count=$(grep -c '^p:k' "$debugfs/probes")
-check "$count probes" [ "$count" -ge 5 ]
+check "$count other probes are accepted, at least 5" [ "$count" -ge 5 ]
 flush
-echo "# $(cat "$debugfs"/probe/k*/reason | sort | uniq -c | tr '\n' ';')"
-check "a region with a key is none" grep -q 'jump label' "$debugfs"/probe/k*/reason
-check "some are jumps all the same" [ "$(stat_of optimized)" -ge 2 ]
+echo "reasons: $(cat "$debugfs"/probe/k*/reason | sort | uniq -c | tr '\n' ';')"
+check "a site with a key in its region stays an int3" grep -q 'jump label' "$debugfs"/probe/k*/reason
+check "at least two sites are jumps" [ "$(stat_of optimized)" -ge 2 ]
 for round in first second; do
 	for change in 'key 1' 'call 1' 'key 0' 'call 0'; do
-		# shellcheck disable=SC2086 # two words
-		theirs "$change, $round" $change
-		check "results" ask rktest_neighbours keyed 20
+		# shellcheck disable=SC2086 # Two words.
+		tool "the module can set: $change, the $round time" $change
+		check "results are right after $change, the $round time" ask rktest_neighbours keyed 20
 	done
 	hits=$(stat_of hits)
-	check "calls" ask rktest_neighbours keyed 10
-	check "are hits" [ "$(stat_of hits)" -gt "$hits" ]
-	# The second time the probes come when all is flipped.
+	check "results are right while hits are counted, the $round time" ask rktest_neighbours keyed 10
+	check "the calls are hits, the $round time" [ "$(stat_of hits)" -gt "$hits" ]
+	# The second time the probes are added when the keys and the call are flipped.
 	[ $round = second ] && break
 	saved=$(cat "$debugfs/probes")
-	sed -n 's/^p\(:k[0-9]*\) .*/-\1/p' "$debugfs/probes" | write_probes || fail "remove"
-	theirs "all flipped" key 1
-	theirs "the call as well" call 1
-	echo "$saved" | write_probes || fail "add again"
+	sed -n 's/^p\(:k[0-9]*\) .*/-\1/p' "$debugfs/probes" | write_probes || fail "the probes cannot be removed"
+	tool "the keys can be flipped without probes" key 1
+	tool "the static call can be flipped without probes" call 1
+	echo "$saved" | write_probes || fail "the probes cannot be added again"
 	flush
-	check "results of what was flipped before" ask rktest_neighbours keyed 20
+	check "results are right with probes that were added after the flip" ask rktest_neighbours keyed 20
 done
-sed -n 's/^p\(:k[0-9]*\) .*/-\1/p' "$debugfs/probes" | write_probes || fail "remove"
+sed -n 's/^p\(:k[0-9]*\) .*/-\1/p' "$debugfs/probes" | write_probes || fail "the probes cannot be removed"
 flush
 
-# 6. A second tool writes our bytes; nobody calls the function meanwhile.
+# 6. Another tool writes our bytes. No task calls the function meanwhile.
 at=$(address rktest_alu)
 seven=$(printf '%x' $((at + 7)))
 original=$(echo "$text" | cut -d' ' -f8-12)
 foreign=$(stat_of foreign_text)
 echo 0 >"$debugfs/optimization"
-check "our int3" add ours $alu+7
-# shellcheck disable=SC2086 # a byte each
-theirs "another tool takes our int3 out" poke "$seven" 90
-check "disable ours" sh -c "echo 0 >$debugfs/probe/ours/enable"
-same "its byte is left alone" "$(bytes ours current | cut -c1-2)" 90
-same "and named" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
-check "and counted" [ "$(stat_of foreign_text)" -gt "$foreign" ]
-theirs "it puts our int3 back" poke "$seven" cc
-wait_for "ours to go" original ours
-check "enable ours" sh -c "echo 1 >$debugfs/probe/ours/enable"
-check "an int3 again" int3 ours
-works "after a second tool on our int3"
+check "our probe can be added as an int3" add ours $alu+7
+# shellcheck disable=SC2086 # Each byte is a word.
+tool "another tool can write over our int3" poke "$seven" 90
+check "our probe can be disabled over a foreign byte" sh -c "echo 0 >$debugfs/probe/ours/enable"
+same "the foreign byte stays in the text" "$(bytes ours current | cut -c1-2)" 90
+same "the reason names foreign bytes" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
+check "stats counts the foreign text" [ "$(stat_of foreign_text)" -gt "$foreign" ]
+tool "the other tool can write our int3 back" poke "$seven" cc
+wait_for "our int3 is removed" original ours
+check "our probe can be enabled again" sh -c "echo 1 >$debugfs/probe/ours/enable"
+check "our site is an int3 again" int3 ours
+works "after another tool wrote over our int3"
 
-# What follows our int3, before it becomes a jump.
+# Another tool writes the bytes after our int3, before our site becomes a jump.
 tail=$(printf '%x' $((at + 8)))
-# shellcheck disable=SC2086 # a byte each
+# shellcheck disable=SC2086 # Each byte is a word.
 set -- $original
-theirs "another tool changes what a jump would cover" poke "$tail" 90 90
+tool "another tool can write to our region" poke "$tail" 90 90
 echo 1 >"$debugfs/optimization"
 flush
-check "we stay an int3" [ "$(bytes ours current | cut -c1-8)" = "cc 90 90" ]
-same "with the reason" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
-theirs "it puts them back" poke "$tail" "$2" "$3"
-wait_for "our jump" jump ours
-works "with the jump that had to wait"
+check "our site stays an int3 and keeps the foreign bytes" [ "$(bytes ours current | cut -c1-8)" = "cc 90 90" ]
+same "the reason names foreign bytes in the region" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
+tool "the other tool can write the original bytes back" poke "$tail" "$2" "$3"
+wait_for "our site is a jump" jump ours
+works "with the jump after the foreign bytes"
 
-# Our jump.
+# Another tool writes over our jump.
 jump=$(bytes ours current | cut -c1-14)
-theirs "another tool writes over our jump" poke "$seven" 0f 1f 44 00 00
-check "remove ours" remove ours
+tool "another tool can write over our jump" poke "$seven" 0f 1f 44 00 00
+check "our probe with the foreign bytes can be removed" remove ours
 flush
-same "its bytes are left alone" "$(ask rktest_functions text alu | cut -d' ' -f8-12)" "0f 1f 44 00 00"
-same "the site waits" "$(stat_of sites)" 1
-# shellcheck disable=SC2086 # a byte each
-theirs "it puts our jump back" poke "$seven" $jump
+same "the foreign bytes stay in the text" "$(ask rktest_functions text alu | cut -d' ' -f8-12)" "0f 1f 44 00 00"
+same "the memory of the site is kept" "$(stat_of sites)" 1
+# shellcheck disable=SC2086 # Each byte is a word.
+tool "the other tool can write our jump back" poke "$seven" $jump
 no_sites() {
 	[ "$(stat_of sites)" = 0 ]
 }
-wait_for "the site to go" no_sites
-same "the text in the end" "$(ask rktest_functions text alu)" "$text"
+wait_for "the site is freed" no_sites
+same "the text is as at the beginning after the other tool" "$(ask rktest_functions text alu)" "$text"
 
-# The tool was first: its int3 is no instruction of ours to probe, and its other bytes are the text.
-theirs "a foreign int3" poke "$seven" cc
+# The other tool is first. Its int3 is no instruction to probe. Its other bytes are the text.
+tool "the other tool can write an int3" poke "$seven" cc
 refused "a foreign int3" $alu+7 'Invalid or incomplete multibyte or wide character' ''
-theirs "it goes" poke "$seven" "$1"
-check "ours after it" add ours $alu+7
+tool "the other tool can remove its int3" poke "$seven" "$1"
+check "our probe can be added after the other tool" add ours $alu+7
 flush
-works "in the end"
+works "with our probe after the other tool"
 unload_mod rkprobes
-same "the text without us" "$(ask rktest_functions text alu)" "$text"
+same "the text is as at the beginning after rkprobes is unloaded" "$(ask rktest_functions text alu)" "$text"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Eligible means safe: every instruction of busy functions of fs, mm, net, sched and lib is probed and becomes a jump if we say that it can,
-# many at a time, under a load that runs them. All bytes come back and the kernel does not complain.
-# Slow in an emulator, so it runs on demand: rk.proof=FUNCTIONS (300, say), rk.limit=SECONDS (2400) and rk.seed=N on the kernel command
-# line.
+# An eligible site is a safe site. Each instruction of busy functions of fs, mm, net, sched and lib is probed, and becomes a jump if rkprobes
+# calls it optimizable. Many are probed at a time, under a load that runs them. Afterwards all bytes are the original ones, and the kernel does
+# not complain. The test is slow in an emulator, so it runs on demand: rk.proof=FUNCTIONS (for example 300), rk.limit=SECONDS (2400) and
+# rk.seed=N on the kernel command line.
 . ./functions.sh
 
 parameter() {
@@ -11,26 +11,27 @@ parameter() {
 }
 
 wanted=$(parameter proof)
-[ -n "$wanted" ] || skip "slow: give rk.proof=FUNCTIONS on the kernel command line"
+[ -n "$wanted" ] || skip "this test is slow: it needs rk.proof=FUNCTIONS on the kernel command line"
 seed=$(parameter seed)
 seed=${seed:-2010}
 work=/tmp/rkprobes-proof.$$
 mkdir "$work"
 
-# said NAME: from the last answer.
+# said NAME: prints a value of the last answer.
 said() {
 	echo "$answer" | sed -n "s/^$1 //p"
 }
 
-# run COMMAND...: the answer is left for said.
+# run COMMAND...: runs a command of the test module. "said" reads its answer.
 run() {
 	answer=$(ask rktest_proof "$@") || {
 		cat /sys/module/rktest_proof/parameters/command
-		fail "$*"
+		fail "the command fails: $*"
 	}
 }
 
-# The functions of the parts of the kernel, by the first symbol of each and of what is behind it: lines for the test module.
+# candidates_of_parts: prints the functions of the parts of the kernel, as lines for the test module. A part begins at its first symbol and ends
+# at the first symbol after it.
 candidates_of_parts() {
 	awk '
 		BEGIN {
@@ -92,13 +93,13 @@ net() {
 	netstat -an
 }
 
-# Runs until the file "stop" is there, and counts its turns.
+# load KIND: runs until the file "stop" exists, and counts its turns.
 load() {
 	turns=0
 	until [ -e "$work/stop" ]; do
 		"$1"
 		turns=$((turns + 1))
-		# Whole at any time: somebody reads it.
+		# The file is renamed, so that a reader never sees half a number.
 		echo "$turns" >"$work/new.$1"
 		mv "$work/new.$1" "$work/turns.$1"
 	done
@@ -106,7 +107,7 @@ load() {
 
 loads="files tasks net"
 
-# a_turn: waits until each load has had a whole turn that began after the call. The test's time is the bound.
+# a_turn: waits until each load has made a whole turn that began after the call. If it does not, the test ends by its time.
 a_turn() {
 	for kind in $loads; do
 		goal=$(($(cat "$work/turns.$kind") + 2))
@@ -121,7 +122,7 @@ stop_loads() {
 	wait
 }
 
-# However the test ends: the loads end first.
+# The loads end before the test, also when it fails.
 # shellcheck disable=SC2317 # called by the trap
 finish() {
 	finish_status=$?
@@ -132,27 +133,27 @@ finish() {
 }
 trap finish EXIT
 
-ip link set lo up || skip "there is no loopback network"
+ip link set lo up || skip "this kernel has no loopback network"
 candidates_of_parts >"$work/candidates"
-same "parts of the kernel" "$(cut -d' ' -f2 "$work/candidates" | sort -u | tr '\n' ' ')" "fs lib mm net sched "
+same "there are functions of each part of the kernel" "$(cut -d' ' -f2 "$work/candidates" | sort -u | tr '\n' ' ')" "fs lib mm net sched "
 for kind in $loads; do
 	echo 0 >"$work/turns.$kind"
 	load "$kind" >/dev/null 2>&1 &
 done
 
-# An optimizer that does nothing before it is asked to: what is queued is what was called optimizable.
+# With a long delay the optimizer works in a flush only. The queued sites are the sites that were called optimizable.
 load_mod rkprobes optimize_delay=15000000
 load_mod rktest_proof
 while read -r line; do
-	echo "$line" >/sys/module/rktest_proof/parameters/command || fail "candidates"
+	echo "$line" >/sys/module/rktest_proof/parameters/command || fail "the candidates are refused"
 done <"$work/candidates"
 run watch
-pass "$(said candidates) functions watched"
+pass "$(said candidates) functions are watched"
 a_turn
 run choose "$wanted" "$seed"
-same "functions, of these parts: $(echo "$answer" | tr '\n' ' ')" "$(said functions)" "$wanted"
+same "enough functions are busy, of these parts: $(echo "$answer" | tr '\n' ' ')" "$(said functions)" "$wanted"
 run learn
-pass "$(said boundaries) boundaries in $(said bytes) bytes"
+pass "the functions have $(said boundaries) boundaries in $(said bytes) bytes"
 
 rounds=0 probed=0 optimized=0 hit=0 int3_hits=0 jump_hits=0
 while run round && [ "$(said registered)" != 0 ]; do
@@ -160,21 +161,21 @@ while run round && [ "$(said registered)" != 0 ]; do
 	optimizing=$(stat_of optimizing)
 	a_turn
 	run jumps
-	same "nothing is a jump before the pass" "$(said jumps)" 0
+	same "no site is a jump before the pass of round $rounds" "$(said jumps)" 0
 	flush
 	run jumps
-	same "jumps of the $registered probes of round $rounds" "$(said jumps) $(stat_of optimized)" "$optimizing $optimizing"
+	same "each optimizable site of the $registered probes of round $rounds is a jump" "$(said jumps) $(stat_of optimized)" "$optimizing $optimizing"
 	int3_hits=$((int3_hits + $(said int3_hits)))
 	a_turn
 	run end
-	same "texts that are not as before" "$(said differing)" 0
+	same "each function has its original bytes after round $rounds" "$(said differing)" 0
 	rounds=$((rounds + 1)) probed=$((probed + registered)) optimized=$((optimized + $(said jumps)))
 	hit=$((hit + $(said jumps_hit))) jump_hits=$((jump_hits + $(said jump_hits)))
 done
 stop_loads
-check "most boundaries are jumps" [ $((optimized * 10)) -gt $((probed * 8)) ]
-check "most jumps were taken" [ $((hit * 10)) -gt $((optimized * 3)) ]
+check "more than 80 % of the boundaries became jumps" [ $((optimized * 10)) -gt $((probed * 8)) ]
+check "more than 30 % of the jumps were taken" [ $((hit * 10)) -gt $((optimized * 3)) ]
 for left in probes sites foreign_text; do
-	same "$left" "$(stat_of $left)" 0
+	same "stats has $left 0" "$(stat_of $left)" 0
 done
-pass "proof functions=$wanted boundaries=$probed optimized=$optimized jumps_hit=$hit int3_hits=$int3_hits jump_hits=$jump_hits rounds=$rounds"
+pass "the proof is complete: functions=$wanted boundaries=$probed optimized=$optimized jumps_hit=$hit int3_hits=$int3_hits jump_hits=$jump_hits rounds=$rounds"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Random operations on hot sites from several CPUs at once; what is left when it is quiet; how long it takes until a site is a jump.
-# rk.operations=N and rk.seed=N on the kernel command line are for other runs.
+# Random operations on hot sites, from several CPUs at once. When they have ended, nothing is left. Then the time until a site is a jump is
+# measured. rk.operations=N and rk.seed=N on the kernel command line set the number of operations and the random numbers.
 . ./functions.sh
 
 parameter() {
@@ -16,38 +16,38 @@ seed=${seed:-2010}
 load_mod rkprobes
 load_mod rktest_random
 
-# said NAME: from the last answer.
+# said NAME: prints a value of the last answer.
 said() {
 	echo "$answer" | sed -n "s/^$1 //p"
 }
 
-# run COMMAND...: with its answer in the report.
+# run COMMAND...: runs a command of the test module. Its answer is in the report.
 run() {
 	answer=$(ask rktest_random "$@") || {
 		cat /sys/module/rktest_random/parameters/command
-		fail "$*"
+		fail "the command fails: $*"
 	}
-	pass "$*: $(echo "$answer" | tr '\n' ' ')"
+	pass "the command succeeds: $*: $(echo "$answer" | tr '\n' ' ')"
 }
 
-# Nothing is left of what was registered.
+# nothing_left WHEN: nothing is left of the registered probes.
 nothing_left() {
 	flush
 	for left in probes sites armed optimizing optimized unoptimizing freeing missed; do
-		same "$left $1" "$(stat_of $left)" 0
+		same "stats has $left 0 $1" "$(stat_of $left)" 0
 	done
-	same "foreign text $1" "$(stat_of foreign_text)" "$foreign"
+	same "no foreign text was found $1" "$(stat_of foreign_text)" "$foreign"
 }
 
 foreign=$(stat_of foreign_text)
 run random "$operations" "$seed"
-check "operations" [ "$(said operations)" -ge "$operations" ]
-nothing_left "behind the operations"
+check "all operations were made" [ "$(said operations)" -ge "$operations" ]
+nothing_left "after the operations"
 
 run exact 500
-check "jumps while they were counted" [ "$(said jumps)" -ge 100 ]
-nothing_left "behind the exact count"
+check "at least 100 sites were jumps while hits were counted" [ "$(said jumps)" -ge 100 ]
+nothing_left "after the exact count"
 
 run latency 2
-same "registrations that became jumps" "$(said registrations)" 200
-nothing_left "behind the single registrations"
+same "200 registrations became jumps" "$(said registrations)" 200
+nothing_left "after the single registrations"

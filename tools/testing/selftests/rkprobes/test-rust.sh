@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The Rust API: the test module asserts while it is loaded, and its report becomes part of this one.
+# The Rust API. The test module makes its assertions while it is loaded, and its report becomes part of this report.
 . ./functions.sh
 
 load_mod rkprobes
@@ -12,21 +12,24 @@ while read -r line; do
 	case $line in
 	ok\ *) pass "${line#ok }" ;;
 	not\ ok\ *) bad=${line#not ok } ;;
+	assertions\ *) counted=${line#assertions } ;;
 	esac
 done <"/tmp/rkprobes.$$"
 rm "/tmp/rkprobes.$$"
+asserted=$passed
 [ -z "$bad" ] || fail "$bad"
-check "the module was loaded" [ -z "$refused" ]
-check "it has asserted" [ "$passed" -gt 20 ]
+check "the module is loaded" [ -z "$refused" ]
+check "the module has made more than 20 assertions" [ "${counted:-0}" -gt 20 ]
+same "the kernel's log has a line for each assertion that the module counted" "$asserted" "$counted"
 loaded="rktest_rust $loaded"
-same "nothing is left" "$(stat_of probes)" 0
+same "no probe is left" "$(stat_of probes)" 0
 unload_mod rktest_rust
 
 load_mod rktest_rust forget=1
-same "a forgotten registration stays" "$(stat_of probes)" 1
+same "a forgotten registration keeps its probe" "$(stat_of probes)" 1
 unload_mod rktest_rust
-same "until the module with its handler goes" "$(stat_of probes)" 0
+same "the forgotten probe is removed with the module of its handler" "$(stat_of probes)" 0
 cat /proc/version >/dev/null
 flush
-same "nor is its site left" "$(stat_of sites)" 0
+same "the site of the forgotten probe is freed" "$(stat_of sites)" 0
 unload_mod rkprobes

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the C API. Each is a command by its name.
+ * Tests of the C API. The name of each group of assertions is a command.
  */
 #include <linux/delay.h>
 #include <linux/ptrace.h>
@@ -10,7 +10,7 @@
 long rktest_api_target(long x);
 long rktest_api_inner(long x);
 
-/* Offsets in both: MOV, ADD, NOP, NOP, behind an ENDBR if the kernel has them. */
+/* Offsets in both functions: MOV, ADD, NOP, NOP, after an ENDBR if the kernel has them. */
 #define FIRST	(IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? 4 : 0)
 #define SECOND	(FIRST + 3)
 #define THIRD	(FIRST + 7)
@@ -22,7 +22,7 @@ struct seen {
 	unsigned long pre;
 	unsigned long post;
 	unsigned long wrong_ip;
-	/* When it was called, counted over all. */
+	/* The number of the call, counted over all handlers. */
 	unsigned long at;
 };
 
@@ -91,30 +91,34 @@ static int try(const char *symbol, void *addr, unsigned int offset)
 
 static void test_errors(void)
 {
-	same("neither symbol nor address", try(NULL, NULL, 0), -EINVAL);
-	same("symbol and address", try("rktest_api_target", rktest_api_target, 0), -EINVAL);
-	same("unknown symbol", try("no_such_function_here", NULL, 0), -ENOENT);
-	same("unknown module", try("no_such_module:rktest_api_target", NULL, 0), -ENOENT);
-	same("inside an instruction", try("rktest_api_target", NULL, INSIDE), -EILSEQ);
-	same("an instruction", try("rktest_api_target", NULL, SECOND), 0);
-	same("with the module's name", try("rktest_api:rktest_api_target", NULL, SECOND), 0);
-	same("by address", try(NULL, rktest_api_target, SECOND), 0);
-	same("data", try(NULL, &failures, 0), -EINVAL);
-	same("blacklisted", try("do_int3", NULL, 0), -EINVAL);
-	same("our own text", try("register_rkprobe", NULL, 0), -EINVAL);
+	same("a probe with neither symbol nor address is refused", try(NULL, NULL, 0), -EINVAL);
+	same("a probe with symbol and address is refused",
+	     try("rktest_api_target", rktest_api_target, 0), -EINVAL);
+	same("an unknown symbol is refused", try("no_such_function_here", NULL, 0), -ENOENT);
+	same("an unknown module is refused",
+	     try("no_such_module:rktest_api_target", NULL, 0), -ENOENT);
+	same("an offset inside an instruction is refused",
+	     try("rktest_api_target", NULL, INSIDE), -EILSEQ);
+	same("an offset of an instruction is accepted", try("rktest_api_target", NULL, SECOND), 0);
+	same("a symbol with the module's name is accepted",
+	     try("rktest_api:rktest_api_target", NULL, SECOND), 0);
+	same("an address is accepted", try(NULL, rktest_api_target, SECOND), 0);
+	same("an address of data is refused", try(NULL, &failures, 0), -EINVAL);
+	same("a blacklisted function is refused", try("do_int3", NULL, 0), -EINVAL);
+	same("a function of rkprobes is refused", try("register_rkprobe", NULL, 0), -EINVAL);
 
 	set(&a, "rktest_api_target", FIRST);
-	same("enable before it is registered", enable_rkprobe(&a.p), -EINVAL);
-	same("disable before it is registered", disable_rkprobe(&a.p), -EINVAL);
+	same("enable fails before the registration", enable_rkprobe(&a.p), -EINVAL);
+	same("disable fails before the registration", disable_rkprobe(&a.p), -EINVAL);
 	unregister_rkprobe(&a.p);
-	same("register", register_rkprobe(&a.p), 0);
-	same("register again", register_rkprobe(&a.p), -EINVAL);
-	same("works after that", rktest_api_target(1), 2);
-	same("one hit", a.pre, 1);
+	same("a probe can be registered", register_rkprobe(&a.p), 0);
+	same("a second registration is refused", register_rkprobe(&a.p), -EINVAL);
+	same("the function is right after the refusal", rktest_api_target(1), 2);
+	same("the call is one hit", a.pre, 1);
 	unregister_rkprobe(&a.p);
 	unregister_rkprobe(&a.p);
-	same("enable after it is unregistered", enable_rkprobe(&a.p), -EINVAL);
-	same("no hit after that", (rktest_api_target(1), a.pre), 1);
+	same("enable fails after the unregistration", enable_rkprobe(&a.p), -EINVAL);
+	same("a call after the unregistration is no hit", (rktest_api_target(1), a.pre), 1);
 }
 
 static void test_batch(void)
@@ -124,45 +128,45 @@ static void test_batch(void)
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_target", SECOND);
 	set(&c, "rktest_api_target", INSIDE);
-	same("no probes", register_rkprobes(all, 0), -EINVAL);
-	same("less than no probes", register_rkprobes(all, -1), -EINVAL);
-	same("the third is bad", register_rkprobes(all, 3), -EILSEQ);
+	same("a batch of no probes is refused", register_rkprobes(all, 0), -EINVAL);
+	same("a batch of less than no probes is refused", register_rkprobes(all, -1), -EINVAL);
+	same("a batch whose third probe is bad is refused", register_rkprobes(all, 3), -EILSEQ);
 	rktest_api_target(1);
-	same("the first is not registered", a.pre, 0);
-	same("and cannot be enabled", enable_rkprobe(&a.p), -EINVAL);
+	same("the first probe of that batch is not hit", a.pre, 0);
+	same("the first probe of that batch cannot be enabled", enable_rkprobe(&a.p), -EINVAL);
 
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_target", SECOND);
 	set(&c, "rktest_api_target", FOURTH);
-	same("three good ones", register_rkprobes(all, 3), 0);
+	same("a batch of three good probes is registered", register_rkprobes(all, 3), 0);
 	rktest_api_target(1);
-	same("first is hit", a.pre, 1);
-	same("second is hit", b.pre, 1);
-	same("third is hit", c.pre, 1);
+	same("the first probe is hit", a.pre, 1);
+	same("the second probe is hit", b.pre, 1);
+	same("the third probe is hit", c.pre, 1);
 	unregister_rkprobes(all, 3);
 	rktest_api_target(1);
-	same("no hits afterwards", a.pre + b.pre + c.pre, 3);
+	same("no probe is hit after the unregistration", a.pre + b.pre + c.pre, 3);
 }
 
 static void test_handlers(void)
 {
 	set(&a, "rktest_api_target", SECOND);
 	a.p.post_handler = post_handler;
-	same("register with a post_handler", register_rkprobe(&a.p), 0);
-	same("flush", flush_rkprobes(), 0);
-	same("result", rktest_api_target(41), 42);
-	same("pre_handler", a.pre, 1);
-	same("post_handler", a.post, 1);
-	same("ip on an int3", a.wrong_ip, 0);
-	same("hits", rkprobe_hits(&a.p), 1);
+	same("a probe with a post_handler can be registered", register_rkprobe(&a.p), 0);
+	same("flush succeeds with a post_handler", flush_rkprobes(), 0);
+	same("the function is right with an int3", rktest_api_target(41), 42);
+	same("the pre_handler is called once with an int3", a.pre, 1);
+	same("the post_handler is called once with an int3", a.post, 1);
+	same("the handler sees the right ip with an int3", a.wrong_ip, 0);
+	same("the probe counts one hit", rkprobe_hits(&a.p), 1);
 	unregister_rkprobe(&a.p);
 
 	set(&a, "rktest_api_target", FIRST);
-	same("register without", register_rkprobe(&a.p), 0);
-	same("flush again", flush_rkprobes(), 0);
-	same("result of a jump", rktest_api_target(41), 42);
-	same("pre_handler of a jump", a.pre, 1);
-	same("ip on a jump", a.wrong_ip, 0);
+	same("a probe without a post_handler can be registered", register_rkprobe(&a.p), 0);
+	same("flush succeeds without a post_handler", flush_rkprobes(), 0);
+	same("the function is right with a jump", rktest_api_target(41), 42);
+	same("the pre_handler is called once with a jump", a.pre, 1);
+	same("the handler sees the right ip with a jump", a.wrong_ip, 0);
 	unregister_rkprobe(&a.p);
 }
 
@@ -170,22 +174,22 @@ static void test_changes(void)
 {
 	set(&a, "rktest_api_target", FIRST);
 	a.p.pre_handler = change_argument;
-	same("register", register_rkprobe(&a.p), 0);
-	same("a register changed on an int3", rktest_api_target(1), 102);
-	same("flush", flush_rkprobes(), 0);
-	same("a register changed on a jump", rktest_api_target(1), 102);
+	same("a probe that changes a register can be registered", register_rkprobe(&a.p), 0);
+	same("a changed register has effect with an int3", rktest_api_target(1), 102);
+	same("flush succeeds", flush_rkprobes(), 0);
+	same("a changed register has effect with a jump", rktest_api_target(1), 102);
 	unregister_rkprobe(&a.p);
 
 	set(&a, "rktest_api_target", FIRST);
 	a.p.pre_handler = return_at_once;
 	a.p.post_handler = post_handler;
-	same("register one that skips", register_rkprobe(&a.p), 0);
-	same("flush again", flush_rkprobes(), 0);
-	same("the function was skipped", rktest_api_target(1), 4711);
-	same("its pre_handler ran", a.pre, 1);
-	same("its post_handler did not", a.post, 0);
+	same("a probe that skips the function can be registered", register_rkprobe(&a.p), 0);
+	same("flush succeeds with that probe", flush_rkprobes(), 0);
+	same("the function is skipped", rktest_api_target(1), 4711);
+	same("the pre_handler of the skipping probe is called", a.pre, 1);
+	same("the post_handler of the skipping probe is not called", a.post, 0);
 	unregister_rkprobe(&a.p);
-	same("nothing is skipped afterwards", rktest_api_target(1), 2);
+	same("the function is not skipped after the unregistration", rktest_api_target(1), 2);
 }
 
 static void test_aggregate(void)
@@ -195,51 +199,51 @@ static void test_aggregate(void)
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_target", FIRST);
 	set(&c, "rktest_api_target", FIRST);
-	same("first", register_rkprobe(&a.p), 0);
-	same("second", register_rkprobe(&b.p), 0);
-	same("third", register_rkprobe(&c.p), 0);
+	same("the first probe can be registered", register_rkprobe(&a.p), 0);
+	same("the second probe can be registered", register_rkprobe(&b.p), 0);
+	same("the third probe can be registered", register_rkprobe(&c.p), 0);
 	for (lane = 0; lane < 2; lane++) {
 		a.pre = b.pre = c.pre = 0;
-		same("result", rktest_api_target(1), 2);
-		same("each is called once", a.pre * 100 + b.pre * 10 + c.pre, 111);
-		same("first before second", a.at < b.at, 1);
-		same("second before third", b.at < c.at, 1);
-		same("flush", flush_rkprobes(), 0);
+		same("the function is right with three probes", rktest_api_target(1), 2);
+		same("each handler is called once", a.pre * 100 + b.pre * 10 + c.pre, 111);
+		same("the first handler is called before the second", a.at < b.at, 1);
+		same("the second handler is called before the third", b.at < c.at, 1);
+		same("flush succeeds with three probes", flush_rkprobes(), 0);
 	}
-	same("disable the second", disable_rkprobe(&b.p), 0);
+	same("the second probe can be disabled", disable_rkprobe(&b.p), 0);
 	rktest_api_target(1);
-	same("the others are called", a.pre * 100 + b.pre * 10 + c.pre, 212);
+	same("the other two handlers are called", a.pre * 100 + b.pre * 10 + c.pre, 212);
 	unregister_rkprobe(&a.p);
 	rktest_api_target(1);
-	same("the third alone is called", a.pre * 100 + b.pre * 10 + c.pre, 213);
-	same("enable the second", enable_rkprobe(&b.p), 0);
+	same("the third handler alone is called", a.pre * 100 + b.pre * 10 + c.pre, 213);
+	same("the second probe can be enabled", enable_rkprobe(&b.p), 0);
 	rktest_api_target(1);
-	same("both are called", b.pre * 10 + c.pre, 24);
+	same("the second and the third handler are called", b.pre * 10 + c.pre, 24);
 	unregister_rkprobe(&b.p);
 	unregister_rkprobe(&c.p);
 	rktest_api_target(1);
-	same("none is called", b.pre * 10 + c.pre, 24);
+	same("no handler is called after the unregistration", b.pre * 10 + c.pre, 24);
 }
 
 static void test_disabled(void)
 {
 	set(&a, "rktest_api_target", FIRST);
 	a.p.flags = RKPROBE_FLAG_DISABLED;
-	same("register disabled", register_rkprobe(&a.p), 0);
+	same("a disabled probe can be registered", register_rkprobe(&a.p), 0);
 	rktest_api_target(1);
-	same("no hit", a.pre, 0);
-	same("enable", enable_rkprobe(&a.p), 0);
-	same("enable again", enable_rkprobe(&a.p), 0);
+	same("a disabled probe has no hit", a.pre, 0);
+	same("the disabled probe can be enabled", enable_rkprobe(&a.p), 0);
+	same("the enabled probe can be enabled again", enable_rkprobe(&a.p), 0);
 	rktest_api_target(1);
-	same("a hit", a.pre, 1);
-	same("flush", flush_rkprobes(), 0);
-	same("disable what is a jump", disable_rkprobe(&a.p), 0);
+	same("the enabled probe has a hit", a.pre, 1);
+	same("flush succeeds with the enabled probe", flush_rkprobes(), 0);
+	same("a probe with a jump can be disabled", disable_rkprobe(&a.p), 0);
 	rktest_api_target(1);
-	same("no hit at once", a.pre, 1);
-	same("disable again", disable_rkprobe(&a.p), 0);
-	same("enable before the jump is gone", enable_rkprobe(&a.p), 0);
+	same("the disabled jump has no hit at once", a.pre, 1);
+	same("the disabled probe can be disabled again", disable_rkprobe(&a.p), 0);
+	same("a probe can be enabled before its jump is removed", enable_rkprobe(&a.p), 0);
 	rktest_api_target(1);
-	same("a hit again", a.pre, 2);
+	same("the probe that was enabled again has a hit", a.pre, 2);
 	unregister_rkprobe(&a.p);
 }
 
@@ -248,50 +252,53 @@ static u8 text_at(struct seen *s)
 	return READ_ONCE(*(u8 *)s->p.addr);
 }
 
-/* A post_handler turns a jump back at once, and lets it return when it goes. */
+/*
+ * A post_handler turns a jump back at once. When its probe is removed, the site
+ * becomes a jump again.
+ */
 static void test_post(void)
 {
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_target", FIRST);
 	b.p.post_handler = post_handler;
-	same("flush what others have left", flush_rkprobes(), 0);
-	same("register", register_rkprobe(&a.p), 0);
-	same("an int3", text_at(&a), 0xcc);
-	same("flush", flush_rkprobes(), 0);
-	same("a jump", text_at(&a), 0xe9);
-	same("register one with a post_handler", register_rkprobe(&b.p), 0);
-	same("an int3 at once", text_at(&a), 0xcc);
-	same("flush with it", flush_rkprobes(), 0);
-	same("an int3 as long as it is there", text_at(&a), 0xcc);
-	same("result", rktest_api_target(1), 2);
-	same("all are called", a.pre * 100 + b.pre * 10 + b.post, 111);
+	same("flush succeeds with sites of earlier tests", flush_rkprobes(), 0);
+	same("a probe without a post_handler can be registered", register_rkprobe(&a.p), 0);
+	same("the site is an int3 at first", text_at(&a), 0xcc);
+	same("flush succeeds without a post_handler", flush_rkprobes(), 0);
+	same("the site is a jump after the flush", text_at(&a), 0xe9);
+	same("a probe with a post_handler can be registered", register_rkprobe(&b.p), 0);
+	same("the site is an int3 at once", text_at(&a), 0xcc);
+	same("flush succeeds with a post_handler", flush_rkprobes(), 0);
+	same("the site stays an int3 with a post_handler", text_at(&a), 0xcc);
+	same("the function is right with a post_handler", rktest_api_target(1), 2);
+	same("all three handlers are called", a.pre * 100 + b.pre * 10 + b.post, 111);
 	unregister_rkprobe(&b.p);
-	same("flush without it", flush_rkprobes(), 0);
-	same("a jump again", text_at(&a), 0xe9);
+	same("flush succeeds after the unregistration", flush_rkprobes(), 0);
+	same("the site is a jump again", text_at(&a), 0xe9);
 	rktest_api_target(1);
-	same("its hit", a.pre, 2);
+	same("the jump has a hit", a.pre, 2);
 	unregister_rkprobe(&a.p);
 }
 
-/* A probe that is hit inside a handler is not run, but counted. */
+/* The handler of a probe that is hit inside a handler is not called. The miss is counted. */
 static void test_missed(void)
 {
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_inner", FIRST);
 	a.p.pre_handler = call_inner;
-	same("outer", register_rkprobe(&a.p), 0);
-	same("inner", register_rkprobe(&b.p), 0);
-	same("result", rktest_api_target(1), 2);
-	same("outer is called", a.pre, 1);
-	same("inner is not", b.pre, 0);
-	same("inner counts a miss", b.p.nmissed, 1);
-	same("flush", flush_rkprobes(), 0);
-	same("result with jumps", rktest_api_target(1), 2);
-	same("outer is called by a jump", a.pre, 2);
-	same("inner is not by a jump", b.pre, 0);
-	same("inner counts another miss", b.p.nmissed, 2);
+	same("the outer probe can be registered", register_rkprobe(&a.p), 0);
+	same("the inner probe can be registered", register_rkprobe(&b.p), 0);
+	same("the function is right with int3s", rktest_api_target(1), 2);
+	same("the outer handler is called by an int3", a.pre, 1);
+	same("the inner handler is not called by an int3", b.pre, 0);
+	same("the inner probe counts a miss", b.p.nmissed, 1);
+	same("flush succeeds with both probes", flush_rkprobes(), 0);
+	same("the function is right with jumps", rktest_api_target(1), 2);
+	same("the outer handler is called by a jump", a.pre, 2);
+	same("the inner handler is not called by a jump", b.pre, 0);
+	same("the inner probe counts another miss", b.p.nmissed, 2);
 	rktest_api_inner(1);
-	same("inner alone is called", b.pre, 1);
+	same("the inner handler is called outside of handlers", b.pre, 1);
 	unregister_rkprobe(&a.p);
 	unregister_rkprobe(&b.p);
 }
@@ -302,60 +309,61 @@ static void set_counting(struct seen *s, const char *symbol)
 	s->p.pre_handler = NULL;
 }
 
-/* Without handlers a probe counts, and its jump may do that without a call. */
+/* A probe without handlers counts. Its jump counts without calling a handler. */
 static void test_counting(void)
 {
 	set_counting(&a, "rktest_api_target");
 	set_counting(&b, "rktest_api_target");
-	same("flush what others have left", flush_rkprobes(), 0);
-	same("register", register_rkprobe(&a.p), 0);
+	same("flush succeeds with sites of earlier tests", flush_rkprobes(), 0);
+	same("a probe without handlers can be registered", register_rkprobe(&a.p), 0);
 	rktest_api_target(1);
-	same("hits of an int3", rkprobe_hits(&a.p), 1);
-	same("flush", flush_rkprobes(), 0);
-	same("a jump", text_at(&a), 0xe9);
-	same("result", rktest_api_target(1), 2);
-	same("hits of a jump", rkprobe_hits(&a.p), 2);
-	same("register another", register_rkprobe(&b.p), 0);
-	same("the jump stays", text_at(&a), 0xe9);
+	same("the int3 counts a hit", rkprobe_hits(&a.p), 1);
+	same("flush succeeds with that probe", flush_rkprobes(), 0);
+	same("the site is a jump", text_at(&a), 0xe9);
+	same("the function is right with a counting jump", rktest_api_target(1), 2);
+	same("the jump counts a hit", rkprobe_hits(&a.p), 2);
+	same("a second probe without handlers can be registered", register_rkprobe(&b.p), 0);
+	same("the jump stays with the second probe", text_at(&a), 0xe9);
 	rktest_api_target(1);
-	same("hits of both", rkprobe_hits(&a.p) * 10 + rkprobe_hits(&b.p), 31);
+	same("both probes count their hits", rkprobe_hits(&a.p) * 10 + rkprobe_hits(&b.p), 31);
 
 	set(&c, "rktest_api_target", FIRST);
-	same("register one with a handler", register_rkprobe(&c.p), 0);
-	same("an int3 at once", text_at(&a), 0xcc);
-	same("flush with it", flush_rkprobes(), 0);
-	same("a jump again", text_at(&a), 0xe9);
+	same("a probe with a handler can be registered", register_rkprobe(&c.p), 0);
+	same("the site is an int3 at once with the handler", text_at(&a), 0xcc);
+	same("flush succeeds with the handler", flush_rkprobes(), 0);
+	same("the site is a jump again with the handler", text_at(&a), 0xe9);
 	rktest_api_target(1);
-	same("its handler is called", c.pre, 1);
-	same("hits of all", rkprobe_hits(&a.p) * 100 + rkprobe_hits(&b.p) * 10 + rkprobe_hits(&c.p), 421);
+	same("the handler is called", c.pre, 1);
+	same("all three probes count their hits",
+	     rkprobe_hits(&a.p) * 100 + rkprobe_hits(&b.p) * 10 + rkprobe_hits(&c.p), 421);
 	unregister_rkprobe(&c.p);
 	unregister_rkprobe(&b.p);
-	same("hits of one that is removed", rkprobe_hits(&b.p), 0);
+	same("a removed probe has no hits", rkprobe_hits(&b.p), 0);
 	rktest_api_target(1);
-	same("hits of the last one", rkprobe_hits(&a.p), 5);
+	same("the last probe counts its hits", rkprobe_hits(&a.p), 5);
 	unregister_rkprobe(&a.p);
-	same("hits of it when it is removed", rkprobe_hits(&a.p), 0);
+	same("the last probe has no hits when it is removed", rkprobe_hits(&a.p), 0);
 }
 
-/* Inside a handler an int3 is missed; a jump that counts calls none, so it is hit. */
+/* Inside a handler an int3 is missed. A jump that counts is hit, because it calls no handler. */
 static void test_counting_inside(void)
 {
 	set(&a, "rktest_api_target", FIRST);
 	a.p.pre_handler = call_inner;
 	set_counting(&b, "rktest_api_inner");
-	same("outer", register_rkprobe(&a.p), 0);
-	same("inner", register_rkprobe(&b.p), 0);
+	same("the outer probe can be registered", register_rkprobe(&a.p), 0);
+	same("the inner probe can be registered", register_rkprobe(&b.p), 0);
 	rktest_api_target(1);
 	same("an int3 inside a handler is missed", rkprobe_hits(&b.p) * 10 + b.p.nmissed, 1);
-	same("flush", flush_rkprobes(), 0);
-	same("a jump", text_at(&b), 0xe9);
+	same("flush succeeds with both probes", flush_rkprobes(), 0);
+	same("the inner site is a jump", text_at(&b), 0xe9);
 	rktest_api_target(1);
-	same("a jump inside a handler is hit", rkprobe_hits(&b.p) * 10 + b.p.nmissed, 11);
+	same("a counting jump inside a handler is hit", rkprobe_hits(&b.p) * 10 + b.p.nmissed, 11);
 	unregister_rkprobe(&a.p);
 	unregister_rkprobe(&b.p);
 }
 
-/* Has an ftrace entry. */
+/* This function has an ftrace entry. */
 long rktest_api_traced(long x);
 
 noinline long rktest_api_traced(long x)
@@ -364,7 +372,7 @@ noinline long rktest_api_traced(long x)
 	return x + 1;
 }
 
-/* At an entry: one with and one without a post_handler, that go in either order. */
+/* Two probes at an entry, one of them with a post_handler. They are removed in both orders. */
 static void test_entry(void)
 {
 	struct seen *first[] = { &a, &b }, *second[] = { &b, &a };
@@ -374,17 +382,21 @@ static void test_entry(void)
 		set(&a, "rktest_api_traced", 0);
 		set(&b, "rktest_api_traced", 0);
 		b.p.post_handler = post_handler;
-		same("without a post_handler", register_rkprobe(&a.p), 0);
-		same("with one", register_rkprobe(&b.p), 0);
-		same("result", rktest_api_traced(1), 2);
-		same("all are called", a.pre * 100 + b.pre * 10 + b.post, 111);
+		same("a probe without a post_handler can be registered at an entry",
+		     register_rkprobe(&a.p), 0);
+		same("a probe with a post_handler can be registered at an entry",
+		     register_rkprobe(&b.p), 0);
+		same("the function is right with both probes", rktest_api_traced(1), 2);
+		same("all three handlers are called", a.pre * 100 + b.pre * 10 + b.post, 111);
 		unregister_rkprobe(&first[order]->p);
-		same("result with the other", rktest_api_traced(1), 2);
-		same("the other is called", second[order]->pre * 10 + second[order]->post, order ? 20 : 22);
-		same("the first is not", first[order]->pre * 10 + first[order]->post, order ? 11 : 10);
+		same("the function is right with one probe", rktest_api_traced(1), 2);
+		same("the remaining handlers are called",
+		     second[order]->pre * 10 + second[order]->post, order ? 20 : 22);
+		same("the removed handlers are not called",
+		     first[order]->pre * 10 + first[order]->post, order ? 11 : 10);
 		unregister_rkprobe(&second[order]->p);
-		same("result with none", rktest_api_traced(1), 2);
-		same("none is called", a.pre + b.pre, 3);
+		same("the function is right with no probe", rktest_api_traced(1), 2);
+		same("no handler is called with no probe", a.pre + b.pre, 3);
 	}
 }
 
@@ -402,24 +414,25 @@ static void test_limit(void)
 	unsigned int i;
 
 	set(&a, "rktest_api_target", FIRST);
-	same("limit before it is registered", limit_rkprobe(&a.p, 1), -EINVAL);
-	same("limit of nothing", limit_rkprobe(NULL, 1), -EINVAL);
+	same("limit fails before the registration", limit_rkprobe(&a.p, 1), -EINVAL);
+	same("limit fails for NULL", limit_rkprobe(NULL, 1), -EINVAL);
 	a.p.limit = 10;
-	same("register with a limit", register_rkprobe(&a.p), 0);
+	same("a probe with a limit can be registered", register_rkprobe(&a.p), 0);
 	for (i = 0; i < 1000; i++)
 		rktest_api_target(1);
 	wait_until_disabled();
-	same("disabled", a.p.flags, RKPROBE_FLAG_DISABLED | RKPROBE_FLAG_LIMITED);
+	same("the probe with too many hits is disabled",
+	     a.p.flags, RKPROBE_FLAG_DISABLED | RKPROBE_FLAG_LIMITED);
 	i = a.pre;
 	rktest_api_target(1);
-	same("no hits any more", a.pre, i);
-	same("another limit", limit_rkprobe(&a.p, 1000000), 0);
-	same("enable", enable_rkprobe(&a.p), 0);
-	same("flags", a.p.flags, 0);
+	same("the disabled probe has no hits", a.pre, i);
+	same("another limit can be set", limit_rkprobe(&a.p, 1000000), 0);
+	same("the disabled probe can be enabled", enable_rkprobe(&a.p), 0);
+	same("the enabled probe has no flags", a.p.flags, 0);
 	rktest_api_target(1);
-	same("a hit", a.pre, i + 1);
+	same("the enabled probe has a hit", a.pre, i + 1);
 	unregister_rkprobe(&a.p);
-	same("limit after it is unregistered", limit_rkprobe(&a.p, 1), -EINVAL);
+	same("limit fails after the unregistration", limit_rkprobe(&a.p, 1), -EINVAL);
 }
 
 static const struct rktest_group tests[] = {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module with something that still runs when it says that it goes, or that
- * its init text does: an asynchronous function, which the kernel waits for only
- * afterwards. rktest_notifier says when it goes on.
+ * A module with an asynchronous function that still runs when the kernel announces
+ * that the module, or its init text, is unloaded. The kernel waits for the function
+ * only after the announcement. rktest_notifier tells it when to continue.
  *
- * With init=1 the init function starts it, when "release" is written, and it
- * calls rktest_victim_start(5), which is init text. With exit=1 the exit
- * function starts it, and it calls rktest_victim_work(5).
+ * With init=1 the init function starts it when "release" is written, and it calls
+ * rktest_victim_start(5), which is init text. With exit=1 the exit function starts
+ * it, and it calls rktest_victim_work(5).
  */
 #include <linux/async.h>
 #include <linux/delay.h>
@@ -19,17 +19,17 @@ unsigned long rktest_victim_start(unsigned long x);
 
 static bool init;
 module_param(init, bool, 0400);
-MODULE_PARM_DESC(init, "the init function starts it, and it runs init text");
+MODULE_PARM_DESC(init, "the init function starts the asynchronous function, which runs init text");
 
 static bool exit;
 module_param(exit, bool, 0400);
-MODULE_PARM_DESC(exit, "the exit function starts it");
+MODULE_PARM_DESC(exit, "the exit function starts the asynchronous function");
 
 static int release;
 module_param(release, int, 0600);
-MODULE_PARM_DESC(release, "write 1: let the init function go on");
+MODULE_PARM_DESC(release, "write 1: the init function continues");
 
-/* Has an ftrace entry. */
+/* This function has an ftrace entry. */
 static noinline __noclone unsigned long rktest_async_traced(unsigned long x)
 {
 	OPTIMIZER_HIDE_VAR(x);
@@ -57,7 +57,7 @@ static void __init start(void *data, async_cookie_t cookie)
 
 static int __init rktest_async_init(void)
 {
-	/* An entry of the kernel's table of warnings that is in init text. */
+	/* WARN_ON makes an entry in the kernel's bug table for init text. */
 	if (WARN_ON(release < 0) || !init)
 		return 0;
 	while (!READ_ONCE(release)) {
@@ -76,5 +76,5 @@ static void __exit rktest_async_exit(void)
 
 module_init(rktest_async_init);
 module_exit(rktest_async_exit);
-MODULE_DESCRIPTION("A module that runs while it goes, for the rkprobes tests");
+MODULE_DESCRIPTION("A module that runs while it is unloaded, for the rkprobes tests");
 MODULE_LICENSE("GPL");

@@ -3,12 +3,14 @@
  * Hits in every context. Commands:
  *
  *   hit CONTEXT N   N calls of rktest_context_target() in a context: task, preempt_off, irqs_off,
- *                   softirq, hardirq, nmi, native (inside a native kprobe's handler). Fails if a
- *                   result is wrong or the context was another
- *   handler 1|0     puts a probe with a handler on the target, or removes it; prints its hits
- *   nest N          N calls of a function whose handler of ours calls rktest_context_target(), and a
- *                   function with a native kprobe; prints how often our handler and theirs ran
- *   user_access     hits where user memory may be accessed, by int3 and by jump
+ *                   softirq, hardirq, nmi, native (inside the handler of a native kprobe). Fails if
+ *                   a result is wrong, or if the calls ran in another context
+ *   handler 1|0     registers a probe with a handler on the target, or unregisters it; prints its
+ *                   hits
+ *   nest N          N calls of a function with a probe of ours. Its handler calls
+ *                   rktest_context_target() and a function with a native kprobe. Prints how often
+ *                   our handler and the native handler ran
+ *   user_access     hits of an int3 and of a jump where user memory may be accessed
  */
 #include <linux/completion.h>
 #include <linux/interrupt.h>
@@ -27,13 +29,13 @@ long rktest_context_outer(long x);
 long rktest_context_inner(long x);
 long rktest_context_user(long x);
 
-/* Behind an ENDBR, if the kernel has them. */
+/* After an ENDBR, if the kernel has them. */
 #define FIRST	(IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? 4 : 0)
 
 static unsigned long left, wrong;
 static DECLARE_COMPLETION(done);
 
-/* One call; @right says if the context is the one that was asked for. */
+/* One call. @right is true if it runs in the context that was asked for. */
 static void call(bool right)
 {
 	long x = left;
@@ -66,7 +68,7 @@ static void tell_done(struct irq_work *unused)
 	complete(&done);
 }
 
-/* An NMI may take no lock, so it cannot complete. */
+/* An NMI may take no lock, so it cannot call complete(). */
 static struct irq_work nmi_done = IRQ_WORK_INIT_HARD(tell_done);
 static bool nmi_wanted;
 
@@ -141,7 +143,7 @@ static int run(const char *context)
 		local_irq_save(flags);
 		while (left)
 			call(irqs_disabled());
-		/* The probe has left them as they were. */
+		/* The hits have not enabled interrupts. */
 		wrong += !irqs_disabled();
 		local_irq_restore(flags);
 	} else if (!strcmp(context, "softirq")) {
@@ -170,7 +172,7 @@ static int count_handled(struct rkprobe *p, struct pt_regs *regs)
 
 static struct rkprobe handler_probe;
 
-/* A handler on the target, or none any more; prints how often it was called. */
+/* Registers or unregisters a handler on the target. Prints how often it was called. */
 static int set_handler(bool on)
 {
 	rktest_print("%ld\n", atomic_long_read(&handled));
@@ -186,7 +188,7 @@ static int set_handler(bool on)
 	return register_rkprobe(&handler_probe);
 }
 
-/* AC belongs to what was interrupted, and must not be set in handlers. */
+/* The flag AC belongs to the interrupted code, and must not be set in handlers. */
 static int user_handler(struct rkprobe *p, struct pt_regs *regs)
 {
 	wrong += !(regs->flags & X86_EFLAGS_AC);
@@ -279,7 +281,7 @@ static int rktest_run(int argc, char **argv)
 		return -EINVAL;
 	}
 	if (!ret && wrong)
-		rktest_print("%lu were wrong\n", wrong);
+		rktest_print("%lu checks failed\n", wrong);
 	return ret ?: wrong ? -EIO : 0;
 }
 

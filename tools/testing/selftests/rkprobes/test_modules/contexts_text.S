@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Functions without an ftrace entry that are hit in every context. Each is long x: x + 1. */
+/*
+ * Functions without an ftrace entry that are hit in every context. Each takes long x
+ * and returns x + 1.
+ */
 #include <linux/linkage.h>
 
 	.text
@@ -14,11 +17,11 @@ SYM_FUNC_START(\name)
 SYM_FUNC_END(\name)
 .endm
 
-/* The same, where user memory may be accessed: the flag AC is set. */
+/* Returns x + 1. User memory may be accessed in it: the flag AC is set. */
 SYM_FUNC_START(rktest_context_user)
 	ENDBR
 	stac
-	movq	%rdi, %rax		/* +3, behind the ENDBR */
+	movq	%rdi, %rax		/* +3, after the ENDBR */
 	addq	$1, %rax
 	clac
 	RET

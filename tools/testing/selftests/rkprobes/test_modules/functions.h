@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a test function starts from and leaves behind. Shared by C and assembly.
+ * The state that a test function starts from and ends with. Shared by C and assembly.
  */
 #ifndef RKTEST_FUNCTIONS_H
 #define RKTEST_FUNCTIONS_H
 
-/* In struct rktest_state */
+/* Offsets in struct rktest_state. */
 #define STATE_FLAGS	120
 #define STATE_MEMORY	128
 #define MEMORY_SIZE	256
@@ -22,13 +22,13 @@ struct rktest_state {
 	u8 memory[MEMORY_SIZE] __aligned(16);
 };
 
-/* A test function; what is not known to the assembler alone is relative. */
+/* A test function. The fields that the linker would have to resolve are relative. */
 struct rktest_function {
 	const char *name;
-	/* Calls it with all registers of @state, and stores all of them there. */
+	/* Calls the function with all registers of @state, and stores all of them there. */
 	void (*run)(struct rktest_state *state);
 	const u32 *boundaries;
-	/* From @run to the function. */
+	/* The distance from @run to the function. */
 	u32 start;
 	u32 size;
 	u32 boundary_count;

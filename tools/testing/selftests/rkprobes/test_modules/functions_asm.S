@@ -3,17 +3,17 @@
  * Functions to be probed at each instruction. Together they have every class of
  * instruction that a probe must execute elsewhere or emulate.
  *
- * On entry rsi points to 256 bytes of memory and rdi to their middle; the other
- * registers and the status flags are the caller's choice, and all may be
- * changed, except rsp. No stack address may be left in a register: results are
- * compared from call to call.
+ * On entry rsi points to 256 bytes of memory and rdi to their middle. The caller
+ * chooses the other registers and the status flags. The function may change all
+ * registers except rsp. It may leave no stack address in a register, because the
+ * results of calls are compared.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
 #include <asm/nospec-branch.h>
 #include "functions.h"
 
-/* One probeable instruction: its offset is recorded. */
+/* One instruction that can be probed. Its offset is recorded. */
 #define I(...)								\
 	771: .pushsection .rodata.rktest_boundaries, "a";		\
 	.long 771b - 770b;						\
@@ -40,7 +40,7 @@
 	popfq
 .endm
 
-/* The state's address is at the top of the stack and is taken off. */
+/* Takes the address of the state from the top of the stack. */
 .macro STORE_STATE
 	pushfq
 	pushq	%rdi
@@ -93,7 +93,7 @@
 	SYM_FUNC_END(rktest_run_\name)
 	STACK_FRAME_NON_STANDARD rktest_run_\name
 
-	/* Called directly only, so there need not be an ENDBR. */
+	/* The function is called directly only, so it needs no ENDBR. */
 	SYM_START(rktest_\name, SYM_L_LOCAL, SYM_A_ALIGN)
 770:
 .endm
@@ -148,13 +148,13 @@ SYM_DATA_END(rktest_translation)
 
 	.text
 
-/* What is called by the functions below: takes rax through a known change, leaves the flags. */
+/* The functions below call this one. It changes rax in a known way and keeps the flags. */
 SYM_FUNC_START_LOCAL(rktest_leaf)
 	leaq	0x1234(%rax), %rax
 	RET
 SYM_FUNC_END(rktest_leaf)
 
-/* The same, to be called through a register. */
+/* A copy of it that is called through a register. */
 SYM_FUNC_START_LOCAL(rktest_indirect_leaf)
 	ENDBR
 	leaq	0x4321(%rax), %rax
@@ -715,7 +715,7 @@ FUNCTION nop
 	I(RET)
 FUNCTION_END nop
 
-/* Prefixes, and instructions that are longer than a jump and a trap. */
+/* Prefixes, and instructions longer than a jump and an int3. */
 FUNCTION long
 	I(movabsq $0x1122334455667788, %r15)
 	I(lock addq $0x12345678, 0x10(%rsi))
@@ -742,14 +742,14 @@ FUNCTION misc
 	I(RET)
 FUNCTION_END misc
 
-/* An ENDBR is not overwritten: the probe at +0 stands behind it. */
+/* An ENDBR is not overwritten: the probe at +0 is placed after it. */
 FUNCTION endbr
 	I(ENDBR)
 	I(leaq	(%rbx,%rcx), %rax)
 	I(RET)
 FUNCTION_END endbr
 
-/* Jumps that land inside of what a jump at other places would cover. */
+/* Jumps that land inside the region of other instructions. */
 FUNCTION inside
 	I(movl	$3, %ecx)
 	I(incl	%eax)
@@ -769,7 +769,7 @@ FUNCTION inside
 	I(RET)
 FUNCTION_END inside
 
-/* Nothing here changes anything. */
+/* No instruction here changes a register, a flag or memory. */
 FUNCTION nothing
 	I(nopl	0(%rax,%rax))
 	I(nop)

@@ -2,14 +2,14 @@
 /*
  * Calls the functions of functions_asm.S for the tests. Commands:
  *
- *   list                 a line per function: name, size, offsets of its instructions
- *   text NAME            its bytes as they are now
+ *   list                 prints a line per function: name, size, offsets of its instructions
+ *   text NAME            prints the bytes of the function in the text
  *   call NAME|all N      N calls with different registers, flags and memory; prints
- *                        a checksum over all that the function left
- *   unchanged NAME N     N calls; fails if a register, a flag or memory differs
- *   calls NAME N         N calls on each CPU, all at once; prints how many in all
- *   start NAME           keeps calling on each CPU until
- *   stop                 which prints how many calls there were
+ *                        a checksum over the states after the calls
+ *   unchanged NAME N     N calls; fails if a call changes a register, a flag or memory
+ *   calls NAME N         N calls on each CPU at once; prints the number of all calls
+ *   start NAME           keeps calling on each CPU until stop
+ *   stop                 prints the number of all calls
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -33,14 +33,14 @@ static const struct rktest_function *find(const char *name)
 	return NULL;
 }
 
-/* Numbers that look random and are the same each time. */
+/* Pseudo-random numbers, which are equal in each run. */
 static u64 next_number(u64 *seed)
 {
 	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
 	return *seed ^ *seed >> 29;
 }
 
-/* The memory's place must not differ from call to call: it is in the result. */
+/* The memory must be at one address in all calls, because the address is part of the result. */
 static void prepare(struct rktest_state *state, u64 call)
 {
 	u64 seed = call;
@@ -156,7 +156,7 @@ static int caller_thread(void *data)
 		prepare(&caller->state, caller->done);
 		caller->function->run(&caller->state);
 		caller->done++;
-		/* Hot, but who loads and unloads must get a turn, too. */
+		/* The calls are frequent, but tasks that load and unload modules need time, too. */
 		if (caller->limit == ULONG_MAX && !(caller->done % 256))
 			usleep_range(500, 1000);
 		cond_resched_tasks_rcu_qs();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes nonsense to the files of rkprobes, as a user would, but from inside
- * the kernel, where a million writes are soon done. Command:
+ * Writes random and damaged text to the files of rkprobes, as a user would do, but
+ * from inside the kernel, where a million writes take little time. Command:
  *
- *   run COUNT SEED   COUNT writes to all writable files, with reads between; all
- *                    probes that came of it are removed again. Prints figures
+ *   run COUNT SEED   makes COUNT writes to all writable files, with reads between
+ *                    them. Removes all probes that the writes made. Prints figures
  */
 #include <linux/completion.h>
 #include <linux/ctype.h>
@@ -21,16 +21,16 @@
 #define ROOT	"/sys/kernel/debug/rkprobes/"
 #define BUFFER	65536
 #define NAMES	24
-/* Probes that there are at most, about; then all are removed with one write. */
+/* The approximate maximum of probes. At that number all are removed with one write. */
 #define MANY	96
 
 static const char * const targets[] = {
 	"rktest_alu", "rktest_mov", "rktest_functions:rktest_alu", "rktest_functions:rktest_mov",
 	"rktest_victim:rktest_victim_work", "rktest_victim_traced", "rktest_victim:rktest_victim_start",
-	/* Nothing depends on these while the test runs. */
+	/* No part of the test needs these functions while it runs. */
 	"gcd", "int_sqrt", "glob_match", "string_unescape", "hex_dump_to_buffer",
 	"rational_best_approximation", "bitmap_parselist", "match_token", "lcm",
-	/* These are refused: blacklisted, noinstr, not there, ambiguous. */
+	/* These are refused: blacklisted, noinstr, unknown, ambiguous. */
 	"get_kprobe", "exc_int3", "no_such_function_here", "no_such_module:gcd", "cleanup_module",
 };
 
@@ -48,7 +48,7 @@ static u64 seed;
 static char *text;
 static size_t used;
 static char __user *user;
-/* Of who asks. */
+/* The root directory of the task that has written the command. */
 static struct path root;
 
 static u32 below(u32 bound)
@@ -113,7 +113,7 @@ static void put_word(void)
 	put("%s", words[below(ARRAY_SIZE(words))]);
 }
 
-/* Changes, removes, doubles or inserts a few bytes behind @from. */
+/* Changes, removes, doubles or inserts a few bytes after @from. */
 static void mutate(size_t from)
 {
 	unsigned int turns = 1 + below(4);
@@ -166,7 +166,7 @@ static void put_switch(void)
 	unsigned int turns = below(4);
 
 	used = 0;
-	/* What is taken makes the optimizer run, which takes its time. */
+	/* Accepted text makes the optimizer run, which takes time. */
 	if (!below(512)) {
 		put("%u\n", below(2));
 		return;
@@ -180,7 +180,7 @@ static const int known_errors[] = {
 	EINVAL, ENOENT, EEXIST, ENAMETOOLONG, EILSEQ, EOPNOTSUPP, EADDRNOTAVAIL, EBUSY, ENOMEM,
 };
 
-/* As vfs_write() does it. Zero if it was taken; a known error is one. */
+/* Writes as vfs_write() does. Returns 0 if the text was accepted, 1 for a known error. */
 static int write_user(struct file *file, const char __user *from, size_t count)
 {
 	loff_t at = 0;
@@ -196,7 +196,7 @@ static int write_user(struct file *file, const char __user *from, size_t count)
 	for (i = 0; i < ARRAY_SIZE(known_errors); i++)
 		if (ret == -known_errors[i])
 			return 1;
-	rktest_print("a write of %zu bytes gave %zd\n", count, ret);
+	rktest_print("a write of %zu bytes returned %zd\n", count, ret);
 	return ret < 0 ? ret : -EIO;
 }
 
@@ -208,7 +208,7 @@ static struct file *open_file(const char *name, int flags)
 	return file_open_root(&root, path, flags, 0);
 }
 
-/* Writes the text; one or zero as above. */
+/* Writes the text. Returns 0 if it was accepted, 1 for a known error. */
 static int write_file(const char *name)
 {
 	struct file *file = open_file(name, O_WRONLY);
@@ -217,7 +217,7 @@ static int write_file(const char *name)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	ret = copy_to_user(user, text, used) ? -EFAULT : write_user(file, user, used);
-	/* Memory that is not there. */
+	/* The memory is not mapped. */
 	if (ret >= 0 && !below(64)) {
 		loff_t at = 0;
 		ssize_t got = file->f_op->write(file, user + BUFFER, 1 + below(64), &at);
@@ -225,7 +225,7 @@ static int write_file(const char *name)
 		figures.writes++;
 		figures.refused++;
 		if (got != -EFAULT) {
-			rktest_print("%s from nowhere gave %zd\n", name, got);
+			rktest_print("a write to %s from unmapped memory returned %zd\n", name, got);
 			ret = -EIO;
 		}
 	}
@@ -233,7 +233,7 @@ static int write_file(const char *name)
 	return ret;
 }
 
-/* Reads a file in pieces of @piece bytes to the text, as much as there is room for. */
+/* Reads a file in pieces of @piece bytes to the text, until the text is full. */
 static int read_file(const char *name, size_t piece)
 {
 	struct file *file = open_file(name, O_RDONLY);
@@ -253,11 +253,11 @@ static int read_file(const char *name, size_t piece)
 	filp_close(file, NULL);
 	figures.reads++;
 	if (got < 0)
-		rktest_print("reading %s gave %zd\n", name, got);
+		rktest_print("a read of %s returned %zd\n", name, got);
 	return got;
 }
 
-/* Turns the lines of "probes" into those that remove them; how many there are. */
+/* Turns the lines of "probes" into lines that remove the probes. Returns their number. */
 static int turn_into_removals(void)
 {
 	size_t from = 0, to = 0;
@@ -268,7 +268,7 @@ static int turn_into_removals(void)
 		char *space = memchr(text + from, ' ', used - from);
 
 		if (!end || !space || space > end || text[from + 1] != ':' || !strchr("pc", text[from])) {
-			rktest_print("line %d of probes is none\n", count + 1);
+			rktest_print("line %d of the file probes has no known form\n", count + 1);
 			return -EIO;
 		}
 		text[to] = '-';
@@ -297,11 +297,11 @@ static int remove_all(void)
 		ret = read_file("probes", BUFFER);
 	if (!ret && !used)
 		return 0;
-	rktest_print("%d probes are not removed: %d\n", count, ret);
+	rktest_print("%d probes cannot be removed: %d\n", count, ret);
 	return ret < 0 ? ret : -EIO;
 }
 
-/* A file of a probe that may be there. */
+/* A file of a probe that may exist. */
 static int write_probe_file(void)
 {
 	char name[32];
@@ -339,7 +339,7 @@ static int one_write(void)
 		return read_file(readable[below(ARRAY_SIZE(readable))], 1 + below(2 * PAGE_SIZE));
 	which = below(ARRAY_SIZE(switches));
 	put_switch();
-	/* A flush takes anything: each is a pass. */
+	/* A flush accepts any text. Each is a pass. */
 	if (which == 2 && below(128))
 		which = 0;
 	figures.passes += which == 2;
@@ -396,7 +396,7 @@ static int run_with_memory(struct job *job)
 	unsigned long place;
 	int ret;
 
-	/* Behind the buffer is nothing. */
+	/* The memory after the buffer is not mapped. */
 	place = vm_mmap(NULL, 0, 2 * BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	if (IS_ERR_VALUE(place))
 		return place;
@@ -421,8 +421,9 @@ static int run_job(void *data)
 }
 
 /*
- * The command holds the locks of a file of its own, under which nobody opens
- * and reads others: a thread does that, with the memory and the files of who asks.
+ * The command holds the locks of its own file, and other files must not be opened
+ * and read under them. A thread does that, with the memory and the files of the task
+ * that has written the command.
  */
 static int run_apart(const char *count, const char *start)
 {

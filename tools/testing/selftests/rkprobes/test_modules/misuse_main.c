@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The C API used as it must not be. Groups of assertions, each a command by its
- * name: null, twice, garbage, inside, work, at_once, overwritten; and "leave", which
- * leaves two probes behind when the module is unloaded. With early=1 the module's init
- * function leaves one in memory that is freed when it has run.
+ * Wrong use of the C API. The names of the groups of assertions are commands: null,
+ * twice, garbage, inside, work, at_once, overwritten, and leave. The group leave
+ * leaves two probes behind when the module is unloaded. With early=1 the module's
+ * init function leaves a probe in memory that is freed when the function has run.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -21,12 +21,12 @@ MODULE_PARM_DESC(early, "leave a probe in init data");
 long rktest_api_target(long x);
 long rktest_api_inner(long x);
 
-/* Behind an ENDBR, if the kernel has them. */
+/* After an ENDBR, if the kernel has them. */
 #define FIRST	(IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? 4 : 0)
 
 long rktest_misuse_traced(long x);
 
-/* Has an ftrace entry. */
+/* This function has an ftrace entry. */
 noinline long rktest_misuse_traced(long x)
 {
 	barrier();
@@ -58,28 +58,28 @@ static void test_null(void)
 {
 	struct rkprobe *some[] = { &a.p, NULL, &b.p };
 
-	same("register nothing", register_rkprobe(NULL), -EINVAL);
-	same("enable nothing", enable_rkprobe(NULL), -EINVAL);
-	same("disable nothing", disable_rkprobe(NULL), -EINVAL);
-	same("hits of nothing", rkprobe_hits(NULL), 0);
+	same("register fails for NULL", register_rkprobe(NULL), -EINVAL);
+	same("enable fails for NULL", enable_rkprobe(NULL), -EINVAL);
+	same("disable fails for NULL", disable_rkprobe(NULL), -EINVAL);
+	same("NULL has no hits", rkprobe_hits(NULL), 0);
 	unregister_rkprobe(NULL);
-	same("no array", register_rkprobes(NULL, 3), -EINVAL);
+	same("a batch without an array is refused", register_rkprobes(NULL, 3), -EINVAL);
 	unregister_rkprobes(NULL, 3);
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_inner", FIRST);
-	same("nothing in an array", register_rkprobes(some, 3), -EINVAL);
+	same("an array with NULL is refused", register_rkprobes(some, 3), -EINVAL);
 	rktest_api_target(1);
-	same("no other of it is registered", a.hits, 0);
-	same("nor known", disable_rkprobe(&a.p), -EINVAL);
+	same("no probe of that array is hit", a.hits, 0);
+	same("no probe of that array is registered", disable_rkprobe(&a.p), -EINVAL);
 	some[1] = &b.p;
-	same("an array", register_rkprobes(some, 2), 0);
+	same("an array without NULL is registered", register_rkprobes(some, 2), 0);
 	some[1] = NULL;
 	unregister_rkprobes(some, -1);
 	unregister_rkprobes(some, 0);
-	same("less than none are removed", disable_rkprobe(&a.p), 0);
+	same("no probe is removed by counts below one", disable_rkprobe(&a.p), 0);
 	unregister_rkprobes(some, 3);
-	same("all but nothing are removed", disable_rkprobe(&a.p), -EINVAL);
-	same("the last as well", disable_rkprobe(&b.p), -EINVAL);
+	same("the probes of an array with NULL are removed", disable_rkprobe(&a.p), -EINVAL);
+	same("the last probe of that array is removed", disable_rkprobe(&b.p), -EINVAL);
 }
 
 static void test_twice(void)
@@ -88,59 +88,59 @@ static void test_twice(void)
 	struct counted copy;
 
 	set(&a, "rktest_api_target", FIRST);
-	same("twice in a batch", register_rkprobes(twice, 2), -EINVAL);
-	same("is not registered", disable_rkprobe(&a.p), -EINVAL);
-	same("once", register_rkprobe(&a.p), 0);
-	same("again", register_rkprobe(&a.p), -EINVAL);
-	same("again in a batch", register_rkprobes(twice, 1), -EINVAL);
+	same("a batch with a probe twice is refused", register_rkprobes(twice, 2), -EINVAL);
+	same("the probe of that batch is not registered", disable_rkprobe(&a.p), -EINVAL);
+	same("the probe can be registered once", register_rkprobe(&a.p), 0);
+	same("a second registration is refused", register_rkprobe(&a.p), -EINVAL);
+	same("a second registration in a batch is refused", register_rkprobes(twice, 1), -EINVAL);
 	copy = a;
-	same("a copy of it", register_rkprobe(&copy.p), -EINVAL);
-	same("enable a copy", enable_rkprobe(&copy.p), -EINVAL);
+	same("the registration of a copy is refused", register_rkprobe(&copy.p), -EINVAL);
+	same("enable fails for a copy", enable_rkprobe(&copy.p), -EINVAL);
 	unregister_rkprobe(&copy.p);
 	rktest_api_target(1);
-	same("the first is still hit", a.hits, 1);
-	same("and counted", rkprobe_hits(&a.p), 1);
+	same("the original is still hit", a.hits, 1);
+	same("the original still counts", rkprobe_hits(&a.p), 1);
 	unregister_rkprobes(twice, 2);
-	same("removed twice at once", disable_rkprobe(&a.p), -EINVAL);
+	same("a probe can be removed twice at once", disable_rkprobe(&a.p), -EINVAL);
 	unregister_rkprobe(&a.p);
 	unregister_rkprobes(twice, 2);
-	same("hits of what is removed", rkprobe_hits(&a.p), 0);
-	/* The copy says that it is registered. */
+	same("a removed probe has no hits", rkprobe_hits(&a.p), 0);
+	/* The flags of the copy say that it is registered. */
 	unregister_rkprobe(&copy.p);
-	same("registered once more", register_rkprobe(&a.p), 0);
+	same("the probe can be registered after all that", register_rkprobe(&a.p), 0);
 	unregister_rkprobe(&a.p);
 }
 
 static void test_garbage(void)
 {
 	memset(&a, 0xff, sizeof(a));
-	same("register garbage", register_rkprobe(&a.p), -EINVAL);
-	same("enable garbage", enable_rkprobe(&a.p), -EINVAL);
-	same("disable garbage", disable_rkprobe(&a.p), -EINVAL);
+	same("register fails for garbage", register_rkprobe(&a.p), -EINVAL);
+	same("enable fails for garbage", enable_rkprobe(&a.p), -EINVAL);
+	same("disable fails for garbage", disable_rkprobe(&a.p), -EINVAL);
 	unregister_rkprobe(&a.p);
 	set(&a, "rktest_api_target", ~0u);
-	same("an offset of 4 GiB", register_rkprobe(&a.p), -EINVAL);
+	same("an offset of 4 GiB is refused", register_rkprobe(&a.p), -EINVAL);
 	set(&a, "", 0);
-	same("an empty symbol", register_rkprobe(&a.p), -ENOENT);
+	same("an empty symbol is refused", register_rkprobe(&a.p), -ENOENT);
 	set(&a, ":", 0);
-	same("a colon", register_rkprobe(&a.p), -ENOENT);
+	same("a symbol of one colon is refused", register_rkprobe(&a.p), -ENOENT);
 	set(&a, "a:b:c", 0);
-	same("two colons", register_rkprobe(&a.p), -ENOENT);
+	same("a symbol with two colons is refused", register_rkprobe(&a.p), -ENOENT);
 	set(&a, "\xff\xfe", 0);
-	same("a symbol that is no text", register_rkprobe(&a.p), -ENOENT);
+	same("a symbol that is no text is refused", register_rkprobe(&a.p), -ENOENT);
 	set(&a, NULL, FIRST);
 	a.p.addr = (void *)~0ul;
-	same("the last address", register_rkprobe(&a.p), -EINVAL);
+	same("the last address is refused", register_rkprobe(&a.p), -EINVAL);
 	set(&a, "rktest_api_target", FIRST);
 	a.p.flags = ~RKPROBE_FLAG_DISABLED;
 	a.p.nmissed = 4711;
-	same("flags that there are not", register_rkprobe(&a.p), 0);
-	same("are cleared", a.p.flags, 0);
-	same("and misses", a.p.nmissed, 0);
+	same("a probe with unknown flags is registered", register_rkprobe(&a.p), 0);
+	same("unknown flags are cleared", a.p.flags, 0);
+	same("the count of misses is cleared", a.p.nmissed, 0);
 	unregister_rkprobe(&a.p);
 }
 
-/* What the calls in a handler gave: how often it was called, and how many errnos were other than they must be. */
+/* How often a handler was called, and how many of its calls had a wrong errno. */
 static unsigned long inside, wrong;
 
 static int misuse(struct rkprobe *p, struct pt_regs *regs)
@@ -159,7 +159,7 @@ static int misuse(struct rkprobe *p, struct pt_regs *regs)
 	return 0;
 }
 
-static void misuse_behind(struct rkprobe *p, struct pt_regs *regs, unsigned long flags)
+static void misuse_after(struct rkprobe *p, struct pt_regs *regs, unsigned long flags)
 {
 	misuse(p, regs);
 }
@@ -170,26 +170,27 @@ static void test_inside(void)
 	set(&a, "rktest_api_target", FIRST);
 	set(&b, "rktest_api_inner", FIRST);
 	a.p.pre_handler = misuse;
-	same("register", register_rkprobe(&a.p), 0);
-	same("result of an int3", rktest_api_target(1), 2);
-	same("flush", flush_rkprobes(), 0);
-	same("result of a jump", rktest_api_target(1), 2);
-	same("called by both", inside, 2);
+	same("a probe with misuse in its handler can be registered", register_rkprobe(&a.p), 0);
+	same("the function is right with an int3", rktest_api_target(1), 2);
+	same("flush succeeds", flush_rkprobes(), 0);
+	same("the function is right with a jump", rktest_api_target(1), 2);
+	same("int3 and jump call the handler", inside, 2);
 	unregister_rkprobe(&a.p);
-	a.p.post_handler = misuse_behind;
-	same("register with a post_handler", register_rkprobe(&a.p), 0);
-	same("result", rktest_api_target(1), 2);
-	same("called before and behind", inside, 4);
+	a.p.post_handler = misuse_after;
+	same("a probe with misuse in its post_handler can be registered",
+	     register_rkprobe(&a.p), 0);
+	same("the function is right with a post_handler", rktest_api_target(1), 2);
+	same("pre_handler and post_handler are called", inside, 4);
 	unregister_rkprobe(&a.p);
 	set(&a, "rktest_misuse_traced", 0);
 	a.p.pre_handler = misuse;
-	same("register at an entry", register_rkprobe(&a.p), 0);
-	same("result of an entry", rktest_misuse_traced(1), 2);
-	same("called by ftrace", inside, 5);
-	same("all of it is refused", wrong, 0);
-	same("still registered", disable_rkprobe(&a.p), 0);
+	same("a probe with misuse at an entry can be registered", register_rkprobe(&a.p), 0);
+	same("the function is right with a probe at its entry", rktest_misuse_traced(1), 2);
+	same("ftrace calls the handler", inside, 5);
+	same("each call in a handler is refused", wrong, 0);
+	same("the probe is still registered", disable_rkprobe(&a.p), 0);
 	unregister_rkprobe(&a.p);
-	same("the other never was", disable_rkprobe(&b.p), -EINVAL);
+	same("the other probe was never registered", disable_rkprobe(&b.p), -EINVAL);
 }
 
 static struct rkprobe *doomed;
@@ -210,7 +211,10 @@ static void queue_removal(struct irq_work *work)
 
 static struct irq_work removal = IRQ_WORK_INIT(queue_removal);
 
-/* The way to do it: an irq_work may be queued anywhere, a work item may sleep. */
+/*
+ * The right way to unregister: an irq_work may be queued in any context, and a work
+ * item may sleep.
+ */
 static int remove_later(struct rkprobe *p, struct pt_regs *regs)
 {
 	irq_work_queue(&removal);
@@ -224,17 +228,18 @@ static void remove_by(struct rkprobe *victim, bool jump)
 	a.p.pre_handler = remove_later;
 	doomed = victim;
 	reinit_completion(&removed);
-	same("first", register_rkprobe(&a.p), 0);
-	same("second", register_rkprobe(&b.p), 0);
+	same("the first probe can be registered", register_rkprobe(&a.p), 0);
+	same("the second probe can be registered", register_rkprobe(&b.p), 0);
 	if (jump)
-		same("flush", flush_rkprobes(), 0);
-	same("result", rktest_api_target(1), 2);
-	same("the work item ends", wait_for_completion_timeout(&removed, 30 * HZ) > 0, 1);
-	same("hit once", a.hits, 1);
-	same("the one is removed", disable_rkprobe(victim), -EINVAL);
-	same("the other is not", disable_rkprobe(victim == &a.p ? &b.p : &a.p), 0);
-	same("result afterwards", rktest_api_target(1), 2);
-	same("no more hits of the one", victim == &a.p ? a.hits : b.hits, victim == &a.p);
+		same("flush succeeds", flush_rkprobes(), 0);
+	same("the function is right", rktest_api_target(1), 2);
+	same("the work item ends in time", wait_for_completion_timeout(&removed, 30 * HZ) > 0, 1);
+	same("the handler is called once", a.hits, 1);
+	same("the probe is removed", disable_rkprobe(victim), -EINVAL);
+	same("the other probe is not removed", disable_rkprobe(victim == &a.p ? &b.p : &a.p), 0);
+	same("the function is right after the removal", rktest_api_target(1), 2);
+	same("the removed probe has no more hits",
+	     victim == &a.p ? a.hits : b.hits, victim == &a.p);
 	unregister_rkprobe(&a.p);
 	unregister_rkprobe(&b.p);
 }
@@ -261,7 +266,7 @@ static int unregister_thread(void *data)
 	kthread_complete_and_exit(&at_once->ended, 0);
 }
 
-/* Two that remove the same probe. */
+/* Two tasks remove one probe at once. */
 static void test_at_once(void)
 {
 	unsigned int turn, i, failed = 0;
@@ -282,32 +287,32 @@ static void test_at_once(void)
 			wait_for_completion(&at_once.ended);
 		failed += disable_rkprobe(&a.p) != -EINVAL;
 	}
-	same("twenty times", failed, 0);
+	same("two tasks can remove a probe at once, twenty times", failed, 0);
 }
 
-/* Its memory was overwritten while it was registered: it is refused, and those on its address go on. */
+/* The memory of a registered probe is overwritten: it is refused, and the function goes on. */
 static void test_overwritten(void)
 {
 	set(&a, "rktest_api_target", FIRST);
 	a.p.flags = RKPROBE_FLAG_DISABLED;
-	same("one", register_rkprobe(&a.p), 0);
+	same("a disabled probe can be registered", register_rkprobe(&a.p), 0);
 	b.p = a.p;
 	set(&a, "rktest_api_target", FIRST);
-	same("again", register_rkprobe(&a.p), -EINVAL);
-	same("result", rktest_api_target(1), 2);
+	same("the registration of overwritten memory is refused", register_rkprobe(&a.p), -EINVAL);
+	same("the function is right with overwritten memory", rktest_api_target(1), 2);
 	a.p = b.p;
 	unregister_rkprobe(&a.p);
-	same("it is removed", disable_rkprobe(&a.p), -EINVAL);
+	same("the probe is removed when its memory is restored", disable_rkprobe(&a.p), -EINVAL);
 }
 
-/* One with a handler, one that has nothing but itself in this module. */
+/* One probe has a handler. The other probe has only its structure in this module. */
 static void test_leave(void)
 {
 	set(&a, "rktest_functions:rktest_alu", 0);
 	set(&b, "rktest_functions:rktest_alu", 7);
 	b.p.pre_handler = NULL;
-	same("one", register_rkprobe(&a.p), 0);
-	same("another", register_rkprobe(&b.p), 0);
+	same("a probe with a handler can be registered", register_rkprobe(&a.p), 0);
+	same("a probe without handlers can be registered", register_rkprobe(&b.p), 0);
 }
 
 static const struct rktest_group tests[] = {
@@ -343,5 +348,5 @@ static void __exit misuse_exit(void)
 
 module_init(misuse_init);
 module_exit(misuse_exit);
-MODULE_DESCRIPTION("The C API of rkprobes, used as it must not be");
+MODULE_DESCRIPTION("Wrong use of the C API of rkprobes");
 MODULE_LICENSE("GPL");

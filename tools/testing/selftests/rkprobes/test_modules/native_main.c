@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Native kprobes on command, to see how rkprobes lives with them. Commands:
+ * Native kprobes on command, for tests with probes of rkprobes beside them. Commands:
  *
- *   add SYMBOL OFFSET       registers one in the lowest free place, prints which
- *   add_post SYMBOL OFFSET  one with a post_handler, which never becomes a jump
+ *   add SYMBOL OFFSET       registers a native kprobe in the lowest free place, prints the place
+ *   add_post SYMBOL OFFSET  registers one with a post_handler, which never becomes a jump
  *   del PLACE, enable PLACE, disable PLACE
  *   hits PLACE
- *   byte PLACE              prints the byte in the text
- *   call FUNCTION N         calls one of native_text.S, prints what it returns
- *   storm SYMBOL OFFSET     registers a disabled one again and again, until
- *   calm                    prints how often, and how often it was let in
+ *   byte PLACE              prints its first byte in the text
+ *   call FUNCTION N         calls a function of native_text.S, prints the result
+ *   storm SYMBOL OFFSET     registers a disabled native kprobe again and again, until calm
+ *   calm                    prints the number of attempts and the number of successes
  */
 #include <linux/kprobes.h>
 #include <linux/kthread.h>

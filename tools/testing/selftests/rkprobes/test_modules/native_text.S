@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Functions in which native kprobes do not see everything while one of ours is
- * there. T is where a branch goes, K a native kprobe whose jump would have T
- * inside. They are called directly only, so there need not be an ENDBR.
+ * Functions in which the kernel does not see everything for a native kprobe while a
+ * probe of ours is there. T is the target of a branch. K is a native kprobe whose
+ * jump would have T inside. The functions are called directly only, so they need no
+ * ENDBR.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -10,7 +11,7 @@
 
 	.text
 
-/* unsigned long rktest_none(unsigned long n): 3, and nothing goes to its inside */
+/* unsigned long rktest_none(unsigned long n): 3. No branch goes into it. */
 SYM_FUNC_START(rktest_none)
 	xorl	%eax, %eax		/* +0 */
 	addl	$1, %eax		/* +2 */
@@ -19,7 +20,10 @@ SYM_FUNC_START(rktest_none)
 SYM_FUNC_END(rktest_none)
 STACK_FRAME_NON_STANDARD rktest_none
 
-/* unsigned long rktest_region(unsigned long n): 3 for 0, else 7; the branch is in the region +2 to +6 */
+/*
+ * unsigned long rktest_region(unsigned long n): 3 for 0, else 7. The branch is in the
+ * region +2 to +6.
+ */
 SYM_FUNC_START(rktest_region)
 	xorl	%eax, %eax		/* +0 */
 	testq	%rdi, %rdi		/* +2 */
@@ -31,7 +35,10 @@ SYM_FUNC_START(rktest_region)
 SYM_FUNC_END(rktest_region)
 STACK_FRAME_NON_STANDARD rktest_region
 
-/* unsigned long rktest_branch(unsigned long n): 1 + 2 * n for n > 0; the branch is at +11, one byte behind it is clc */
+/*
+ * unsigned long rktest_branch(unsigned long n): 1 + 2 * n for n > 0. The branch is at
+ * +11. Its second byte is a CLC.
+ */
 SYM_FUNC_START(rktest_branch)
 	xorl	%eax, %eax		/* +0 */
 	addl	$1, %eax		/* +2: K */
@@ -43,8 +50,9 @@ SYM_FUNC_END(rktest_branch)
 STACK_FRAME_NON_STANDARD rktest_branch
 
 /*
- * The same. Behind an int3 at +11 the operand of MOV is an ADD with a
- * displacement of four bytes, which has the branch.
+ * unsigned long rktest_swallowed(unsigned long n): 1 + 2 * n for n > 0. After an
+ * int3 at +11 the operand of MOV looks like an instruction with a displacement of
+ * four bytes, which hides the branch.
  */
 SYM_FUNC_START(rktest_swallowed)
 	xorl	%eax, %eax		/* +0 */
@@ -60,9 +68,9 @@ SYM_FUNC_END(rktest_swallowed)
 STACK_FRAME_NON_STANDARD rktest_swallowed
 
 /*
- * unsigned long rktest_boundary(unsigned long n): 0x90900000. Behind a jump at +0
- * the operand of the first MOV is an ADD up to +10, and that of the other
- * two NOPs at +11 and +12, which is behind the region.
+ * unsigned long rktest_boundary(unsigned long n): 0x90900000. After a jump at +0 the
+ * operand of the first MOV looks like an ADD up to +10, and the operand of the
+ * second MOV like two NOPs at +11 and +12, which are after the region.
  */
 SYM_FUNC_START(rktest_boundary)
 	nop				/* +0 */

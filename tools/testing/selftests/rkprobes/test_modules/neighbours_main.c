@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Others that work on the text that rkprobes works on. Commands:
+ * Other tools on the text that rkprobes works on. Commands:
  *
- *   kretprobe SYMBOL, fprobe SYMBOL   registers one; "-" instead removes it
- *   hits               prints how often the kretprobe returned, and the fprobe's entries and exits
- *   keyed N            N calls of rktest_keyed(), with the switches as they are; fails if a result
- *                      is other than it must be
- *   key VALUE, call VALUE   flips the static keys, and the static call, in rktest_keyed()
- *   poke ADDRESS BYTE...    another tool writes text
- *   loop N, ret        prints what LOOP counted, and how wrong the stack is behind RET $16
+ *   kretprobe SYMBOL, fprobe SYMBOL   registers one. With "-" as SYMBOL it is unregistered
+ *   hits               prints the returns of the kretprobe, the entries and the exits of the fprobe
+ *   keyed N            N calls of rktest_keyed(), with the keys as they are set. Fails if a result
+ *                      is wrong
+ *   key VALUE, call VALUE   flips the static keys, or the static call, in rktest_keyed()
+ *   poke ADDRESS BYTE...    writes to the text as another tool
+ *   loop N, ret        prints the count of LOOP, or the error of the stack after RET $16
  *   flip KPROBE...     see flip()
  *
- * The addresses of what is not exported are parameters.
+ * The addresses of functions that are not exported are parameters.
  */
 #include <linux/fprobe.h>
 #include <linux/jump_label.h>
@@ -115,7 +115,10 @@ static long call_other(long x)
 DEFINE_STATIC_CALL(rktest_neighbour, call_one);
 static bool key, other;
 
-/* What is around keys and calls is short: their neighbours' regions have them inside. */
+/*
+ * The instructions around the keys and the call are short, so that regions of their
+ * neighbours have them inside.
+ */
 noinline long rktest_keyed(long x)
 {
 	OPTIMIZER_HIDE_VAR(x);
@@ -151,7 +154,7 @@ static int keyed(const char *number)
 		long got = rktest_keyed(i);
 
 		if (got != expected(i)) {
-			rktest_print("rktest_keyed(%lu) gave %ld instead of %ld\n", i, got, expected(i));
+			rktest_print("rktest_keyed(%lu) returned %ld instead of %ld\n", i, got, expected(i));
 			return -EIO;
 		}
 	}
@@ -178,7 +181,7 @@ static int flip_call(bool value)
 	return 0;
 }
 
-/* As any other tool that keeps to the rules would. */
+/* Writes to the text under text_mutex, as another tool must do. */
 static int poke(int argc, char **argv)
 {
 	void *(*text_poke)(void *, const void *, size_t) = (void *)text_poke_at;
@@ -211,9 +214,9 @@ static int count_native(struct kprobe *kp, struct pt_regs *regs)
 }
 
 /*
- * A native kprobe that is a jump is disabled and enabled again, before their
- * optimizer has come to it. "on SYMBOL OFFSET" registers it, "again" does that,
- * "off" removes it; "first" prints the first byte in the text.
+ * Disables and enables a native kprobe with a jump before the kernel's optimizer
+ * has handled it. "on SYMBOL OFFSET" registers the kprobe, "again" disables and
+ * enables it, "off" unregisters it, and "first" prints its first byte in the text.
  */
 static struct kprobe flipped;
 
@@ -302,5 +305,5 @@ static void __exit neighbours_exit(void)
 
 module_init(neighbours_init);
 module_exit(neighbours_exit);
-MODULE_DESCRIPTION("Others that work on the same text, for the rkprobes tests");
+MODULE_DESCRIPTION("Other tools on the text that rkprobes works on, for the rkprobes tests");
 MODULE_LICENSE("GPL");

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Probes every instruction of many kernel functions, in rounds in which no two
- * regions overlap, every second one with a handler, the others only count: what
- * is proved is that the kernel goes on as before, through detours of both kinds.
+ * regions overlap. Every second probe has a handler, the others only count. The test
+ * proves that the kernel goes on as before, through detours of both kinds.
  *
  * Commands:
  *	candidates NAME ADDRESS-END...	functions of a part of the kernel, ascending
- *	watch		notes which candidates are entered
- *	choose COUNT SEED	takes COUNT functions that were entered meanwhile
- *	learn		finds out where the chosen functions can be probed
- *	round		probes those that have had no round and are far enough apart
- *	jumps		counts those that are a jump in the text
+ *	watch		notes the candidates that are entered
+ *	choose COUNT SEED	takes COUNT functions that were entered since watch
+ *	learn		finds the offsets where the chosen functions can be probed
+ *	round		probes offsets that have had no round and are far enough apart
+ *	jumps		counts the probes that are a jump in the text
  *	end		removes the round's probes
  */
 #include <linux/ftrace.h>
@@ -58,7 +58,7 @@ static struct chosen *functions;
 static int function_count;
 static struct boundary *boundaries;
 static int boundary_count;
-/* What is registered at the moment. */
+/* The registered probes of the round. */
 static struct rkprobe **list;
 static int list_count;
 
@@ -106,7 +106,7 @@ static void set(struct rkprobe *p, u8 *addr, u32 flags)
 	p->flags = flags;
 }
 
-/* The candidates are sorted: which one has its ftrace entry at @ip? */
+/* Finds the candidate with its ftrace entry at @ip. The candidates are sorted. */
 static notrace struct candidate *candidate_at(unsigned long ip)
 {
 	int low = 0, high = candidate_count;
@@ -164,7 +164,10 @@ static int keep(struct candidate *c)
 	return 0;
 }
 
-/* The next one that was hit from @start on, round about. */
+/*
+ * The next candidate after @start that was entered. After the last one the search
+ * begins at the first.
+ */
 static struct candidate *next_hit(u32 start, int part)
 {
 	int i;
@@ -187,7 +190,7 @@ static int choose(int count, u64 seed)
 	for (i = 0; i < candidate_count; i++)
 		busy[candidates[i].part] += candidates[i].hit;
 	prandom_seed_state(&random, seed);
-	/* One of each part in turn, as long as it has any. */
+	/* One function of each part in turn, as long as the part has one. */
 	while (found && function_count < count && !ret) {
 		for (i = found = 0; i < part_count && function_count < count && !ret; i++) {
 			u32 start = prandom_u32_state(&random) % candidate_count;
@@ -221,7 +224,7 @@ static int learn_one(struct chosen *f)
 		ret = register_rkprobe(&b->p);
 		if (ret == -ENOMEM)
 			return ret;
-		/* The entry is moved behind an ENDBR, where it is found once more. */
+		/* The entry is moved after an ENDBR, where it is found once more. */
 		if (ret || b->p.addr != addr) {
 			if (!ret)
 				unregister_rkprobe(&b->p);
@@ -303,7 +306,7 @@ static void count_jumps(void)
 	rktest_print("jumps %d\nint3_hits %lu\n", jumps, hits);
 }
 
-/* How many functions are not as they were. */
+/* The number of functions whose text has changed. */
 static int differing(void)
 {
 	int i, differ = 0;

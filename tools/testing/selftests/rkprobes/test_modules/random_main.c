@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations of all kinds on hot functions, from several CPUs at once.
- * Each function has two sites and each site two probes, which belong to
- * different operators; in every other function the second site is in the region
- * of the first one's jump. Some probes only count. Callers run all functions all
- * the time.
+ * Random operations of all kinds on hot functions, from several CPUs at once. Each
+ * function has two sites. Each site has two probes, which belong to different
+ * operators. In every other function the second site is in the region of the first
+ * site's jump. Some probes only count. Callers call all functions all the time.
  *
- * Commands: "random OPERATIONS SEED", "exact ROUNDS", "latency COUNT". Each
- * prints "name value" lines, and fails when something is not as it must be.
+ * Commands: "random OPERATIONS SEED", "exact ROUNDS", "latency COUNT". Each prints
+ * "name value" lines. It fails if a result, a number of hits or the text is wrong.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -31,7 +30,7 @@ struct tested {
 	struct rkprobe p;
 	atomic_long_t pre;
 	atomic_long_t post;
-	/* What pre was when it was unregistered. */
+	/* The value of pre when the probe was unregistered. */
 	long last;
 	bool registered;
 	bool enabled;
@@ -63,7 +62,7 @@ static int function_of(int probe)
 static u8 *address_of(int probe)
 {
 	int function = function_of(probe);
-	/* The second site: inside the first one's region, or behind it. */
+	/* The second site is inside the first site's region, or after it. */
 	int second = function % 2 ? 7 : 3;
 
 	return (u8 *)rktest_random_table[function] + FIRST + (probe % 2 ? second : 0);
@@ -74,7 +73,7 @@ static bool is_jump(int probe)
 	return READ_ONCE(*address_of(probe)) == 0xe9;
 }
 
-/* Those that have no handler: both of some sites, and one of two of others. */
+/* Probes without a handler: both probes of some sites, and one of the two of other sites. */
 static bool only_counts(int probe)
 {
 	int function = function_of(probe);
@@ -113,14 +112,17 @@ static int caller(void *data)
 				atomic_long_inc(&wrong_results);
 			WRITE_ONCE(mine[i], mine[i] + 1);
 		}
-		/* Also lets an emulator that runs one CPU at a time go on with the next. */
+		/*
+		 * This also makes an emulator that runs one CPU at a time continue
+		 * with the next CPU.
+		 */
 		cpu_relax();
 		schedule();
 	}
 	return 0;
 }
 
-/* A thread on the @nth CPU of those that are there. */
+/* Starts a thread on the @nth of the online CPUs. */
 static struct task_struct *run_on(int nth, int (*run)(void *), void *data, const char *name)
 {
 	struct task_struct *task = kthread_create(run, data, "rktest_%s/%d", name, nth);
@@ -182,7 +184,7 @@ static unsigned long calls_of(int function)
 	return sum;
 }
 
-/* One of the threads that change probes. */
+/* A thread that changes probes. */
 struct operator {
 	struct completion ended;
 	struct rnd_state random;
@@ -201,7 +203,7 @@ static u32 below(struct operator *op, u32 end)
 	return prandom_u32_state(&op->random) % end;
 }
 
-/* Picks up to @most of the operator's probes that are registered, or not. */
+/* Picks up to @most of the operator's probes that are registered, or that are not. */
 static void pick(struct operator *op, bool registered, int most)
 {
 	int start = below(op, PROBES), i;
@@ -353,7 +355,7 @@ static int run_random(u32 operations, u64 seed)
 
 static struct rkprobe *all[PROBES];
 
-/* Are the counts of all probes the number of calls? */
+/* Fails unless the hits of each probe equal the calls. */
 static int check_hits(void)
 {
 	int i, wrong = 0, jumps = 0;
@@ -374,7 +376,10 @@ static int check_hits(void)
 	return wrong ? -EIO : 0;
 }
 
-/* All enabled: hits are counted exactly, through int3s, while they become jumps, and then. */
+/*
+ * All probes are enabled. Hits are counted exactly as int3s, while the sites become
+ * jumps, and as jumps.
+ */
 static int run_exact(unsigned long rounds)
 {
 	int i, ret;
@@ -407,7 +412,10 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Looks which of the first @end functions' first sites has become a jump; says how many have not. */
+/*
+ * Finds the first sites of the first @end functions that have become jumps. Returns
+ * the number of the others.
+ */
 static int look(const u64 *armed, u64 *took, int end)
 {
 	int i, pending = 0;
@@ -420,7 +428,7 @@ static int look(const u64 *armed, u64 *took, int end)
 	return pending;
 }
 
-/* Registers them one after the other, and says when each had become a jump. */
+/* Registers probes one after the other, and prints the times until each site was a jump. */
 static int one_round(u64 *armed, u64 *took)
 {
 	u64 limit;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Function N gives (3 * (x + 1) + N + 1000) ^ x. Its first instructions are 3, 4
- * and 8 bytes long: a jump at the first one covers two of them.
+ * Function N returns (3 * (x + 1) + N + 1000) ^ x. Its first instructions are 3, 4
+ * and 8 bytes long. A jump at the first instruction covers two of them.
  */
 #include <linux/linkage.h>
 #include "random.h"

@@ -16,16 +16,26 @@
 
 static char rktest_text[PAGE_SIZE];
 static size_t rktest_used;
+static bool rktest_truncated;
 
-/* Adds to what the next read gives. */
+/*
+ * Adds to the answer, which the next read gives. A command whose answer is longer than
+ * a page fails.
+ */
 static __printf(1, 2) void rktest_print(const char *format, ...)
 {
 	size_t left = sizeof(rktest_text) - rktest_used;
 	va_list args;
+	int wanted;
 
 	va_start(args, format);
-	rktest_used += vscnprintf(rktest_text + rktest_used, left, format, args);
+	wanted = vsnprintf(rktest_text + rktest_used, left, format, args);
 	va_end(args);
+	if (wanted >= left) {
+		rktest_truncated = true;
+		wanted = left - 1;
+	}
+	rktest_used += wanted;
 }
 
 /* Each module has its own: the words of the command, the errno. */
@@ -39,10 +49,11 @@ static int rktest_set(const char *value, const struct kernel_param *kp)
 	if (!argv)
 		return -ENOMEM;
 	rktest_used = 0;
+	rktest_truncated = false;
 	rktest_text[0] = '\0';
 	ret = argc ? rktest_run(argc, argv) : -EINVAL;
 	argv_free(argv);
-	return ret;
+	return ret || !rktest_truncated ? ret : -EOVERFLOW;
 }
 
 static int rktest_get(char *buffer, const struct kernel_param *kp)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* More die notifiers in front of all others than rkprobes follows. They return at once. */
+/*
+ * More die notifiers than rkprobes follows. They are called before all other
+ * notifiers, and return at once.
+ */
 #include <linux/kdebug.h>
 #include <linux/limits.h>
 #include <linux/module.h>

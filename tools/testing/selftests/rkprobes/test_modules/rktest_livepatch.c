@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A livepatch of rktest_victim_traced(), which then gives its argument and 4711. */
+/* A livepatch of rktest_victim_traced(), which then returns its argument plus 4711. */
 #include <linux/livepatch.h>
 #include <linux/module.h>
 

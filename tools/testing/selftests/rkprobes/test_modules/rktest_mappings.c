@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How memory is mapped. It does not need rkprobes, so it can look behind it.
- * Commands:
+ * Shows how memory is mapped. The module does not need rkprobes, so it can look at
+ * the memory also after rkprobes is unloaded. Commands:
  *
  *   mapping ADDRESS   prints how an address is mapped: r or w, and x if it is executable; or "unmapped"
- *   checkwx ADDRESS   calls the kernel's check of all mappings, which is there; prints what it says
- *   poisoned ADDRESS  fails unless the page of the address is full of int3, or unmapped
+ *   checkwx ADDRESS   calls the kernel's check of all mappings at that address; prints the result
+ *   poisoned ADDRESS  fails unless the page of the address is full of int3s, or unmapped
  */
 #include <linux/uaccess.h>
 #include <asm/pgtable.h>
 #include <asm/text-patching.h>
 #include "rktest.h"
 
-/* The entry of the kernel's page table. */
+/* Prints the flags of the kernel's page table entry. */
 static int mapping(const char *text)
 {
 	unsigned long addr;
@@ -26,12 +26,12 @@ static int mapping(const char *text)
 		rktest_print("unmapped\n");
 		return 0;
 	}
-	/* Above the last level the flags are in the same places. */
+	/* On all levels these flags are at equal places in the entry. */
 	rktest_print("%s%s\n", pte_flags(*pte) & _PAGE_RW ? "w" : "r", pte_flags(*pte) & _PAGE_NX ? "" : "x");
 	return 0;
 }
 
-/* The kernel's own check of all its mappings, for its address. */
+/* Calls the kernel's own check of all its mappings by its address. */
 static int check_wx(const char *text)
 {
 	bool (*checkwx)(void);
@@ -44,7 +44,7 @@ static int check_wx(const char *text)
 	return 0;
 }
 
-/* The bytes of a page are all int3, or it is not mapped. */
+/* Succeeds if all bytes of the page are int3s, or if the page is not mapped. */
 static int poisoned(const char *text)
 {
 	unsigned long addr;

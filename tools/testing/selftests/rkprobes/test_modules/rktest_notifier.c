@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stops the kernel in the middle of telling of a module, in front of all others
- * that are told or behind them, and has rktest_async run what it has left to
- * run. Commands:
+ * Holds the kernel while it notifies of a module, before all other notifiers run or
+ * after them, and lets the asynchronous function of rktest_async continue. Commands:
  *
  *   hold first|last coming|live|going MODULE
- *                  the next such notification waits, in front of the others or behind
- *   held           fails while it does not
- *   release        lets it go on; with "release fail" it says that the module must not be loaded, and
- *                  says it again until the next "hold" or "release", for insmod may try twice
- *   run            has rktest_async's asynchronous function go on
- *   ran            prints what that called returned, and its text; fails while it has not
+ *                  the next notification of that state waits, before the other notifiers or after
+ *   held           fails while no notification waits
+ *   release        the notification continues. With "release fail" the notifier refuses the module,
+ *                  and refuses it again until the next "hold" or "release", because insmod may try
+ *                  twice
+ *   run            the asynchronous function of rktest_async continues
+ *   ran            prints the result and the text of the function that it called; fails before that
  */
 #include <linux/limits.h>
 #include <linux/notifier.h>
@@ -18,14 +18,14 @@
 #include "rktest.h"
 #include "rktest_notifier.h"
 
-/* What waits goes on by itself when a test has failed: it may be in the way of its end. */
+/* A held notification continues after this time, so that a test that failed can end. */
 #define MOST	(60 * HZ)
 
 static DECLARE_WAIT_QUEUE_HEAD(changed);
 
 static struct notifier_block first, last;
 
-/* Which notification is held, by which of the two, and whether it waits and fails. */
+/* The notification to be held, the notifier that holds it, and whether it waits and fails. */
 static struct notifier_block *holder;
 static unsigned long hold_state;
 static char hold_name[MODULE_NAME_LEN];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Asserts what the Rust API promises, from a module that is not built together with rkprobes.
+//! Assertions about the Rust API, from a module that is not built together with rkprobes.
 //!
-//! The report is in the kernel's log; loading fails when an assertion does.
+//! The report is in the kernel's log. Loading fails if an assertion fails.
 
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -18,12 +18,12 @@ module! {
     params: {
         forget: bool {
             default: false,
-            description: "Only forget a registration",
+            description: "only forget a registration",
         },
     },
 }
 
-// x + 1; MOV and ADD are where the instructions begin.
+// Returns x + 1. MOV and ADD are the offsets of its instructions.
 core::arch::global_asm!(
     ".pushsection .text",
     ".type rktest_rust_target, @function",
@@ -48,14 +48,18 @@ const MOV: usize = 4;
 const ADD: usize = 7;
 const CALLS: usize = 100;
 
-/// Calls the probed function; says whether it still adds one.
+/// Calls the probed function. Returns true if it adds one.
 fn call() -> bool {
-    // SAFETY: it only computes.
+    // SAFETY: The function only computes, for any argument.
     (0..CALLS).all(|x| unsafe { rktest_rust_target(x) } == x + 1)
 }
 
+/// The number of true assertions.
+static ASSERTIONS: Atomic<usize> = Atomic::new(0);
+
 fn check(what: &str, is: bool) -> Result {
     if is {
+        ASSERTIONS.add(1, Relaxed);
         pr_info!("ok {}\n", what);
         return Ok(());
     }
@@ -63,10 +67,10 @@ fn check(what: &str, is: bool) -> Result {
     Err(EINVAL)
 }
 
-/// Handlers whose state was dropped.
+/// The number of handlers whose state was dropped.
 static DROPPED: Atomic<usize> = Atomic::new(0);
 
-/// Looks at each hit.
+/// Counts the hits by lane, and sums their arguments.
 #[derive(Default)]
 struct Watcher {
     int3: Counter,
@@ -120,30 +124,39 @@ fn life() -> Result {
     let (probe, seen) = (watched.probe(), watched.handler());
     let target = rktest_rust_target as usize;
     check(
-        "a probe is behind the ENDBR",
+        "the probe is after the ENDBR",
         probe.address() == target + MOV,
     )?;
-    check("the function computes as ever", call())?;
+    check("the function is right with an int3", call())?;
     flush()?;
-    check("and when it is a jump", call())?;
+    check("the function is right with a jump", call())?;
     let calls = 2 * CALLS;
-    check("every call is a hit", probe.hits() == calls)?;
+    check("each call is a hit", probe.hits() == calls)?;
     check(
-        "in one lane each",
+        "each hit is an int3 or a jump",
         seen.int3.get() + seen.jump.get() == calls,
     )?;
-    check("behind a flush it is a jump", seen.jump.get() >= CALLS)?;
+    check("each hit after a flush is a jump", seen.jump.get() >= CALLS)?;
     let arguments = CALLS * (CALLS - 1);
-    check("the arguments are seen", seen.arguments.get() == arguments)?;
+    check(
+        "the handler sees the arguments",
+        seen.arguments.get() == arguments,
+    )?;
     probe.disable()?;
-    check("a disabled probe", call() && probe.hits() == calls)?;
+    check(
+        "a disabled probe has no hits",
+        call() && probe.hits() == calls,
+    )?;
     probe.enable()?;
-    check("an enabled one", call() && probe.hits() == calls + CALLS)?;
-    check("none is missed", probe.missed() == 0)?;
+    check(
+        "an enabled probe is hit",
+        call() && probe.hits() == calls + CALLS,
+    )?;
+    check("no hit is missed", probe.missed() == 0)?;
     let dropped = DROPPED.load(Relaxed);
     drop(watched);
     check(
-        "the state is dropped once",
+        "the handler's state is dropped once",
         DROPPED.load(Relaxed) == dropped + 1,
     )
 }
@@ -153,21 +166,24 @@ fn ftrace() -> Result {
     synchronize_rcu();
     let hits = watched.probe().hits();
     check("a function's entry is hit", hits > 0)?;
-    check("by the tracer", watched.handler().ftrace.get() >= hits)
+    check(
+        "each hit at the entry is by ftrace",
+        watched.handler().ftrace.get() >= hits,
+    )
 }
 
-/// Doubles the argument, and sees what comes behind the instruction.
+/// Doubles the argument, and reads the result after the instruction.
 #[derive(Default)]
 struct Changer {
     int3: Counter,
-    behind: Counter,
+    after: Counter,
 }
 
 #[vtable]
 impl Handler for Changer {
     fn pre(&self, hit: &mut Hit<'_>) {
         let doubled = hit.regs().di() * 2;
-        // SAFETY: the target takes any number.
+        // SAFETY: The probed function takes any argument.
         unsafe { hit.regs_mut() }.di = doubled;
     }
 
@@ -175,7 +191,7 @@ impl Handler for Changer {
         if hit.lane() == Lane::Int3 {
             self.int3.add(1);
         }
-        self.behind.add(hit.regs().ax());
+        self.after.add(hit.regs().ax());
     }
 }
 
@@ -183,15 +199,18 @@ fn changes() -> Result {
     let new = Registration::new(TARGET.offset(MOV), Changer::default());
     let changed = KBox::pin_init(new, GFP_KERNEL)?;
     flush()?;
-    // SAFETY: it only computes.
+    // SAFETY: The function only computes, for any argument.
     let result = unsafe { rktest_rust_target(20) };
     let seen = changed.handler();
-    check("a register is changed", result == 41)?;
-    check("post runs behind the instruction", seen.behind.get() == 40)?;
-    check("and keeps it an int3", seen.int3.get() == 1)
+    check("a handler can change a register", result == 41)?;
+    check("post runs after the instruction", seen.after.get() == 40)?;
+    check(
+        "a handler with post keeps the site an int3",
+        seen.int3.get() == 1,
+    )
 }
 
-/// Counts by target.
+/// Sums the addresses of the hits by target.
 #[derive(Default)]
 struct Indexes([Counter; 2]);
 
@@ -208,17 +227,17 @@ fn batch() -> Result {
     let targets = [TARGET.offset(ADD), TARGET.offset(MOV)];
     let new = Registrations::new(&targets, Indexes::default());
     let batch = KBox::pin_init(new, GFP_KERNEL)?;
-    check("a batch computes as ever", call())?;
+    check("the function is right with a batch", call())?;
     let counted = |(probe, counter): (&Probe, &Counter)| {
         probe.hits() == CALLS && counter.get() == CALLS.wrapping_mul(probe.address())
     };
     let indexes = &batch.handler().0;
     check(
-        "each has its index",
+        "each probe of a batch has its index",
         batch.probes().iter().zip(indexes).all(counted),
     )?;
     drop(batch);
-    check("and without a handler they count", {
+    check("a batch without a handler counts", {
         let batch = KBox::pin_init(Registrations::new(&targets, ()), GFP_KERNEL)?;
         call() && batch.probes().iter().all(|probe| probe.hits() == CALLS)
     })
@@ -227,21 +246,36 @@ fn batch() -> Result {
 fn counting() -> Result {
     let counter = KBox::pin_init(Registration::new(TARGET, ()), GFP_KERNEL)?;
     let probe = counter.probe();
-    check("a counter", call() && probe.hits() == CALLS)?;
+    check(
+        "a counting probe counts as an int3",
+        call() && probe.hits() == CALLS,
+    )?;
     flush()?;
-    check("one that is a jump", call() && probe.hits() == 2 * CALLS)?;
+    check(
+        "a counting probe counts as a jump",
+        call() && probe.hits() == 2 * CALLS,
+    )?;
     probe.disable()?;
-    check("a disabled one", call() && probe.hits() == 2 * CALLS)?;
+    check(
+        "a disabled counting probe does not count",
+        call() && probe.hits() == 2 * CALLS,
+    )?;
     probe.enable()?;
-    check("an enabled one", call() && probe.hits() == 3 * CALLS)?;
+    check(
+        "an enabled counting probe counts",
+        call() && probe.hits() == 3 * CALLS,
+    )?;
     let watched = watch(TARGET)?;
     check(
-        "one with a handler beside it",
+        "both count with a probe with a handler at the address",
         call() && watched.probe().hits() == CALLS && probe.hits() == 4 * CALLS,
     )?;
     drop(watched);
     flush()?;
-    check("what the handler left", call() && probe.hits() == 5 * CALLS)
+    check(
+        "the counting probe counts after the other is dropped",
+        call() && probe.hits() == 5 * CALLS,
+    )
 }
 
 fn refused(target: Target<'_>) -> Option<Error> {
@@ -254,22 +288,31 @@ fn refused_batch(targets: &[Target<'_>]) -> Option<Error> {
 
 fn errors() -> Result {
     let unknown = Target::symbol(c"no_such_function_here");
-    check("an unknown symbol", refused(unknown) == Some(ENOENT))?;
+    check(
+        "an unknown symbol is refused",
+        refused(unknown) == Some(ENOENT),
+    )?;
     let inside = TARGET.offset(MOV + 1);
     check(
-        "inside an instruction",
+        "an offset inside an instruction is refused",
         refused(inside) == Some(Error::from_errno(-84)),
     )?;
     check(
-        "outside the function",
+        "an offset outside the function is refused",
         refused(TARGET.offset(4096)) == Some(EINVAL),
     )?;
-    check("no text", refused(Target::address(4096)) == Some(EINVAL))?;
     check(
-        "one of a batch",
+        "an address that is no text is refused",
+        refused(Target::address(4096)) == Some(EINVAL),
+    )?;
+    check(
+        "a batch with an unknown symbol is refused",
         refused_batch(&[TARGET, unknown]) == Some(ENOENT),
     )?;
-    check("an empty batch", refused_batch(&[]) == Some(EINVAL))
+    check(
+        "an empty batch is refused",
+        refused_batch(&[]) == Some(EINVAL),
+    )
 }
 
 struct Tests;
@@ -286,6 +329,7 @@ impl kernel::Module for Tests {
         batch()?;
         counting()?;
         errors()?;
+        pr_info!("assertions {}\n", ASSERTIONS.load(Relaxed));
         Ok(Self)
     }
 }

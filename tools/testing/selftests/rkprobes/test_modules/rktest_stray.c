@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Keeps the kernel alive on an emulator that executes bytes which the memory
- * does not have any more: QEMU with a host thread for each CPU drops the
- * translation of a byte that is written before it stores the byte, and another
- * CPU that translates in between keeps the old one for good. An int3 that is gone
- * from memory is executed then, and nobody claims it.
+ * Keeps the kernel alive on an emulator that executes bytes which the memory no
+ * longer has. When a byte is written, QEMU with a host thread for each CPU drops its
+ * translation before it stores the byte. Another CPU that translates in between keeps
+ * the old translation. It then executes an int3 that is no longer in memory, and no
+ * handler claims it.
  *
- * It is known from an int3 that its owner removed too early by what follows: the
- * return from the exception serializes, so a processor executes what is in memory.
- * Only a translation comes again. The byte is written once more, which drops it.
+ * An int3 that its owner removed too early behaves otherwise: the return from the
+ * exception serializes, so a processor executes the byte in memory. Only an old
+ * translation hits again at once. The byte is written once more, which drops the
+ * translation.
  *
- * Parameters, read only: strays, and those of them that came again at once.
+ * Parameters, read only: strays is the number of such int3s, repeated is the number
+ * of int3s that hit again at once.
  */
 #include <linux/irq_work.h>
 #include <linux/kdebug.h>
@@ -68,7 +70,7 @@ static int stray(struct notifier_block *block, unsigned long event, void *data)
 }
 NOKPROBE_SYMBOL(stray);
 
-/* Behind all others. */
+/* Runs after all other notifiers. */
 static struct notifier_block block = { .notifier_call = stray, .priority = INT_MIN };
 
 static int __init stray_init(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module that comes and goes with probes in it, and that has a place of each
- * kind that the kernel keeps for itself. Commands:
+ * A module that is loaded and unloaded with probes in it. It has an instruction of
+ * each kind that the kernel reserves. Commands:
  *
  *   call N         N calls of rktest_victim_work(), prints the sum of their results
  *   trace N        N calls of rktest_victim_traced(), which has an ftrace entry

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Text of the victim whose instructions are at known offsets. */
+/* Functions of the victim with instructions at known offsets. */
 #include <linux/init.h>
 #include <linux/linkage.h>
 #include <linux/objtool.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Is the kernel's text as it was? Commands:
+ * Compares the kernel's text with a kept copy. Commands:
  *
  *   keep START END   keeps the bytes from START to before END (hexadecimal)
- *   compare          prints "differences N" and where the first are
+ *   compare          prints "differences N" and the places of the first differences
  */
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>

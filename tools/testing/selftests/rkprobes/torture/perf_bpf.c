@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A user of perf and BPF: perf_bpf OVER ADDRESS [MODULE:]FUNCTION+OFFSET... Until
- * the file OVER exists it attaches a BPF program to one place after the other,
- * through perf's kprobes. ADDRESS is that of vfs_read(): places in it are given
- * by name or by address, and each read of this program must be a hit there.
- * At the end it prints "perf_bpf attached=N refused=N hits=N". It fails if
- * something is refused for no known reason, is not hit, or is never attached.
+ * A user of perf and BPF: perf_bpf OVER ADDRESS [MODULE:]FUNCTION+OFFSET... Until the
+ * file OVER exists it attaches a BPF program to one place after the other, through
+ * perf's kprobes. ADDRESS is the address of vfs_read(). Places in vfs_read() are given
+ * by name or by address, and each read of this program must be a hit there. At the end
+ * it prints "perf_bpf attached=N refused=N hits=N". It fails if a place is refused for
+ * an unknown reason, if a place in vfs_read() is not hit, or if nothing is attached.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +77,7 @@ static uint64_t read_counter(int counter, const char *place)
 	return value;
 }
 
-/* Counts, and returns 1, which has perf count too. */
+/* The program counts and returns 1, so that perf counts, too. */
 static int load_program(int counter)
 {
 	const struct bpf_insn insns[] = {
@@ -98,7 +98,7 @@ static int load_program(int counter)
 	return bpf(BPF_PROG_LOAD, &attr);
 }
 
-/* By the name of its function, or by address if there is none. */
+/* Opens an event by the name of its function, or by address if the place has no name. */
 static int open_kprobe(const char *function, unsigned long offset, int cpu)
 {
 	struct perf_event_attr attr = {
@@ -119,9 +119,9 @@ static bool may_be_refused(void)
 	case EINVAL:
 	case EBUSY:
 	case EILSEQ:
-	case ENOENT:	/* the module is not there now */
-	case ENODEV:	/* nor is the CPU */
-	case ENOMEM:	/* nor is memory */
+	case ENOENT:	/* the module is not loaded */
+	case ENODEV:	/* the CPU is offline */
+	case ENOMEM:	/* an allocation fails */
 		return true;
 	}
 	return false;
@@ -138,7 +138,7 @@ static void read_some(const char *place)
 	close(fd);
 }
 
-/* @event is attached: is it hit, and by no less than perf counts on its one CPU? */
+/* @event is attached. It must be hit, and at least as often as perf counts on its one CPU. */
 static void use(int event, int counter, bool in_vfs_read, const char *place)
 {
 	const struct timespec moment = { .tv_nsec = 2000000 };
@@ -153,7 +153,7 @@ static void use(int event, int counter, bool in_vfs_read, const char *place)
 		fail("read of the event", place);
 	hit = read_counter(counter, place);
 	if (hit < counted || (in_vfs_read && hit < READS)) {
-		printf("perf_bpf: %s: %lu hits, perf counted %lu\n", place, hit, counted);
+		printf("perf_bpf: %s: the program counted %lu hits, perf counted %lu\n", place, hit, counted);
 		exit(1);
 	}
 	hits += hit;
@@ -168,7 +168,7 @@ static void attach(const char *place, int counter, int program)
 
 	if (sscanf(place, "%255[^+]+%li", function, &offset) != 2) {
 		errno = EINVAL;
-		fail("no place", place);
+		fail("the place has no offset", place);
 	}
 	in_vfs_read = !strcmp(function, "vfs_read");
 	event = in_vfs_read && random() & 1 ? open_kprobe(NULL, vfs_read_address + offset, cpu) :
@@ -186,7 +186,7 @@ static void attach(const char *place, int counter, int program)
 	close(event);
 }
 
-/* However early it is over: something is attached first, or everything refused. */
+/* Even if OVER exists early, one event is attached first, or each place was refused. */
 static bool is_over(const char *over, unsigned int places)
 {
 	return (attached || refused >= places) && !access(over, F_OK);
@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 		return 2;
 	vfs_read_address = strtoul(argv[2], NULL, 16);
 	if (!has_pmu()) {
-		printf("perf_bpf: left out: this kernel has no perf events of kprobes\n");
+		printf("perf_bpf: left out, because this kernel has no perf events of kprobes\n");
 		return 0;
 	}
 	for (i = 0; !is_over(argv[1], places); i = (i + 1) % places) {
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 		int program, counter = make_counter();
 
 		if (counter < 0 && errno == ENOSYS) {
-			printf("perf_bpf: left out: this kernel has no BPF\n");
+			printf("perf_bpf: left out, because this kernel has no BPF\n");
 			return 0;
 		}
 		if (counter < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is tortured: functions that are called all the time, and probes on them
- * whose hits must be the calls.
+ * The objects of the torture: functions that are called all the time, and probes on
+ * them whose hits must equal the calls.
  */
 #ifndef TORTURE_H
 #define TORTURE_H
@@ -15,11 +15,11 @@
 #include <linux/types.h>
 #include <rkprobes.h>
 
-/* Each function is probed at so many of its instructions, with two probes at each. */
+/* The number of probed instructions of each function. Each has two probes. */
 #define TORTURE_OFFSETS		5
 #define TORTURE_PROBES		(TORTURE_FUNCTIONS * TORTURE_OFFSETS * 2)
 
-/* One function and who is in it. */
+/* One function, and the number of calls that are under way. */
 struct torture_function {
 	atomic_t inside;
 	atomic_t pausers;
@@ -29,15 +29,15 @@ struct torture_function {
 enum torture_state { UNREGISTERED, ENABLED, DISABLED };
 
 /*
- * One probe. @calls and @hits are those at the moment when @state became true;
- * until the next operation on it, hits grow with the calls or not at all.
+ * One probe. @calls and @hits are the numbers at the moment when @state was set.
+ * Until the next operation, hits grow with the calls or not at all.
  */
 struct torture_probe {
 	struct rkprobe probe;
 	struct torture_function *function;
 	struct mutex lock;
 	enum torture_state state;
-	/* Has no handler: rkprobes counts its hits. */
+	/* The probe has no handler: rkprobes counts its hits. */
 	bool counts;
 	atomic64_t hits;
 	s64 hits_then;

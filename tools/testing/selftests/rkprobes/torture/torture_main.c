@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that call, and threads that probe what is called. Commands:
+ * Threads that call functions, and threads that probe these functions. Commands:
  *
- *   start OPERATORS SEED   one caller per CPU and so many operators
+ *   start OPERATORS SEED   starts a caller per CPU, and this number of operators
  *   stop                   ends them and removes all probes; prints
  *                          "operations N hits N calls N refusals N errors N"
- *   changed                prints how many bytes of the functions are not as they
- *                          were when this was loaded
- *   hold FUNCTION          has no call of it under way until it is released, and
- *                          prints how often it was called
+ *   changed                prints how many bytes of the functions differ from the
+ *                          bytes when this module was loaded
+ *   hold FUNCTION          waits until no call of the function is under way, allows
+ *                          none until release, and prints the number of calls
  *   release FUNCTION
  *
- * The parameter "fail" lets allocations of the operators fail, as set up in
- * debugfs's failslab: no command, whose answer would be the next reader's.
+ * The parameter "fail" lets allocations of the operators fail, as set up in the
+ * debugfs files of failslab. It is no command, because several tasks write commands
+ * and would read its answer.
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>
@@ -47,7 +48,7 @@ static int operator_thread(void *data)
 {
 	u64 seed = first_seed + (unsigned long)data * 0x9e3779b97f4a7c15ULL;
 
-	/* What happens beside is to happen. */
+	/* The other tasks of the torture need CPU time, too. */
 	set_user_nice(current, MAX_NICE / 2);
 	while (!kthread_should_stop()) {
 #ifdef CONFIG_FAULT_INJECTION
@@ -61,7 +62,7 @@ static int operator_thread(void *data)
 
 static void stop(void)
 {
-	/* The operators first: they wait for calls that end. */
+	/* The operators end first, because they wait for calls to end. */
 	while (thread_count) {
 		kthread_stop(threads[--thread_count]);
 		threads[thread_count] = NULL;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One random operation on one probe, or on some at once, while its function is
- * called on all CPUs; and the proof that since the operation before, each call
- * was a hit, or none.
+ * One random operation on one probe or on a batch, while the functions are called on
+ * all CPUs. Before each operation its probe is checked: since the last operation
+ * either each call was a hit, or none.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -27,7 +27,7 @@ u64 torture_random(u64 *seed)
 	return *seed >> 11;
 }
 
-/* The first few are said; all are counted. */
+/* The first few errors are printed. All are counted. */
 void torture_error(const struct torture_probe *t, const char *what, long got, long expected)
 {
 	if (atomic64_inc_return(&torture_errors) <= 20)
@@ -55,7 +55,7 @@ void torture_call(unsigned int function, unsigned long x)
 	atomic_dec(&f->inside);
 }
 
-/* No call of it is under way when this returns, nor begins until resume(). */
+/* When this returns, no call of the function is under way, and none begins until resume(). */
 static void pause(struct torture_function *f)
 {
 	atomic_inc(&f->pausers);
@@ -79,7 +79,7 @@ static int pre_handler(struct rkprobe *p, struct pt_regs *regs)
 	return 0;
 }
 
-/* Holds a function back, so that its calls and hits can be compared; returns its calls. */
+/* Pauses a function, so that its calls and hits can be compared. Returns its calls. */
 s64 torture_hold(unsigned int function)
 {
 	pause(&torture_functions[function]);
@@ -91,13 +91,16 @@ void torture_release(unsigned int function)
 	resume(&torture_functions[function]);
 }
 
-/* The function is paused. */
+/* The function must be paused. */
 static s64 hits_of(struct torture_probe *t)
 {
 	return t->counts ? rkprobe_hits(&t->probe) : atomic64_read(&t->hits);
 }
 
-/* Until now the state was the same since begin_state(): was each call a hit? */
+/*
+ * Checks that each call since begin_state() was a hit, or none. The state has not
+ * changed since then.
+ */
 static void end_state(struct torture_probe *t)
 {
 	s64 calls, hits;
@@ -126,7 +129,7 @@ static void begin_state(struct torture_probe *t, enum torture_state state)
 	resume(t->function);
 }
 
-/* Memory that is short, or a native kprobe that came first, are no errors of ours. */
+/* A failed allocation, or a native kprobe that was there first, is no error of rkprobes. */
 static bool may_be_refused(int ret)
 {
 	return ret == -ENOMEM || ret == -EEXIST || ret == -EBUSY || ret == -EILSEQ;
@@ -143,7 +146,7 @@ static bool refused(struct torture_probe *t, const char *what, int ret)
 	return true;
 }
 
-/* A probe is registered as it was made: what is left of its former life is removed. */
+/* Clears a probe before it is registered again. */
 static void prepare(struct torture_probe *t, bool enabled, bool counts)
 {
 	void *addr = t->probe.addr;
@@ -178,7 +181,7 @@ static void operate_on_one(struct torture_probe *t, u64 random)
 	atomic64_inc(&torture_operations);
 }
 
-/* Locks up to BATCH probes that are registered, or that are not. */
+/* Locks up to BATCH probes that are registered, or that are not registered. */
 static int take(struct rkprobe **batch, u64 random, bool registered)
 {
 	unsigned int i, first = random % TORTURE_PROBES, step = 1 + random / 7 % 5;
@@ -233,7 +236,7 @@ void torture_random_operation(u64 *seed)
 
 	switch (random % 16) {
 	case 0:
-		/* It ends early when the thread is to stop. */
+		/* The sleep ends early when the thread is to stop. */
 		flush_rkprobes();
 		atomic64_inc(&torture_operations);
 		return;
@@ -254,7 +257,7 @@ void torture_make_probes(void)
 	const u8 *functions = rktorture_functions;
 	unsigned int i;
 
-	/* Else objtool sees an address inside a function. */
+	/* Without this objtool sees an address inside a function. */
 	OPTIMIZER_HIDE_VAR(functions);
 	for (i = 0; i < TORTURE_PROBES; i++) {
 		struct torture_probe *t = &torture_probes[i];

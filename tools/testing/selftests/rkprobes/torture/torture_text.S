@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The functions that are called and probed: all alike, at equal distances, with
- * names of their own so that native kprobes can be put on them, too.
+ * The functions that are called and probed. They are alike and at equal distances.
+ * Each has its own name, so that native kprobes can be registered on it, too.
  */
 #include <linux/linkage.h>
 #include "torture.h"
