@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The same measurement for rkprobes and for native kprobes, in one boot and on
- * the same sites. With one CPU and QEMU's -icount a nanosecond is one
- * instruction, so the clock counts instructions there.
+ * One measurement for rkprobes and for native kprobes, in one boot and on the
+ * same sites. With one CPU and the -icount of QEMU a nanosecond is one
+ * instruction, so the clock counts instructions.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -15,10 +15,10 @@
 
 enum side { OURS, MAINLINE, SIDES };
 
-/* Sites that were chosen; each side probes them in turn. */
+/* The chosen sites. Both sides probe them in turn. */
 extern unsigned long *sites;
 extern unsigned int site_count;
-/* Those whose region is one instruction. */
+/* The sites whose region is one instruction. */
 extern bool *single;
 
 /* The probes of one site, for both sides. */
@@ -26,19 +26,19 @@ extern struct rkprobe *ours;
 extern struct kprobe *mainline;
 
 /*
- * What is done to the first @count sites: one call that says how many were
- * attached. Those that a side refuses are passed over.
+ * Attaches and detaches the first @count sites. Returns how many are attached;
+ * a site that the side refuses is skipped.
  */
 unsigned int attach(enum side side, unsigned int count);
 void detach(enum side side, unsigned int count);
 
-/* Whether somebody's jump is at the site with this number. */
+/* Whether the site with this number has a jump, of either side. */
 bool is_jump(unsigned int at);
 unsigned int count_jumps(unsigned int count);
-/* Polls until no site's text has changed for @quiet_ms. */
+/* Polls until the text of the sites has not changed for @quiet_ms. */
 void wait_until_quiet(unsigned int count, unsigned int quiet_ms);
 
-/* In bench_main.c: a line "NAME VALUE" of the answer. */
+/* In bench_main.c: prints a line "SIDE NAME VALUE" of the answer. */
 void say(enum side side, const char *name, u64 value);
 
 /* All-CPU rounds of do_sync_core() since the last call. */

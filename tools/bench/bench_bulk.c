@@ -5,7 +5,7 @@
 #include <linux/vmalloc.h>
 #include "bench.h"
 
-/* The pass has ended: no jump has come or gone for long. */
+/* Waits until the pass has ended: no jump was written or removed for long. */
 static void wait_for_optimizer(enum side side, unsigned int count)
 {
 	if (side == OURS)
@@ -13,7 +13,7 @@ static void wait_for_optimizer(enum side side, unsigned int count)
 	wait_until_quiet(count, 600);
 }
 
-/* Attached, turned into jumps, detached. */
+/* Attaches the probes, waits for jumps, detaches. */
 int bench_bulk(enum side side, unsigned int count)
 {
 	u64 start, attached;
@@ -38,8 +38,8 @@ int bench_bulk(enum side side, unsigned int count)
 }
 
 /*
- * The steps of that one by one, for their sync rounds; who asks for them
- * switches optimization between.
+ * The single steps, for their sync rounds. The script switches optimization
+ * between the steps.
  */
 int bench_arm(enum side side, unsigned int count)
 {
@@ -74,7 +74,7 @@ int bench_disarm(enum side side, unsigned int count)
 	return 0;
 }
 
-/* One probe after the other; the median of what one takes. */
+/* Attaches one probe after the other; reports the median for one. */
 static int compare(const void *a, const void *b)
 {
 	u64 left = *(u64 *)a, right = *(u64 *)b;
@@ -134,9 +134,9 @@ int bench_alone(enum side side, unsigned int count)
 }
 
 /*
- * From the end of attaching until the jump is in the text, for each site. Those
- * whose region is one instruction are told apart: they wait for nothing but
- * the optimizer's delay.
+ * The time from the end of attaching until the jump is in the text, for each
+ * site. Sites whose region is one instruction are reported separately, because
+ * they wait only for the delay of the optimizer.
  */
 static void watch(unsigned int count, u64 *took)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What one call of a probed function takes. */
+/* The cost of one call of a probed function. */
 #include <linux/delay.h>
 #include "bench.h"
 
@@ -19,8 +19,8 @@ static int their_handler(struct kprobe *p, struct pt_regs *regs)
 }
 
 /*
- * In hundredths, of one call, which is through a pointer in every case.
- * Interrupts would be counted with them.
+ * The cost of one call, in hundredths. Every call is through a pointer.
+ * Interrupts are off, because they would be counted too.
  */
 static noinline u64 calls_take(long (*call)(long), unsigned int calls)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands of the measurements, and what they share: the sites, the two
- * ways to probe them, and a counter of the kernel's sync rounds.
+ * The commands of the measurements, and their common parts: the sites, the two
+ * ways to probe them, and a counter of the sync rounds of the kernel.
  */
 #include <linux/delay.h>
 #include <linux/ftrace.h>
@@ -144,7 +144,7 @@ u64 sync_rounds(void)
 	return atomic64_xchg(&syncs, 0) / num_online_cpus();
 }
 
-/* An address is a site if a probe is possible there, and it is no entry. */
+/* An address is a site if it can be probed and is no function entry. */
 static void consider(unsigned long addr)
 {
 	struct rkprobe *p = &ours[site_count];
@@ -201,7 +201,7 @@ static int cmd_single(int argc, char **argv)
 	return 0;
 }
 
-/* All have been considered. */
+/* All addresses were considered. */
 static int cmd_chosen(void)
 {
 	unregister_rkprobes(our_list, site_count);

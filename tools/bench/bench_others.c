@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What others feel of an optimizer's pass. */
+/* Delays of other users of the text during a pass of the optimizer. */
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/jump_label.h>
@@ -8,7 +8,7 @@
 
 static DEFINE_STATIC_KEY_FALSE(key);
 
-/* Somebody uses it, else its flips would poke nothing. */
+/* A user of the key, because a flip of an unused key writes no text. */
 static noinline unsigned int key_user(unsigned int x)
 {
 	return static_branch_unlikely(&key) ? x * 3 : x;
@@ -48,8 +48,8 @@ static void replug(void)
 }
 
 /*
- * The longest time that @act takes in the next second: a pass of the optimizer
- * with its grace period begins meanwhile.
+ * The longest time that @act takes in the next second. During this second a
+ * pass of the optimizer with its grace period begins.
  */
 static int longest(enum side side, const char *name, void (*act)(void))
 {
@@ -96,7 +96,7 @@ static int spin(void *unused)
 	return 0;
 }
 
-/* The longest gap that a reader which spins on the last CPU sees meanwhile. */
+/* The longest gap in a loop on the last CPU that reads the clock. */
 int bench_stall(enum side side, unsigned int count)
 {
 	struct task_struct *task;

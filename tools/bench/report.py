@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""From what was measured to lines, JSON and a chart: report.py FIRST SECOND TIME FOLDER. Only the chart again, from the
-JSON that is there: report.py --draw FOLDER."""
+"""Makes lines, JSON and a chart from the measurements: report.py FIRST SECOND TIME FOLDER. To draw only the chart again
+from the existing JSON: report.py --draw FOLDER."""
 
 import json
 import sys
@@ -49,7 +49,7 @@ ROWS = [
     ("hotplug_undisturbed", "time", "undisturbed_hotplug", "hotplug", 1e6, "ms"),
 ]
 
-# What the chart says of a row: what was measured, and of what the ratio says that there is less.
+# The words of the chart for a row: the operation, and the unit of its ratio.
 WORDS = {
     "attach_batch": ("attach one of a batch of 500", "instructions"),
     "attach_1000": ("attach one of a batch of 1,000", "instructions"),
@@ -75,16 +75,16 @@ WORDS = {
     "hotplug": ("longest CPU off and on meanwhile", "milliseconds"),
 }
 
-# Attaching takes native kprobes so long that most are jumps before the last one is attached.
+# Attaching native kprobes takes so long that most are jumps before the last one is attached.
 OURS_ONLY = ("time_to_jump", "counted_time_to_jump")
-# Rows whose ratio says nothing.
+# Rows whose ratio has no meaning.
 NOT_DRAWN = ("jumps", "bare_call")
-# What depends on more than the instructions of one side.
+# Values that depend on more than the instructions of one side.
 NOT_COMPARED = ("held", "load", "index")
 
 
 def read(path):
-    """{(measurement, side, key): value}; mainline's bulk stands for every bulk that it lacks."""
+    """Returns {(measurement, side, key): value}. The one bulk of mainline stands for every bulk of ours."""
     values, what = {}, ""
     with open(path, encoding="ascii") as lines:
         for line in lines:
@@ -100,7 +100,7 @@ def read(path):
 
 
 def compare(first, second):
-    """Counts of instructions must not depend on the run."""
+    """Reports counts of instructions that differ between the two runs."""
     for key, value in first.items():
         again = second.get(key)
         if key[2] in NOT_COMPARED or key[2].endswith(("first", "p99")):
@@ -116,7 +116,7 @@ def rows(runs):
         if ours is None:
             continue
         if what == "held":
-            # Counted where nothing else goes on.
+            # Counted in the run in which nothing else happens.
             theirs = runs["time"].get((what, "mainline", key))
         if name.startswith(OURS_ONLY) or name.endswith("_undisturbed"):
             theirs = None
@@ -130,7 +130,7 @@ def rows(runs):
 
 
 def growth(runs, step):
-    """How much longer 10,000 take than 1,000."""
+    """Yields how many times longer a probe takes among 10,000 than among 1,000."""
     small = runs["count"].get(("bulk 1000", "ours", step))
     large = runs["count"].get(("bulk 10000", "ours", step))
     if small and large:
@@ -146,7 +146,7 @@ def number(value):
 
 
 def sentence(row):
-    """How much less, or more, ours takes, in words."""
+    """Says in words how much less, or more, rkprobes takes."""
     what = WORDS[row["name"]][1]
     ratio, both = row["ratio"], f"{number(row['ours'])} instead of {number(row['mainline'])}"
     if 0.95 <= ratio <= 1.05:
@@ -157,7 +157,7 @@ def sentence(row):
 
 
 def draw(table, path):
-    """How many times less ours takes."""
+    """Draws how many times less rkprobes takes than native kprobes."""
     import matplotlib
 
     matplotlib.use("svg")
