@@ -35,7 +35,7 @@ void detach(enum side side, unsigned int count);
 /* True if the site with this number has a jump of either side. */
 bool is_jump(unsigned int at);
 unsigned int count_jumps(unsigned int count);
-/* Polls until no site's text has changed for @quiet_ms. */
+/* Polls until the text of the sites has not changed for @quiet_ms. */
 void wait_until_quiet(unsigned int count, unsigned int quiet_ms);
 
 /* Adds a line "SIDE NAME VALUE" to the answer. */

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Package lists of a Debian suite in a directory of the lab's own: the machine's sources stay as they are.
+# Package lists of a Debian suite, in a directory of the lab. The sources of the machine stay unchanged.
 
 # shellcheck disable=SC2154 # lib.sh says where the cache is
 apt=$cache/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# "URI SUITE" lines from both formats of apt's sources.
+# Prints "URI SUITE" lines from both formats of the sources of apt.
 configured_sources() {
 	local files=()
 	shopt -s nullglob
@@ -28,7 +28,7 @@ configured_sources() {
 	}' "${files[@]}" /dev/null
 }
 
-# mirror_of PATTERN: the first source whose suite is one of Debian's and matches.
+# mirror_of PATTERN: prints the first source whose suite is a suite of Debian and matches.
 mirror_of() {
 	configured_sources | awk -v names="^(bookworm|trixie|forky|sid|oldstable|stable|testing|unstable)$1\$" \
 		'$2 ~ names { print $1; exit }'
@@ -36,12 +36,12 @@ mirror_of() {
 debian_mirror() { echo "${RKPROBES_MIRROR:-$(mirror_of '')}"; }
 security_mirror() { echo "${RKPROBES_SECURITY_MIRROR:-$(mirror_of '-security')}"; }
 
-# make_apt SUITE: root.list is what the root is made from; the kernel comes from the backports.
+# make_apt SUITE: writes the source lists. The root is made from root.list; the kernel comes from the backports, which all.list adds.
 make_apt() {
 	local mirror security by="[arch=amd64 signed-by=$keyring]"
 	mirror=$(debian_mirror) security=$(security_mirror)
 	[ -n "$mirror" ] || {
-		echo "note: apt of this machine names no Debian mirror: set RKPROBES_MIRROR to one"
+		echo "note: the apt sources of this machine name no Debian mirror; set RKPROBES_MIRROR to the URL of one"
 		return 1
 	}
 	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
@@ -57,7 +57,7 @@ make_apt() {
 	} >"$apt/all.list"
 }
 
-# private COMMAND...: an apt command on these lists alone.
+# private COMMAND...: runs an apt command that uses only these lists.
 private() {
 	local command=$1
 	shift
@@ -68,7 +68,7 @@ private() {
 		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
-# "RELEASE VERSION SOURCE" of each 7.x kernel whose image, headers and source are there in one version.
+# Prints "RELEASE VERSION SOURCE" of each 7.x kernel whose image, headers and source exist in one version.
 agreeing_kernels() {
 	# shellcheck disable=SC2046 # one word a package
 	private apt-cache madison $(private apt-cache pkgnames linux- | grep -E '^linux-(binary|headers|source)-7\.[^_]*$') |

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What the lab's scripts share: where things are, how to say things, how to run a command inside the lab's root.
+# Shared by the scripts of the lab: paths, messages, and running a command inside the root of the lab.
 
 top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rkprobes
 # shellcheck disable=SC2034 # used by the scripts that read this file
 lab=$top/tools/lab root=$cache/root tree=$cache/root/build/linux vmlinuz=$cache/boot/vmlinuz
-# The debug kernel, and the copy of this project that has the objects for it.
+# The tree of the debug kernel, and the copy of this project with the objects that are built for it.
 # shellcheck disable=SC2034
 debug_tree=$root/build/debug debug_project=$root/build/project-$(cksum <<<"$top" | cut -d' ' -f1)
 
-# What the kernel's console has when something went wrong.
-# shellcheck disable=SC2034 # used by the scripts that read this file
-trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|Call Trace|rcu: .*stall|blocked for more than|KASAN|UBSAN|soft lockup|hard LOCKUP'
+# Words of the kernel's complaints on its console. "Call Trace" is not one of them: dump_stack() in a handler prints it too. A complaint
+# that has a call trace has one of these words before the trace.
+trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|rcu: .*stall|blocked for more than|KASAN|UBSAN|soft lockup|hard LOCKUP'
+trouble=$trouble'|page allocation failure|vmalloc error|invoked oom-killer|non-static key|nobody cared|unchecked MSR access|forcing a failure'
+
+# complaints FILE: the lines of a console in which the kernel complains, with their numbers; fails if there are none.
+complaints() { grep -nE "$trouble" "$1"; }
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -20,8 +24,8 @@ die() {
 	exit 1
 }
 
-# The project is seen as /src, the kernel tree as /build/linux and the cache as /lab. The mount and PID namespaces are private: no mount
-# and no process outlives the command. objtool reads /proc.
+# in_root COMMAND...: runs the command in the root. There the project is /src, the kernel tree is /build/linux and the cache is /lab. The
+# mount and PID namespaces are private, so no mount and no process outlives the command. /proc is mounted because objtool reads it.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
 	# shellcheck disable=SC2016 # expanded by the inner shell

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Packages that only some of the lab's uses need, installed in its root when they are.
+# Packages that only some uses of the lab need. They are installed in the root of the lab at the first such use.
 
-# more_packages WHAT PACKAGE...: the stamp is inside the root, and goes with it.
+# more_packages WHAT PACKAGE...: installs the packages. Its stamp is inside the root, so removing the root removes the stamp.
 more_packages() {
 	# shellcheck disable=SC2154 # lib.sh says where the root is
 	local stamp=$root/.rkprobes-$1 begin=$SECONDS log
 	shift
 	[ "$(cat "$stamp" 2>/dev/null)" != "$*" ] || return 0
 	log=$(mktemp)
-	printf 'packages in the lab'\''s root: %s ... ' "$*" >&2
+	printf 'installing in the root of the lab: %s ... ' "$*" >&2
 	# shellcheck disable=SC2016 # expanded in the root
 	in_root env DEBIAN_FRONTEND=noninteractive sh -euc '
 		dpkg --configure -a
@@ -20,7 +20,7 @@ more_packages() {
 		}' sh "$@" </dev/null >"$log" 2>&1 || {
 		say failed
 		tail -n 20 "$log" >&2
-		die "cannot install them; the log: $log"
+		die "cannot install the packages; the log is $log"
 	}
 	rm "$log"
 	echo "$*" >"$stamp"

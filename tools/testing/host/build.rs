@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the copy of the optimizer and of the emulation that has the defects of `mutants.rs` built in.
+//! Makes a copy of the optimizer and of the emulation with the defects of `mutants.rs` built in.
 
 mod mutants;
 
@@ -22,7 +22,7 @@ fn main() {
         "#[path = {out:?}]
 mod root {{
     pub mod optimizer;
-    /// The family's file that has defects.
+    /// The one file of the family that has defects.
     pub mod out_of_line {{
         pub mod emulate;
     }}
@@ -45,7 +45,7 @@ fn mutate(file: &str, mut text: String) -> String {
         let places = text.matches(mutant.find).count();
         assert_eq!(
             places, 1,
-            "{file} has not the one place of: {}",
+            "{file} does not have exactly one place for: {}",
             mutant.name
         );
         let hook = format!("crate::mutants::is_on({number})");

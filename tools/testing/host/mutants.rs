@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Defects that the explorer, and the cases of the emulation, must find.
+//! Defects that the explorer or the cases of the emulation must find.
 //!
-//! The build script makes a copy of their files in which every `find` is replaced by its `put`;
-//! `MUTANT` there says whether the defect is switched on.
+//! The build script copies the files of the optimizer and of the emulation, and replaces each
+//! `find` by its `put`. There `MUTANT` is true while the defect is on.
 
-// The build script and the tests each use their part.
+// The build script and each test use only a part.
 #![allow(dead_code)]
 
 /// One defect.
 pub struct Mutant {
-    /// Which rule it breaks, or when the kernel had it, and what is wrong.
+    /// The rule that it breaks, or the year in which the kernel had it, and the fault.
     pub name: &'static str,
     /// The scope of the explorer, or the case of the emulation, in which it is found.
     pub scope: &'static str,
-    /// The file that has it.
+    /// The file of the defect.
     pub file: &'static str,
-    /// What is replaced; it is there exactly once.
+    /// The text that is replaced. The file has it exactly once.
     pub find: &'static str,
-    /// By what.
+    /// The replacement.
     pub put: &'static str,
 }
 
@@ -37,12 +37,12 @@ pub const FILES: &[&str] = &[
     "out_of_line/emulate.rs",
 ];
 
-/// All of them, by their numbers, which begin with 1.
+/// All defects with their numbers. The first number is 1.
 pub fn all() -> impl Iterator<Item = (usize, &'static Mutant)> {
     (1..).zip(MUTANTS.iter().chain(EMULATION))
 }
 
-/// Those of the emulation.
+/// The defects of the emulation.
 pub const EMULATION: &[Mutant] = &[
     Mutant {
         name: "7.3, D9: LOOP tests the count before it has counted",
@@ -96,7 +96,7 @@ pub const MUTANTS: &[Mutant] = &[
             (State::Unoptimizing, Want::Jump) =>",
     },
     Mutant {
-        name: "rule 3: force leaves what is on unoptimizing_list already",
+        name: "rule 3: force leaves a site that is on unoptimizing_list already",
         scope: "neighbours",
         file: "optimizer/decide.rs",
         find: "if wish.forced =>",
@@ -117,14 +117,14 @@ pub const MUTANTS: &[Mutant] = &[
         put: "|site| site.state == waited || (MUTANT && !site.state.in_text())",
     },
     Mutant {
-        name: "rule 5: nobody kicks the delayed work",
+        name: "rule 5: the delayed work is not kicked",
         scope: "overlap",
         file: "optimizer/lists.rs",
         find: "if state.is_listed() {",
         put: "if state.is_listed() && !MUTANT {",
     },
     Mutant {
-        name: "rule 6: who waits is woken when the pass begins",
+        name: "rule 6: a waiting caller is woken when the pass begins",
         scope: "aggregate",
         file: "optimizer/pass.rs",
         find: "self.mark_foreign();",
@@ -163,7 +163,7 @@ pub const MUTANTS: &[Mutant] = &[
             (State::Freeing { .. }, _) => Step::Enter(State::Disarmed)",
     },
     Mutant {
-        name: "rule 10: the int3 stays when the last probe goes",
+        name: "rule 10: the int3 stays after the last probe is unregistered",
         scope: "overlap",
         file: "optimizer/decide.rs",
         find: "(State::Armed, Want::Off) =>",
@@ -204,42 +204,42 @@ pub const MUTANTS: &[Mutant] = &[
             }",
     },
     Mutant {
-        name: "rule 13: text goes armed",
+        name: "rule 13: text is freed while a site in it is armed",
         scope: "module",
         file: "optimizer/decide.rs",
         find: "self.going.contains(&site.addr)",
         put: "self.going.contains(&site.addr) && !MUTANT",
     },
     Mutant {
-        name: "rule 13: text goes with jumps that are queued to go",
+        name: "rule 13: text is freed with jumps that are queued to be taken out",
         scope: "module",
         file: "optimizer/decide.rs",
         find: "self.is_going(site) ||",
         put: "(self.is_going(site) && !MUTANT) ||",
     },
     Mutant {
-        name: "rule 13: what others kept in text that goes is freed while it can be hit",
+        name: "rule 13: a site that others keep in its text is freed while it can be hit",
         scope: "module",
         file: "optimizer/commit.rs",
         find: "backend.may_run(&site.payload);",
         put: "backend.may_run(&site.payload) && !MUTANT;",
     },
     Mutant {
-        name: "rule 13: hits of what others left of a jump in text that goes go on inside of it",
+        name: "rule 13: hits of a jump that others keep continue inside its region",
         scope: "module",
         file: "optimizer/operations.rs",
         find: "site.state.is_jump());",
         put: "site.state.is_jump() && !MUTANT);",
     },
     Mutant {
-        name: "rule 13: an address in text that was freed is claimed in what comes there",
+        name: "rule 13: an address in freed text is claimed in the next module at this place",
         scope: "module",
         file: "optimizer/operations.rs",
         find: "site.is_left() && (start..end)",
         put: "site.is_left() && !MUTANT && (start..end)",
     },
     Mutant {
-        name: "rule 14: a jump counts past a handler that came",
+        name: "rule 14: a counting jump passes over a new handler",
         scope: "counting",
         file: "optimizer/decide.rs",
         find: "|| site.passes_over();",
@@ -254,14 +254,14 @@ pub const MUTANTS: &[Mutant] = &[
             0 => JumpTo::Count,",
     },
     Mutant {
-        name: "rule 14: a jump is taken out for the one that should be there",
+        name: "rule 14: a jump is taken out with the bytes of the jump that should be there",
         scope: "counting",
         file: "optimizer/commit.rs",
         find: "if poke == Poke::Optimize {",
         put: "if poke == Poke::Optimize || MUTANT {",
     },
     Mutant {
-        name: "2010: complete_all once, and who waits later does not wait",
+        name: "2010: complete_all once, and later callers do not wait",
         scope: "aggregate",
         file: "optimizer/pass.rs",
         find: "self.plan_optimize(|site, _| site.single);",
@@ -271,7 +271,7 @@ pub const MUTANTS: &[Mutant] = &[
         }",
     },
     Mutant {
-        name: "2012, 86b4ce3156c0: bytes of a jump are taken for the original ones",
+        name: "2012, 86b4ce3156c0: bytes of a jump are taken for the original bytes",
         scope: "overlap",
         file: "optimizer/site.rs",
         find: "matches!(self, State::Optimized | State::Unoptimizing)",
@@ -327,7 +327,7 @@ pub const MUTANTS: &[Mutant] = &[
             let mut text = backend.lock(lane);",
     },
     Mutant {
-        name: "2020, e4add247789e: a queued site is taken for one that is a jump still",
+        name: "2020, e4add247789e: a queued site is taken for a site with a jump",
         scope: "pair",
         file: "optimizer/decide.rs",
         find: "(State::Optimizing { .. }, Want::Jump) =>",
@@ -346,7 +346,7 @@ pub const MUTANTS: &[Mutant] = &[
         }",
     },
     Mutant {
-        name: "2026, e767a4ea70a3: a disabled probe hides the armed one behind it",
+        name: "2026, e767a4ea70a3: a disabled probe hides the armed probe after it",
         scope: "neighbours",
         file: "optimizer/decide.rs",
         find: "self.range(inside, end).iter().any(",
@@ -354,7 +354,7 @@ pub const MUTANTS: &[Mutant] = &[
         self.range(inside, end).iter().take(most).any(",
     },
     Mutant {
-        name: "2026, f76d1c41b609: who was blocked is never optimized again",
+        name: "2026, f76d1c41b609: a blocked site is never optimized again",
         scope: "overlap",
         file: "optimizer/commit.rs",
         find: "if matches!(state, State::Disarmed | State::Gone) {",
@@ -370,7 +370,7 @@ pub const MUTANTS: &[Mutant] = &[
         }",
     },
     Mutant {
-        name: "7.3, D4: what was forced back and disarmed is freed without a wait",
+        name: "7.3, D4: a site that was forced back and disarmed is freed without a wait",
         scope: "overlap",
         file: "optimizer/commit.rs",
         find: "if !state.is_listed() {",
@@ -383,7 +383,7 @@ pub const MUTANTS: &[Mutant] = &[
                 } else if !state.is_listed() {",
     },
     Mutant {
-        name: "7.3, D6: a site that could not be armed is taken for one that is",
+        name: "7.3, D6: a site that could not be armed is taken for an armed site",
         scope: "natives",
         file: "optimizer/commit.rs",
         find: "match (poke, self.site(id)",
@@ -393,7 +393,7 @@ pub const MUTANTS: &[Mutant] = &[
         match (poke, self.site(id)",
     },
     Mutant {
-        name: "7.3, D7: enabling what is queued to go writes an int3 over its jump",
+        name: "7.3, D7: enabling a site on unoptimizing_list writes an int3 over its jump",
         scope: "aggregate",
         file: "optimizer/decide.rs",
         find: "// Rule 2: the jump stays.",
@@ -401,21 +401,21 @@ pub const MUTANTS: &[Mutant] = &[
             // Rule 2: the jump stays.",
     },
     Mutant {
-        name: "detour: hits still go around the probe that the jump was taken out for",
+        name: "detour: hits still pass over the probe for which the jump was taken out",
         scope: "overlap",
         file: "optimizer/lists.rs",
         find: "site.state.has_detour_hits() != state.has_detour_hits() {",
         put: "site.state.has_detour_hits() != state.has_detour_hits() && !(MUTANT && state == State::Armed) {",
     },
     Mutant {
-        name: "detour: hits never go there, and come back into the region",
+        name: "detour: hits never continue in the detour, and return into the region",
         scope: "overlap",
         file: "optimizer/site.rs",
         find: "matches!(self, State::Optimizing { .. }) || self.is_jump()",
         put: "(matches!(self, State::Optimizing { .. }) && !MUTANT) || self.is_jump()",
     },
     Mutant {
-        name: "foreign: nobody tries again",
+        name: "foreign: the work is not tried again",
         scope: "natives",
         file: "optimizer/commit.rs",
         find: "backend.kick(Delay::Retry);",
@@ -424,7 +424,7 @@ pub const MUTANTS: &[Mutant] = &[
         }",
     },
     Mutant {
-        name: "foreign: what is at rest is tried for ever",
+        name: "foreign: a site at rest is tried for ever",
         scope: "natives",
         file: "optimizer/commit.rs",
         find: "Step::Rest => self.set_foreign(id, None),",
@@ -441,7 +441,7 @@ pub const MUTANTS: &[Mutant] = &[
         });",
     },
     Mutant {
-        name: "batch: an int3 is written that was not announced",
+        name: "batch: an int3 is written without an announcement",
         scope: "neighbours",
         file: "optimizer/commit.rs",
         find: "more |= text.announce(&site.payload);",
@@ -450,7 +450,7 @@ pub const MUTANTS: &[Mutant] = &[
                 }",
     },
     Mutant {
-        name: "batch: what was not armed stays announced",
+        name: "batch: a site that was not armed stays announced",
         scope: "natives",
         file: "optimizer/commit.rs",
         find: "text.withdraw(&site.payload);",

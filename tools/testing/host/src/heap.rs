@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The arrays that the pure files use, on the host: `Vec`.
+//! The arrays of the pure files on the host: `Vec`.
 
 use crate::containers::slab::{Array, Arrays, NoMemory};
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's pure files, compiled for the host so that they can be tested there.
+//! The pure files of the module, compiled for the host so that tests can use them.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,7 +15,7 @@ pub mod heap;
 #[cfg(feature = "slow")]
 pub mod stock;
 
-/// The root of the project, where the module has its pure families.
+/// The root of the project, which has the pure families of the module.
 #[path = "../../../.."]
 mod root {
     pub mod command;
@@ -30,7 +30,7 @@ pub use root::*;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 
-/// The optimizer and the emulation with the defects of `mutants.rs` built in.
+/// The optimizer and the emulation with the defects of `mutants.rs`.
 #[cfg(feature = "mutants")]
 pub mod mutated {
     include!(concat!(env!("OUT_DIR"), "/mutated.rs"));

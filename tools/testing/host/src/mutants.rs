@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which defect of `mutants.rs` is switched on.
+//! The defect of `mutants.rs` that is on.
 
 extern crate std;
 
@@ -11,12 +11,12 @@ thread_local! {
     static ON: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Switches one defect on for this thread, and the others off; 0 for none.
+/// Switches one defect on for this thread, and all others off. 0 switches all off.
 pub fn switch_on(number: usize) {
     ON.set(number);
 }
 
-/// Whether a defect is switched on.
+/// Whether a defect is on.
 pub fn is_on(number: usize) -> bool {
     ON.get() == number
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A distribution's kernel image as tests read it: sections, symbols and the kernel's own tables.
+//! Reads the kernel image of a distribution: sections, symbols and the tables of the kernel.
 //!
-//! The image is what boots, so its text is not yet patched for the machine it runs on: alternatives,
-//! retpolines, return thunks, jump labels and static calls are as the linker left them.
+//! The image is the file that boots. Its text is not yet patched for a machine: alternatives,
+//! retpolines, return thunks, jump labels and static calls are as the linker wrote them.
 
 use object::{Object, ObjectSection};
 use std::borrow::ToOwned;
@@ -23,7 +23,7 @@ pub struct Section {
     pub addr: u64,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Does it hold text?
+    /// Whether it holds text.
     pub text: bool,
 }
 
@@ -43,9 +43,9 @@ pub struct Symbol {
 pub struct Function<'a> {
     /// The first address.
     pub start: u64,
-    /// The address behind the last byte, padding included.
+    /// The address after the last byte, padding included.
     pub end: u64,
-    /// Its names, of which there are several if symbols share the address.
+    /// Its names. There are several if symbols share the address.
     pub names: Vec<&'a str>,
 }
 
@@ -59,7 +59,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The image that the lab boots: `RKPROBES_VMLINUZ`, or the lab's cache.
+    /// The image that the lab boots: `RKPROBES_VMLINUZ`, or the image in the cache of the lab.
     pub fn lab_image() -> PathBuf {
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let cache =
@@ -120,7 +120,7 @@ impl Kernel {
         Some(symbol.addr)
     }
 
-    /// The bytes at `start..end`, if one section has them all.
+    /// The bytes at `start..end`, if one section has all of them.
     pub fn bytes(&self, start: u64, end: u64) -> Option<&[u8]> {
         self.sections.iter().find_map(|section| {
             let from = usize::try_from(start.checked_sub(section.addr)?).ok()?;
@@ -129,7 +129,7 @@ impl Kernel {
         })
     }
 
-    /// The bytes between two symbols, and where they begin: one of the kernel's tables.
+    /// The bytes between two symbols (a table of the kernel) and their address.
     pub fn table(&self, first: &str, last: &str) -> Option<(u64, &[u8])> {
         let start = self.address(first)?;
         Some((start, self.bytes(start, self.address(last)?)?))
@@ -161,8 +161,8 @@ impl Kernel {
         functions
     }
 
-    /// Does what the kernel does at boot on a processor that needs no return thunks: each jump to them
-    /// becomes a return and padding. Returns how many there were.
+    /// Patches the text as the kernel does at boot on a processor that needs no return thunks: each
+    /// jump to a thunk becomes a return and padding. Returns the number of these jumps.
     pub fn patch_returns(&mut self) -> usize {
         let sites = self
             .section(".return_sites")
@@ -195,7 +195,7 @@ fn invalid(reason: impl ToString) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_string())
 }
 
-/// The vmlinux in a bzImage, whose header says where its payload is.
+/// The vmlinux in a bzImage. The header of the bzImage has the offset of the payload.
 fn unpack(image: Vec<u8>) -> io::Result<Vec<u8>> {
     if image.starts_with(b"\x7fELF") {
         return Ok(image);
@@ -235,8 +235,8 @@ fn read_sections(elf: &[u8]) -> object::Result<Vec<Section>> {
         .collect()
 }
 
-/// The kernel's compressed symbol table. Nothing points to it in an image without symbols, so
-/// it is found by its form.
+/// The compressed symbol table of the kernel. An image without symbols has no pointer to the table,
+/// so the table is found by its form.
 struct Kallsyms<'a> {
     bytes: &'a [u8],
     tokens: usize,
@@ -244,7 +244,7 @@ struct Kallsyms<'a> {
 }
 
 impl<'a> Kallsyms<'a> {
-    /// Digits are tokens of one letter each, and stand together.
+    /// Finds the tokens: the digits are tokens of one letter each, and follow each other.
     fn find(bytes: &'a [u8]) -> Option<Kallsyms<'a>> {
         let digits = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\0";
         let mut from = 0;
@@ -295,8 +295,8 @@ impl<'a> Kallsyms<'a> {
         Some(symbols)
     }
 
-    /// How many names there are, and where: before the markers, one for 256 names each, which
-    /// end where the tokens begin.
+    /// The number and the place of the names. They are before the markers, of which there is one
+    /// for 256 names, and which end at the start of the tokens.
     fn names(&self) -> Option<(usize, usize)> {
         (0..self.tokens / 4).rev().find_map(|word| {
             let at = 4 * word;
@@ -311,7 +311,7 @@ impl<'a> Kallsyms<'a> {
         })
     }
 
-    /// Where the name behind `count` names begins.
+    /// The start of the name after `count` names.
     fn skip(&self, at: usize, count: usize) -> Option<usize> {
         (0..count).try_fold(at, |at, _| {
             let (len, start) = self.name_len(at)?;
@@ -319,7 +319,7 @@ impl<'a> Kallsyms<'a> {
         })
     }
 
-    /// The tokens of the name at `at`, and where they begin.
+    /// The tokens of the name at `at`, and their start.
     fn name_len(&self, at: usize) -> Option<(usize, usize)> {
         let low = usize::from(*self.bytes.get(at)?);
         if low & 0x80 == 0 {
@@ -329,7 +329,7 @@ impl<'a> Kallsyms<'a> {
         Some((low & 0x7f | high << 7, at + 2))
     }
 
-    /// The name at `at`, with its type, and where the next one is.
+    /// The name at `at` with its type, and the start of the next name.
     fn name(&self, at: usize) -> Option<(String, usize)> {
         let (len, start) = self.name_len(at)?;
         let mut name = Vec::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parser on seeded random lines, and on good lines that were damaged.
+//! The parser on seeded random lines, and on correct lines with damage.
 
 #[path = "common/lines.rs"]
 mod lines;
@@ -52,7 +52,7 @@ const WORDS: [&[u8]; 22] = [
     b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 ];
 
-/// Text that is put together from what lines are made of, or from any bytes.
+/// Makes text from the parts of command lines, or from any bytes.
 fn garbage(random: &mut Random, line: &mut Vec<u8>) {
     for _ in 0..random.below(12) {
         match random.below(8) {
@@ -62,7 +62,7 @@ fn garbage(random: &mut Random, line: &mut Vec<u8>) {
     }
 }
 
-/// One to four damages.
+/// Damages a line at one to four places.
 fn mutate(random: &mut Random, line: &mut Vec<u8>) {
     for _ in 0..=random.below(4) {
         let at = random.below(line.len() + 1);
@@ -83,7 +83,7 @@ fn mutate(random: &mut Random, line: &mut Vec<u8>) {
     }
 }
 
-/// Checks `count` lines; how many of them were accepted, as a line, a target or a switch.
+/// Checks `count` lines. Returns how many were accepted, as a line, a target or a switch.
 fn check(seed: u64, count: u64) -> u64 {
     let mut random = Random::new(seed);
     let mut line = Vec::new();
@@ -109,7 +109,7 @@ fn random_lines() {
     const COUNT: u64 = 300_000;
     let accepted = check(1, COUNT);
     println!("{COUNT} lines, {accepted} accepted");
-    // Both ways out are taken often, or the lines are no test.
+    // Many lines must be accepted and many refused, or the lines test nothing.
     assert!((COUNT / 10..COUNT * 9 / 10).contains(&accepted));
 }
 

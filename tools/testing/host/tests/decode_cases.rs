@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Instructions that probing treats specially, by name, and the decoder's limits.
+//! Named instructions that probing treats specially, and the limits of the decoder.
 
 #[path = "common/random.rs"]
 mod random;
@@ -75,7 +75,7 @@ fn flows() {
     }
 }
 
-/// What the kernel's text holds and what newer processors bring goes on to the next one.
+/// Instructions of the kernel text and of newer processors that continue at the next instruction.
 #[test]
 fn kernel_instructions_that_fall_through() {
     let cases: &[&[u8]] = &[
@@ -181,7 +181,7 @@ fn emulation_prefixes_belong_to_the_instruction() {
         (Flow::Undefined, 0xa2, 6)
     );
     assert!(one(b"\x0f\x0bkvm\x90").forced_emulation);
-    // Without an instruction behind it, it is a ud2.
+    // Without an instruction after it, the prefix is a ud2.
     let ud2 = decode(b"\x0f\x0bxen\x06", ADDR).unwrap();
     assert_eq!((ud2.len, ud2.forced_emulation), (2, false));
 }
@@ -246,7 +246,7 @@ fn fifteen_bytes_are_the_limit() {
     assert_eq!(decode(&[], ADDR), Err(DecodeError::Truncated));
 }
 
-/// Nothing behind the instruction counts, and nothing short of it is enough.
+/// Bytes after an instruction do not matter, and no shorter string is the instruction.
 #[test]
 fn every_truncation() {
     let mut random = Random::new(2);

@@ -16,7 +16,7 @@ use rkprobes_host::insn_decode::{decode, DecodeError, MAX_INSN_LEN};
 const TABLE: &str = include_str!("data/decode_differences.txt");
 const ADDR: u64 = 0xffff_ffff_8123_4567;
 
-/// Compares `count` strings; gives the explained differences.
+/// Compares `count` strings. Returns the explained differences.
 fn compare(seed: u64, count: u64) -> Differences {
     let mut table = Differences::parse(TABLE);
     let mut random = Random::new(seed);
@@ -53,7 +53,7 @@ fn random_strings() {
     println!("2000000 strings, {} explained differences", table.total());
 }
 
-/// The same on 100 million strings; every row of the table must be needed.
+/// Compares 100 million strings. Every row of the table must be needed.
 #[test]
 #[cfg_attr(not(feature = "slow"), ignore = "takes a minute: --features slow")]
 fn many_random_strings() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The decoder against objdump and iced-x86 on all text of the lab's kernel and on that of
+//! The decoder against objdump and iced-x86 on the whole text of the kernel of the lab and of
 //! several hundred of its modules. No difference is allowed.
 
 #![cfg(feature = "slow")]
@@ -23,7 +23,7 @@ const MODULES: usize = 400;
 const UNKNOWN_TO_OTHERS: [(&[u8], &str); 2] =
     [(&[0xf2, 0x0f, 0x01, 0xfd], "RMPREAD"), (&[0xd6], "UDB")];
 
-/// What was compared.
+/// Counts of the comparison.
 #[derive(Default)]
 struct Totals {
     instructions: u64,
@@ -89,13 +89,13 @@ impl Totals {
     }
 }
 
-/// FWAIT and the x87 instruction behind it, which objdump shows as one.
+/// Is this FWAIT with an x87 instruction after it? objdump shows both as one instruction.
 fn is_wait_and_x87(bytes: &[u8], len: u64) -> bool {
     let behind = bytes.strip_prefix(&[0x9b]).map(|rest| decode(rest, 0));
     matches!(behind, Some(Ok(x87)) if u64::from(x87.len) + 1 == len)
 }
 
-/// A file for objdump that is gone when this is dropped.
+/// A file for objdump. Dropping this removes the file.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -114,10 +114,7 @@ impl Drop for Scratch {
 
 #[test]
 fn kernel_text() {
-    let kernel = match Kernel::open(&Kernel::lab_image()) {
-        Ok(kernel) => kernel,
-        Err(error) => return println!("skipped: no kernel image: {error}"),
-    };
+    let kernel = Kernel::open(&Kernel::lab_image()).expect("run tools/lab/setup");
     let mut totals = Totals::default();
     for section in kernel
         .sections()
@@ -135,9 +132,11 @@ fn kernel_text() {
 fn module_text() {
     let mut modules = Vec::new();
     find_modules(&lab().join("modules"), &mut modules);
-    if modules.len() < MODULES {
-        return println!("skipped: the lab has {} modules", modules.len());
-    }
+    assert!(
+        modules.len() >= MODULES,
+        "the lab has {} modules: run tools/lab/stock-modules",
+        modules.len()
+    );
     modules.sort();
     let mut totals = Totals::default();
     for module in modules.iter().step_by(modules.len() / MODULES) {
@@ -146,7 +145,7 @@ fn module_text() {
     totals.report(&format!("{MODULES} modules"));
 }
 
-/// The lab's cache, where its kernel image lies in a directory of its own.
+/// The cache of the lab. The kernel image is in a folder of the cache.
 fn lab() -> PathBuf {
     let image = Kernel::lab_image();
     image.ancestors().nth(2).unwrap_or(Path::new("")).to_owned()
@@ -176,7 +175,7 @@ fn compare_module(path: &Path, totals: &mut Totals) {
     let mut compared = 0;
     for section in elf.sections().filter(|section| is_text(section.flags())) {
         let name = section.name().expect("a name");
-        // objdump joins sections of one name; the first is enough.
+        // objdump joins sections that have one name, so only the first of them is compared.
         let Some(starts) = starts.get(name) else {
             continue;
         };

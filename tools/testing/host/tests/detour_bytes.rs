@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bytes of a slot's parts.
+//! The bytes of the parts of a slot.
 
 use rkprobes_host::out_of_line::relocate::CopyRefusal;
 use rkprobes_host::out_of_line::slot_image::{jump, Image, DETOUR, SLOT};
@@ -11,7 +11,8 @@ const ENTRY: u64 = 0xffff_ffff_c010_0000;
 const COUNTER: u64 = 0x0000_4321_8765_1234;
 const NOP5: [u8; 5] = [0x0f, 0x1f, 0x44, 0x00, 0x00];
 
-/// A slot with its detour and the copy of the first instruction, and where the region's copy is.
+/// A slot with its detour and the copy of the first instruction, and the offset of the copy of the
+/// region.
 fn slot() -> (Image, usize) {
     let mut image = Image::new(SLOT_AT);
     let copy = image.detour(0x1122, ENTRY, SITE, &NOP5).unwrap();
@@ -19,7 +20,7 @@ fn slot() -> (Image, usize) {
     (image, copy)
 }
 
-/// The part that is added to it, and the jump at its end.
+/// The counting part that is added to the slot, and the jump at its end.
 fn added(keep_flags: bool) -> (Vec<u8>, usize) {
     let (slot, copy) = slot();
     let mut image = Image::behind(SLOT_AT, slot.used());
@@ -37,7 +38,7 @@ fn added(keep_flags: bool) -> (Vec<u8>, usize) {
 }
 
 #[test]
-fn what_counts_with_flags_that_nothing_uses() {
+fn counting_part_when_the_flags_are_unused() {
     let counter = COUNTER.to_le_bytes();
     let expected = [
         &[0x50, 0x48, 0xb8][..],
@@ -48,14 +49,14 @@ fn what_counts_with_flags_that_nothing_uses() {
 }
 
 #[test]
-fn what_counts_and_keeps_the_flags() {
+fn counting_part_that_keeps_the_flags() {
     let (bytes, _) = added(true);
     assert_eq!((bytes.first(), bytes.last()), (Some(&0x9c), Some(&0x9d)));
     assert_eq!(bytes[1..bytes.len() - 1], added(false).0);
 }
 
 #[test]
-fn what_counts_fits_behind_the_longest_usual_slot_or_is_refused() {
+fn counting_part_fits_after_the_longest_usual_slot_or_is_refused() {
     let (_, copy) = slot();
     for used in 0..=SLOT {
         let mut image = Image::behind(SLOT_AT, used);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a probe may stand and what may become a jump, by situation.
+//! Which addresses can be probed and which regions can become a jump, one situation a test.
 
 #[path = "model/array.rs"]
-#[allow(dead_code)] // others use the rest of it
+#[allow(dead_code)] // other tests use the rest
 mod array;
 #[path = "common/code.rs"]
-#[allow(dead_code)] // others use the rest of it
+#[allow(dead_code)] // other tests use the rest
 mod code;
 
 use array::{with_memory_for, Room};
@@ -37,7 +37,7 @@ fn single(len: u8) -> Result<Region, NotOptimizable> {
     Ok(Region { len, single: true })
 }
 
-/// The region at the first byte of `parts`, with nothing reserved.
+/// The region at the first byte of `parts`, without reserved text.
 fn first(parts: &[&[u8]]) -> Result<Region, NotOptimizable> {
     region(&parts.concat(), 0, &[])
 }
@@ -57,14 +57,14 @@ fn the_end_of_the_function() {
     assert_eq!(first(&[PUSH, SUB]), many(5));
     assert_eq!(first(&[PUSH, MOV]), Err(NotOptimizable::LeavesFunction));
     assert_eq!(first(&[RET]), Err(NotOptimizable::LeavesFunction));
-    // The last instruction is cut off.
+    // The last instruction is incomplete.
     let cut = first(&[PUSH, &MOV_IMM[..4]]);
     assert_eq!(cut, Err(NotOptimizable::Undecodable));
 }
 
 #[test]
 fn a_jump_of_the_function_lands_in_the_region() {
-    // push; mov; sub; jmp to each byte of them.
+    // push; mov; sub; and a jmp to each byte of these.
     for (target, expected) in [
         (0, many(8)),
         (1, Err(NotOptimizable::JumpInside)),
@@ -88,7 +88,7 @@ fn a_jump_of_the_function_lands_in_the_region() {
 
 #[test]
 fn a_jump_of_the_region_itself() {
-    // jmp, jcc and loop that leave the region, or go to its first byte, are relocated.
+    // A jmp, jcc or loop that leaves the region, or branches to its first byte, is relocated.
     assert_eq!(first(&[MOV, &[0x74, 0x10], RET]), many(5));
     assert_eq!(first(&[MOV, &[0x74, 0xfb], RET]), many(5));
     assert_eq!(
@@ -108,7 +108,7 @@ fn calls_come_last() {
         first(&[CALL_REG, MOV, RET]),
         Err(NotOptimizable::CallNotLast)
     );
-    // What alternatives make of a call of an indirect thunk.
+    // Alternatives turn a call of an indirect thunk into this.
     let lfence = [0x0f, 0xae, 0xe8];
     assert_eq!(first(&[&lfence, CALL_REG, RET]), many(5));
     assert_eq!(
@@ -129,19 +129,19 @@ fn calls_come_last() {
 }
 
 #[test]
-fn behind_a_jump_or_return_only_padding() {
+fn only_padding_follows_a_jump_or_return() {
     assert_eq!(first(&[RET, INT3, INT3, INT3, INT3]), many(5));
     assert_eq!(first(&[RET, NOP, NOP3]), many(5));
     assert_eq!(first(&[PUSH, RET, INT3, INT3, INT3]), many(5));
     assert_eq!(first(&[&[0xeb, 0x10], NOP3]), many(5));
     assert_eq!(first(&[RET, PUSH, MOV]), Err(NotOptimizable::UnknownEntry));
-    // Where an int3 is reached it is no padding.
+    // An int3 that is reached is not padding.
     let reached = first(&[PUSH, INT3, INT3, INT3, INT3]);
     assert_eq!(reached, Err(NotOptimizable::Copy(CopyRefusal::Breakpoint)));
 }
 
 #[test]
-fn what_may_sleep_comes_first() {
+fn an_instruction_that_may_sleep_comes_first() {
     let outs = [0x6e];
     assert_eq!(first(&[&outs, SUB]), many(5));
     assert_eq!(first(&[SUB, &outs]), Err(NotOptimizable::MaySleep));
@@ -154,7 +154,7 @@ fn an_endbr_is_never_covered() {
     let endbr = [0xf3, 0x0f, 0x1e, 0xfa];
     let covered = Err(NotOptimizable::Copy(CopyRefusal::Endbr));
     assert_eq!(first(&[PUSH, &endbr, RET]), covered);
-    // What the kernel writes over an ENDBR that nothing jumps to.
+    // The kernel writes this over an ENDBR that is no branch target.
     assert_eq!(first(&[PUSH, &[0x0f, 0x1f, 0x40, 0xd6]]), covered);
 }
 
@@ -174,7 +174,7 @@ fn jump_tables() {
 
 #[test]
 fn an_address_of_the_function_that_is_computed() {
-    // lea of the second instruction, counted from its own end at 12.
+    // A lea of the address of the second instruction, relative to the end of the lea at 12.
     let lea = [&[0x48, 0x8d, 0x05][..], &(-11i32).to_le_bytes()].concat();
     assert_eq!(first(&[PUSH, SUB, &lea]), Err(NotOptimizable::JumpInside));
     let mov = [&[0x48, 0xc7, 0xc0][..], &(START as u32 + 1).to_le_bytes()].concat();
@@ -183,7 +183,7 @@ fn an_address_of_the_function_that_is_computed() {
 
 #[test]
 fn bytes_that_do_not_decode() {
-    // 06 is no instruction in 64-bit mode.
+    // 06 is not an instruction in 64-bit mode.
     let code = [PUSH, MOV, SUB, &[0x06], PUSH].concat();
     let function = function(&code);
     let index = index(&[]);
@@ -265,7 +265,7 @@ fn probes_in_reserved_text() {
         let refused = function.probe(START + 1, &index(&[(1, 4, kind)]));
         assert_eq!(refused, Err(Refusal::Reserved(kind)));
         assert_eq!(Refusal::Reserved(kind).errno(), errno, "{kind:?}");
-        // The kind is told even for an address inside an instruction.
+        // The refusal names the kind even if the address is inside an instruction.
         let inside = function.probe(START + 2, &index(&[(1, 4, kind)]));
         assert_eq!(inside, Err(Refusal::Reserved(kind)));
     }
@@ -349,7 +349,7 @@ fn branches_of_other_pieces() {
 
 #[test]
 fn branches_that_leave_a_piece() {
-    // jmp to the piece's end, jcc inside, call before its start.
+    // A jmp to the end of the piece, a jcc inside, a call to an address before its start.
     let code = [
         &[0xeb, 8][..],
         &[0x74, 0],
@@ -369,7 +369,7 @@ fn branches_that_leave_a_piece() {
         [branch(0, START + 10, false), branch(4, START - 7, true)]
     );
     assert!(!collect_cross_branches(START, &[0x90, 0x06], |_| ()));
-    // Fill behind the last instruction is no unknown instruction, whatever its length.
+    // Padding after the last instruction is not an unknown instruction, at any length.
     for fill in [&[0x00][..], &[0x00, 0x00, 0x00], &[0xcc], &[0xcc, 0x00]] {
         let code = [&[0x90][..], fill].concat();
         assert!(collect_cross_branches(START, &code, |_| panic!("a branch")));
@@ -396,7 +396,7 @@ fn one_function_after_another() {
 }
 
 #[test]
-fn flags_that_nothing_uses() {
+fn unused_flags() {
     const XOR: &[u8] = &[0x31, 0xc0];
     const CMP: &[u8] = &[0x48, 0x39, 0xc8];
     const ADC: &[u8] = &[0x48, 0x11, 0xc8];
@@ -439,11 +439,11 @@ fn flags_that_nothing_uses() {
 }
 
 #[test]
-fn flags_in_front_of_text_that_others_patch() {
+fn flags_before_text_that_others_patch() {
     let code = function(&[MOV, NOP3, SUB, RET].concat());
     let dead = |entries: &[_]| code.flags_are_dead(START, &index(entries));
     assert!(dead(&[]));
-    // The jump label may become a jump; what jumps to the straight line is of no matter.
+    // The jump label may become a jump. A jump to the following code does not matter.
     assert!(!dead(&[(3, 6, Kind::JumpLabel)]));
     assert!(!dead(&[(6, 10, Kind::StaticCall)]));
     assert!(dead(&[(6, 7, Kind::JumpTarget)]));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Properties that hold for any bytes: nothing panics, and what is called eligible is.
+//! Properties that hold for any bytes: nothing panics, and each eligible region is safe.
 
 #[path = "common/code.rs"]
 #[allow(dead_code)]
@@ -17,7 +17,7 @@ use rkprobes_host::insn_decode::{decode, Flow, Insn};
 use rkprobes_host::optimizer::MAX_REGION;
 use rkprobes_host::out_of_line::relocate::{relocate, worst_copy_len, CopyRefusal};
 
-/// Bytes that decode for a while, with short jumps among them.
+/// Makes bytes that decode for a while, with short jumps among them.
 fn random_code(random: &mut Random) -> Vec<u8> {
     let mut code = Vec::new();
     let len = 1 + random.below(80);
@@ -54,7 +54,7 @@ fn random_index(random: &mut Random, len: usize) -> Index<Heap> {
     index(&entries)
 }
 
-/// What a linear decode sees.
+/// The instructions that a linear decode finds.
 fn straight(code: &[u8]) -> Vec<Insn> {
     let mut insns = Vec::new();
     let mut at = 0;
@@ -65,7 +65,7 @@ fn straight(code: &[u8]) -> Vec<Insn> {
     insns
 }
 
-/// Checks a region against the bytes, with none of the code that found it.
+/// Checks a region against the bytes, without the code that found the region.
 fn check_region(code: &[u8], addr: u64, region: Region, index: &Index<Heap>) {
     let end = addr + u64::from(region.len);
     let insns = straight(code);
@@ -103,7 +103,7 @@ fn check_region(code: &[u8], addr: u64, region: Region, index: &Index<Heap>) {
     let mut copy = [0; worst_copy_len(MAX_REGION)];
     let bytes = &code[from..from + usize::from(region.len)];
     let copied = relocate(bytes, addr, addr + 0x1000_0000, &mut copy);
-    // Elsewhere there is one more reason: the distance to what an operand names.
+    // At other addresses the distance to the memory of an operand is one more reason.
     let fits = copied.is_ok() || copied == Err(CopyRefusal::OutOfRange);
     assert!(fits, "{bytes:x?}: {copied:?}");
 }

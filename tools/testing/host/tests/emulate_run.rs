@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Emulated instructions against the processor: same registers, flags, stack and target.
+//! Emulated instructions against the processor: equal registers, flags, stack and target.
 
-// The cases are compiled twice, over one and the other emulation.
+// The cases are compiled twice: for the emulation of the module, and for the copy with defects.
 #![allow(clippy::duplicate_mod)]
 
 #[path = "common/machine.rs"]
@@ -34,7 +34,7 @@ fn every_condition_in_every_flag_state() {
                 taken += u32::from(outcome == Outcome::Branched);
             }
         }
-        // Each condition and its negation share the states.
+        // Each condition and its negation are checked in each state.
         assert_eq!(taken, 16 * 64 / 2);
     });
 }
@@ -64,7 +64,7 @@ fn pushes_and_pops_of_flags() {
             bench.state.flags = flags;
             bench.compare(&[0x9c]);
         }
-        // Without TF, which would trap, and AC; a process cannot change IF and IOPL.
+        // Without TF, which would trap, and without AC. A process cannot change IF and IOPL.
         for flags in flag_states() {
             for more in [
                 0,
@@ -86,7 +86,7 @@ fn pushes_and_pops_of_flags() {
     });
 }
 
-/// What a process may not run, or what the machine cannot catch.
+/// Effects that a process may not have, or that the machine cannot catch.
 #[test]
 fn effects_that_cannot_run_here() {
     let regs = || Emulated {
@@ -110,7 +110,7 @@ fn effects_that_cannot_run_here() {
     sti.set_flags(0x002);
     apply(&[0xfb], &mut sti);
     assert_eq!(sti.flags(), ALWAYS);
-    // call *%rsp takes its target before the push.
+    // call *%rsp reads its target before the push.
     let mut call = regs();
     let stack = call.gpr(4);
     assert_eq!(apply(&[0xff, 0xd4], &mut call), Outcome::Branched);
@@ -132,7 +132,7 @@ fn nothing_else_is_emulated() {
     bench::nothing_else_is_emulated();
 }
 
-/// D9 and D10 of native kprobes among them.
+/// Each defect of the emulation is found. D9 and D10 of native kprobes are among them.
 #[cfg(feature = "mutants")]
 #[test]
 fn every_defect_is_found() {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking for bytes eight at a time finds what looking at each of them finds.
+//! A search that reads eight bytes at a time finds the bytes that a plain search finds.
 
 use rkprobes_host::containers::search::next_of;
 
-/// Bytes that borrow from others when they are looked for, and their neighbours.
+/// Bytes that borrow from other bytes in the search, and their neighbours.
 const BYTES: [u8; 8] = [0x00, 0x01, 0x0e, 0x0f, 0x10, 0xe8, 0xe9, 0xea];
 
 #[test]

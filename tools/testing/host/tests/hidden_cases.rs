@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What native kprobes do not see: a case for each way of it.
+//! What native kprobes do not see: a case for each way.
 
 #[path = "common/code.rs"]
-#[allow(dead_code)] // others use the rest of it
+#[allow(dead_code)] // other tests use the rest
 mod code;
 
 use code::{function, index, START};
 use rkprobes_host::eligibility::hidden::{their_length, Hidden, Stretch};
 use rkprobes_host::eligibility::reserved::Kind;
 
-/// What a site at the start of `code` hides, if `entries` are reserved.
+/// What a site at the start of `code` hides when `entries` are reserved.
 fn with(code: &[u8], entries: &[(u64, u64, Kind)]) -> Option<Hidden> {
     let (function, index) = (function(code), index(entries));
     let insn = function.probe(START, &index).expect("a site");
@@ -20,7 +20,7 @@ fn with(code: &[u8], entries: &[(u64, u64, Kind)]) -> Option<Hidden> {
     function.hidden(START, insn.len, region, &index)
 }
 
-/// The ends of the stretch, and the ranges as offsets.
+/// The ends of the stretch and the ranges, as offsets.
 fn told(code: &[u8]) -> (u8, u8, Vec<(u64, u64)>) {
     let hidden = with(code, &[]).expect("what is hidden");
     let ranges = hidden.ranges().iter();
@@ -29,7 +29,7 @@ fn told(code: &[u8]) -> (u8, u8, Vec<(u64, u64)>) {
     (int3, jump, ranges.collect())
 }
 
-/// `code`, and no operations up to 40 bytes.
+/// `code` with NOPs up to 40 bytes.
 fn padded(code: &[u8]) -> Vec<u8> {
     let mut code = code.to_vec();
     code.resize(40, 0x90);
@@ -38,7 +38,8 @@ fn padded(code: &[u8]) -> Vec<u8> {
 
 #[test]
 fn in_step_where_the_instruction_ends() {
-    // push r15, push r14, push r13: what is behind the first prefix is one byte, as is +5.
+    // push r15, push r14, push r13: after the first prefix is an instruction of one byte, and so at
+    // +5.
     assert_eq!(
         told(&padded(&[0x41, 0x57, 0x41, 0x56, 0x41, 0x55])),
         (2, 6, vec![])
@@ -49,9 +50,9 @@ fn in_step_where_the_instruction_ends() {
 
 #[test]
 fn a_branch_under_the_int3() {
-    // jz +6; 04 90 is add al, 0x90 behind the int3.
+    // jz +6; after the int3, 04 90 is add al, 0x90.
     assert_eq!(told(&padded(&[0x74, 0x04])), (3, 5, vec![(2, 6)]));
-    // Every kind that the kernel looks for.
+    // Every kind of branch that the kernel looks for.
     for branch in [
         &[0xeb, 0x10][..],
         &[0xe2, 0x10],
@@ -75,26 +76,27 @@ fn a_branch_in_the_region() {
 }
 
 #[test]
-fn a_branch_swallowed_behind_the_int3() {
-    // mov eax, imm32: its operand is `00 00` and `00 3d disp32`, which has jmp +13 in it.
+fn a_branch_swallowed_after_the_int3() {
+    // mov eax, imm32: its operand is `00 00` and `00 3d disp32`, which contains jmp +13.
     let code = padded(&[0xb8, 0x00, 0x00, 0x00, 0x3d, 0xeb, 0x06]);
     assert_eq!(told(&code), (9, 9, vec![(9, 13)]));
 }
 
 #[test]
-fn a_branch_swallowed_behind_the_jump() {
-    // Three bytes, and a mov whose operand is at +5 the beginning of another, which has jmp +12 in it.
+fn a_branch_swallowed_after_the_jump() {
+    // Three bytes, and a mov whose operand at +5 is the start of another mov, which contains jmp
+    // +12.
     let code = padded(&[0x55, 0x55, 0x55, 0xb8, 0x00, 0xb8, 0x00, 0x00, 0xeb, 0x02]);
     assert_eq!(told(&code), (1, 10, vec![(8, 12)]));
 }
 
 #[test]
-fn what_does_not_matter() {
-    // A call, and branches that leave the function, or go to where it begins.
+fn branches_that_do_not_matter() {
+    // A call, branches that leave the function, and a branch to the start of the function.
     assert_eq!(told(&padded(&[0x55, 0xe8, 0x08, 0, 0, 0])).2, []);
     assert_eq!(told(&padded(&[0x55, 0xeb, 0x70])).2, []);
     assert_eq!(told(&padded(&[0x55, 0xeb, 0xfd])).2, []);
-    // A target in the stretch: jmp +3, and behind the int3 it is add [rax + disp32], edx.
+    // A target in the stretch: jmp +3, and after the int3 its bytes are add [rax + disp32], edx.
     assert_eq!(told(&padded(&[0xeb, 0x01, 0x90])), (7, 7, vec![]));
 }
 
@@ -106,7 +108,7 @@ fn ranges_are_in_the_function_and_joined() {
         .hidden(START + 2, 2, 0, &index)
         .expect("what is hidden");
     assert_eq!(hidden.ranges().len(), 1);
-    // jmp +1, from +5: no addresses in front of the function.
+    // jmp +1, from +5: the range has no addresses before the function.
     let code = padded(&[0x90, 0x90, 0x90, 0x90, 0x90, 0xeb, 0xfa]);
     let function = code::function(&code);
     let hidden = function
@@ -114,9 +116,9 @@ fn ranges_are_in_the_function_and_joined() {
         .expect("what is hidden");
     assert_eq!(hidden.ranges()[0].start, START);
     assert_eq!(hidden.ranges()[0].end, START + 1);
-    // jz +18, jz +20: from 14 to 20.
+    // jz +18 and jz +20: one range from 14 to 20.
     assert_eq!(told(&padded(&[0x55, 0x74, 0x0f, 0x74, 0x0f])).2, [(14, 20)]);
-    // jz +20, jz +30: two.
+    // jz +20 and jz +30: two ranges.
     assert_eq!(
         told(&padded(&[0x55, 0x74, 0x11, 0x74, 0x19])).2,
         [(16, 20), (26, 30)]
@@ -125,7 +127,7 @@ fn ranges_are_in_the_function_and_joined() {
 
 #[test]
 fn too_many_ranges() {
-    // Behind each jmp a compare whose operand is taken for a mov, which swallows the next jmp.
+    // After each jmp is a compare. Its operand is taken for a mov, which swallows the next jmp.
     let code = |branches: u8| {
         let mut code = vec![0xb8, 0x00, 0x00, 0x00, 0xb8];
         for branch in 0..branches {
@@ -143,12 +145,12 @@ fn too_many_ranges() {
 fn never_in_step() {
     let code = [0xb8; 200];
     assert_eq!(with(&code, &[]), None);
-    // At the function's end.
+    // At the end of the function.
     assert_eq!(with(&code[..40], &[]), None);
 }
 
 #[test]
-fn what_may_be_other_bytes() {
+fn bytes_that_may_change() {
     let code = padded(&[0xb8, 0x00, 0x00, 0x00, 0x3d]);
     for kind in [
         Kind::JumpLabel,
@@ -159,13 +161,13 @@ fn what_may_be_other_bytes() {
         assert_eq!(with(&code, &[(8, 9, kind)]), None, "{kind:?}");
         assert!(with(&code, &[(9, 10, kind)]).is_some(), "{kind:?}");
     }
-    // A target is not other bytes.
+    // A target does not make the bytes change.
     assert!(with(&code, &[(8, 9, Kind::JumpTarget)]).is_some());
 }
 
 #[test]
-fn what_their_decoder_does_is_not_known() {
-    // VEX, and FPU behind more prefixes than it keeps.
+fn lengths_that_are_unknown() {
+    // VEX, and an FPU instruction after more prefixes than the kernel keeps.
     assert_eq!(with(&padded(&[0xb8, 0xc5, 0xf8, 0x28, 0xc1]), &[]), None);
     let lengths: [(&[u8], Option<u8>); 9] = [
         (&[0x55], Some(1)),
@@ -190,6 +192,7 @@ fn another_site_in_the_stretch() {
     let over: Vec<usize> = (1..12)
         .filter(|distance| stretch.runs_over(6, *distance))
         .collect();
-    // Between the end of the int3's and of the region the other one keeps this from being a jump.
+    // The other site is between the end of the int3's instruction and the end of the region, so
+    // this site cannot become a jump.
     assert_eq!(over, [1, 2, 6, 7, 8]);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random functions with several of our sites each, as int3s and jumps, as native kprobes see them.
+//! Random functions with several of our sites each, as int3s and as jumps: what native kprobes see.
 
 #[path = "common/code.rs"]
-#[allow(dead_code)] // others use the rest of it
+#[allow(dead_code)] // other tests use the rest
 mod code;
 #[path = "common/natives.rs"]
 mod natives;
@@ -16,7 +16,7 @@ use random::Random;
 use rkprobes_host::eligibility::hidden::their_length;
 use rkprobes_host::insn_decode::{decode, Insn};
 
-/// Instructions, many of them branches, and some whose operands look like instructions.
+/// Makes instructions. Many are branches, and some have operands that look like instructions.
 fn random_code(random: &mut Random) -> Vec<u8> {
     let mut code = Vec::new();
     let len = 30 + random.below(80);
@@ -39,7 +39,7 @@ fn random_code(random: &mut Random) -> Vec<u8> {
     code
 }
 
-/// Up to four sites; as jumps where they may be.
+/// Makes up to four sites, as jumps where that is possible.
 fn random_sites(random: &mut Random, code: &[u8]) -> (Vec<Insn>, Vec<Site>) {
     let function = function(code);
     let index = index(&[]);
@@ -56,7 +56,7 @@ fn random_sites(random: &mut Random, code: &[u8]) -> (Vec<Insn>, Vec<Site>) {
         let site = Site::new(&function, &insn, &index, &sites);
         sites.push(site);
     }
-    // Some are there, but not armed.
+    // Some sites exist but are not armed.
     sites.retain(|_| random.below(4) > 0);
     for at in 0..sites.len() {
         let covered = sites.iter().any(|other| sites[at].covers(other));
@@ -66,7 +66,7 @@ fn random_sites(random: &mut Random, code: &[u8]) -> (Vec<Insn>, Vec<Site>) {
 }
 
 #[test]
-fn what_is_let_in_is_safe() {
+fn native_kprobes_that_are_not_refused_are_safe() {
     let mut random = Random::new(11);
     let mut all = Seen::default();
     let mut whole = 0;
@@ -83,8 +83,8 @@ fn what_is_let_in_is_safe() {
         let mut patched = code.clone();
         patched.extend([0x90; 16]);
         armed.patch(&mut patched, || (random.next() as u32).to_le_bytes());
-        // What begins an instruction they decode as we do. Where else it is not known what they do,
-        // they do anything.
+        // At the start of an instruction the kernel decodes as we do. At other addresses its result
+        // may be unknown; then any length is possible.
         let salt = random.next();
         let anything = |at: usize| (Random::new(salt ^ at as u64).next() % 16) as u8;
         let length = |at: usize| match insns.iter().find(|insn| insn.addr == START + at as u64) {
@@ -101,7 +101,7 @@ fn what_is_let_in_is_safe() {
         all.in_front += seen.in_front;
         all.optimizable += seen.optimizable;
     }
-    println!("{all:?}, {whole} refused the whole function");
+    println!("{all:?}, {whole} sites refuse the whole function");
     assert!(
         all.false_boundaries > 10_000 && all.optimizable > 10_000,
         "{all:?}"

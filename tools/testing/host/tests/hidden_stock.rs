@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What native kprobes do not see, over the whole text of the stock kernel and with the kernel's own
-//! decoder: every site alone, as int3 and as jump, and random sets of sites in every function.
+//! What native kprobes do not see in the whole text of the stock kernel, with the decoder of the
+//! kernel: every site alone, as int3 and as jump, and random sets of sites in every function.
 
 #![cfg(feature = "slow")]
 
@@ -12,7 +12,7 @@ mod natives;
 #[path = "common/random.rs"]
 mod random;
 #[path = "../src/bin/optimizable/tables.rs"]
-#[allow(dead_code)] // others use the rest of it
+#[allow(dead_code)] // the other user needs the rest
 mod tables;
 
 use kernel_decoder::Decoder;
@@ -26,12 +26,12 @@ use rkprobes_host::stock::Kernel;
 use std::collections::BTreeMap;
 use tables::Tables;
 
-/// Random strings that the decoders are compared on.
+/// How many random strings both decoders decode.
 const STRINGS: usize = 10_000_000;
-/// Random sets of sites for each function.
+/// How many random sets of sites each function has.
 const ROUNDS: u64 = 4;
 
-/// The text, and what the kernel's decoder finds at each of its bytes.
+/// Text, and the length that the decoder of the kernel finds at each byte.
 struct Text {
     start: u64,
     bytes: Vec<u8>,
@@ -55,7 +55,7 @@ impl Text {
     }
 }
 
-/// Each function that is decoded to its end.
+/// Calls `each` for each function that decodes to its end.
 fn each_function(
     kernel: &Kernel,
     tables: &Tables<'_>,
@@ -78,7 +78,7 @@ fn each_function(
     }
 }
 
-/// Follows their decoder from a site that is alone in its function.
+/// Decodes as the kernel does from a site that is the only one in its function.
 fn check_alone(
     tables: &Tables<'_>,
     text: &Text,
@@ -94,14 +94,14 @@ fn check_alone(
         seen.false_boundaries += 1;
         assert!(refused(at), "{}: a kprobe at {at:#x}", place());
         match text.length(at) {
-            // Nothing behind is a kprobe, and nothing in the function a jump.
+            // The kernel refuses every later address, and every jump in the function.
             0 => return,
             len => at += len as u64,
         }
     }
     let swallowed = (addr..at).filter_map(|at| function.instruction(at).ok());
     for insn in swallowed {
-        // Then they would not know that a fault goes on in the function.
+        // Otherwise the kernel would not know that a fault continues in the function.
         assert!(!tables.extable.contains(&insn.addr), "{}", place());
         if !matches!(
             insn.flow,
@@ -128,9 +128,7 @@ fn check_alone(
 
 #[test]
 fn stock_kernel() {
-    let Some(decoder) = Decoder::build() else {
-        return println!("skipped: the lab has no kernel source");
-    };
+    let decoder = Decoder::build().expect("the lab has no kernel source: run tools/lab/setup");
     let mut kernel = Kernel::open(&Kernel::lab_image()).expect("the lab's kernel");
     kernel.patch_returns();
     let tables = Tables::read(&kernel).expect("the kernel's tables");
@@ -144,11 +142,11 @@ fn stock_kernel() {
             told += 1;
             assert!(
                 *theirs == len || *theirs == 0,
-                "{bytes:02x?}: kernel {theirs}, told {len}"
+                "{bytes:02x?}: kernel {theirs}, predicted {len}"
             );
         }
     }
-    println!("{told} of {} lengths are told", original.lengths.len());
+    println!("{told} of {} lengths are predicted", original.lengths.len());
 
     let mut seen = Seen::default();
     let mut figures = BTreeMap::<(&str, usize), u64>::new();
@@ -193,7 +191,7 @@ fn stock_kernel() {
     }
 }
 
-/// Up to four sites in each function, near each other every other time.
+/// Checks up to four sites in each function. Every second set has sites that are near each other.
 fn random_sets(
     decoder: &Decoder,
     kernel: &Kernel,
@@ -262,9 +260,7 @@ fn random_sets(
 
 #[test]
 fn random_strings() {
-    let Some(decoder) = Decoder::build() else {
-        return println!("skipped: the lab has no kernel source");
-    };
+    let decoder = Decoder::build().expect("the lab has no kernel source: run tools/lab/setup");
     let mut random = Random::new(12);
     let strings: Vec<[u8; 16]> = (0..STRINGS).map(|_| random.instruction()).collect();
     let lengths = decoder.lengths(strings.iter().map(|string| &string[..]));
@@ -278,6 +274,6 @@ fn random_strings() {
             );
         }
     }
-    println!("{told} of {STRINGS} lengths are told");
+    println!("{told} of {STRINGS} lengths are predicted");
     assert!(told > STRINGS / 2);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a probe has more hits a second than its limit.
+//! When a probe exceeds its limit of hits a second.
 
 use rkprobes_host::optimizer::rate::{RateWindow, PERIOD};
 
-/// Looks every period at a probe that has `rate` hits a second, `turns` times; the first time that it
-/// is too much.
+/// Checks a probe with `rate` hits a second in `turns` periods. Returns the first period in which
+/// the limit is exceeded.
 fn looks(window: &mut RateWindow, limit: u32, rate: u64, turns: u64) -> Option<u64> {
     (1..=turns).find(|turn| {
         let now = 5_000 + turn * PERIOD;
@@ -57,7 +57,7 @@ fn extremes_are_no_overflow() {
     assert!(!begin().exceeded(0, u64::MAX, 70));
     assert!(!begin().exceeded(u32::MAX, u64::MAX, u64::MAX));
     assert!(begin().exceeded(u32::MAX, 5_000, u64::MAX));
-    // A clock or a counter that went back.
+    // A clock or a counter that goes backwards.
     assert!(!begin().exceeded(1, 0, 70));
     assert!(begin().exceeded(1, 6_000, 0));
 }

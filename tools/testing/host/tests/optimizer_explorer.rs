@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Explores the optimizer over a modelled machine: what must hold does in every state, and each
-//! defect that is built into a copy of it is found.
+//! Explores the optimizer over a modelled machine. Every invariant holds in every state, and each
+//! defect that is built into a copy of the optimizer is found.
 
-// The model is compiled twice, over one and the other optimizer.
+// The model is compiled twice: for the optimizer of the module, and for the copy with defects.
 #![allow(clippy::duplicate_mod)]
 
 #[path = "explorer/mutated.rs"]
@@ -20,7 +20,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// Explores a scope, and returns how many states it has, and how deep it is.
+/// Explores a scope. Returns its number of states and its depth.
 fn explored(scope: &Scope, threads: usize) -> (usize, usize) {
     let explored = explore(*scope, threads);
     assert!(

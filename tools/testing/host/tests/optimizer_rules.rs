@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules of a site's life, one by one, read back from the modelled text.
+//! The rules of the life of a site, one by one, checked in the modelled text.
 
 use rkprobes_host::optimizer;
 
@@ -26,7 +26,7 @@ impl System {
         system
     }
 
-    /// Nothing that must hold is broken, now or when everything comes to its end.
+    /// Asserts that every invariant holds, now and after all work is done.
     fn holds(&self) {
         assert_eq!(checks::fault(self), None);
     }
@@ -43,7 +43,7 @@ impl System {
         assert!(self.register(place, 0, true, Handlers::None).is_ok());
     }
 
-    /// Where the jump in the text goes.
+    /// The target of the jump in the text.
     fn jump_to(&self, place: Place) -> Option<JumpTo> {
         assert_eq!(self.byte(place) == JMP, self.state(place)?.is_jump());
         match (self.byte(place), self.world.counts_inline(place.offset())) {
@@ -84,7 +84,7 @@ impl System {
 }
 
 #[test]
-fn rule_1_unoptimize_dequeues_what_waits_and_queues_what_is_a_jump() {
+fn rule_1_unoptimize_dequeues_a_waiting_site_and_queues_a_jump() {
     let mut system = System::with(&[Outer]);
     assert_eq!(system.state(Outer), Some(State::Optimizing { waited: 0 }));
     system.set_optimization(false);
@@ -103,7 +103,7 @@ fn rule_1_unoptimize_dequeues_what_waits_and_queues_what_is_a_jump() {
 }
 
 #[test]
-fn rule_2_optimize_dequeues_what_is_a_jump_still() {
+fn rule_2_optimize_dequeues_a_site_whose_jump_is_in_place() {
     let mut system = System::with(&[Outer]);
     system.pass();
     system.set_enabled(Outer, 0, false);
@@ -117,7 +117,7 @@ fn rule_2_optimize_dequeues_what_is_a_jump_still() {
 }
 
 #[test]
-fn rule_3_force_takes_out_what_is_queued_and_disarms_what_is_unwanted() {
+fn rule_3_force_takes_out_a_queued_jump_and_disarms_an_unwanted_site() {
     let mut system = System::with(&[Outer]);
     system.pass();
     system.unregister(Outer, 0);
@@ -141,7 +141,7 @@ fn rule_4_a_pass_unoptimizes_waits_optimizes_and_frees() {
     system.add_probe(Inner);
     system.end_pass();
     assert_eq!(system.state(Outer), None);
-    // It came after the grace period began.
+    // The site was armed after the grace period began.
     assert_eq!(system.state(Inner), Some(State::Optimizing { waited: 0 }));
     system.pass();
     assert_eq!(system.state(Inner), Some(State::Optimized));
@@ -149,7 +149,7 @@ fn rule_4_a_pass_unoptimizes_waits_optimizes_and_frees() {
 }
 
 #[test]
-fn rule_4_a_region_of_one_instruction_waits_for_nobody() {
+fn rule_4_a_region_of_one_instruction_needs_no_wait() {
     let mut system = System::with(&[Single]);
     system.begin_pass();
     assert_eq!(system.byte(Single), JMP);
@@ -177,7 +177,7 @@ fn rule_4_a_jump_waits_for_the_task_inside_its_region() {
 }
 
 #[test]
-fn rule_5_whatever_is_queued_kicks_the_delayed_work() {
+fn rule_5_every_queued_site_kicks_the_delayed_work() {
     let mut system = System::new();
     assert_eq!(system.world.kick, None);
     system.add_probe(Outer);
@@ -231,7 +231,7 @@ fn rule_7_a_probe_inside_a_region_takes_the_jump_out_first() {
 }
 
 #[test]
-fn rule_7_a_disabled_probe_inside_a_region_is_in_nobodys_way() {
+fn rule_7_a_disabled_probe_inside_a_region_does_not_block() {
     let mut system = System::with(&[Outer, Middle]);
     system.set_enabled(Middle, 0, false);
     system.pass();
@@ -348,7 +348,7 @@ fn rule_12_without_optimization_one_pass_takes_every_jump_out() {
 }
 
 #[test]
-fn rule_12_disarming_all_optimizes_nobody() {
+fn rule_12_disarming_all_optimizes_no_site() {
     let mut system = System::with(&[Outer, Inner, Entry]);
     system.pass();
     system.set_all_armed(false);
@@ -363,10 +363,10 @@ fn rule_12_disarming_all_optimizes_nobody() {
 }
 
 #[test]
-fn rule_13_text_that_goes_is_given_back_and_not_touched_again() {
+fn rule_13_text_is_restored_before_it_is_freed_and_not_touched_again() {
     let mut system = System::with(&[Inner, Single]);
     system.begin_pass();
-    system.module_goes();
+    system.start_unload();
     assert!(system.is_clean(Inner));
     system.world.free_module();
     let gone = system.world.text;
@@ -375,7 +375,7 @@ fn rule_13_text_that_goes_is_given_back_and_not_touched_again() {
     system.pass();
     assert_eq!(system.world.text, gone);
     assert_eq!(system.optimizer.sites().count(), 1);
-    system.module_comes();
+    system.load_module_again();
     system.add_probe(Inner);
     system.pass();
     assert_eq!(system.byte(Inner), JMP);
@@ -383,14 +383,14 @@ fn rule_13_text_that_goes_is_given_back_and_not_touched_again() {
 }
 
 #[test]
-fn rule_13_jumps_of_text_that_goes_are_taken_out_whatever_is_wanted() {
+fn rule_13_jumps_in_text_that_will_be_freed_are_always_taken_out() {
     let mut system = System::with(&[Inner, Single]);
     system.pass();
     system.set_enabled(Inner, 0, false);
     assert_eq!(system.state(Inner), Some(State::Unoptimizing));
     system.set_enabled(Inner, 0, true);
     assert_eq!((system.byte(Inner), system.byte(Single)), (JMP, JMP));
-    system.module_goes();
+    system.start_unload();
     assert!(system.is_clean(Inner));
     assert_eq!(system.byte(Single), JMP);
     assert!(!system.optimizer.pending());
@@ -398,11 +398,11 @@ fn rule_13_jumps_of_text_that_goes_are_taken_out_whatever_is_wanted() {
 }
 
 #[test]
-fn rule_13_what_others_kept_in_text_that_goes_is_claimed_until_it_is_freed() {
+fn rule_13_a_site_that_others_keep_is_claimed_until_its_text_is_freed() {
     let mut system = System::with(&[Outer]);
     system.pass();
     assert!(system.world.native_arms(Outer.offset()));
-    system.module_goes();
+    system.start_unload();
     system.unregister(Outer, 0);
     system.pass();
     system.pass();
@@ -422,14 +422,14 @@ fn rule_13_what_others_kept_in_text_that_goes_is_claimed_until_it_is_freed() {
 }
 
 #[test]
-fn rule_13_text_that_comes_ends_the_claims_on_what_was_there() {
+fn rule_13_new_text_ends_the_claims_on_old_text() {
     let mut system = System::with(&[Outer]);
     system.pass();
     assert!(system.world.native_arms(Outer.offset()));
-    system.module_goes();
+    system.start_unload();
     assert_eq!(system.optimizer.foreign(), 1);
     system.world.free_module();
-    system.module_comes();
+    system.load_module_again();
     assert_eq!(system.optimizer.foreign(), 0);
     assert!(system.register(Outer, 1, true, Handlers::Pre).is_ok());
     assert_eq!(system.byte(Outer), INT3);
@@ -439,7 +439,7 @@ fn rule_13_text_that_comes_ends_the_claims_on_what_was_there() {
 }
 
 #[test]
-fn rule_14_a_handler_that_comes_takes_a_counting_jump_out_at_once() {
+fn rule_14_a_new_handler_takes_a_counting_jump_out_at_once() {
     let mut system = System::new();
     system.add_counting(Outer);
     system.pass();
@@ -453,7 +453,7 @@ fn rule_14_a_handler_that_comes_takes_a_counting_jump_out_at_once() {
 }
 
 #[test]
-fn rule_14_a_handler_that_goes_leaves_its_jump_to_the_next_one() {
+fn rule_14_a_removed_handler_keeps_its_jump_until_the_next_one_is_written() {
     let mut system = System::new();
     system.add_counting(Outer);
     system.add_second(Outer, true, Handlers::Pre);
@@ -474,7 +474,7 @@ fn rule_14_a_handler_that_goes_leaves_its_jump_to_the_next_one() {
 }
 
 #[test]
-fn rule_14_a_counting_jump_that_is_to_go_does_not_stay_for_a_handler() {
+fn rule_14_a_counting_jump_that_is_queued_does_not_stay_for_a_handler() {
     let mut system = System::new();
     system.add_counting(Outer);
     system.pass();
@@ -490,7 +490,7 @@ fn rule_14_a_counting_jump_that_is_to_go_does_not_stay_for_a_handler() {
 }
 
 #[test]
-fn rule_14_a_counting_jump_that_cannot_go_says_that_it_passes_over() {
+fn rule_14_a_blocked_counting_jump_reports_that_it_passes_over_a_handler() {
     let mut system = System::new();
     system.add_counting(Single);
     system.pass();
@@ -508,7 +508,7 @@ fn rule_14_a_counting_jump_that_cannot_go_says_that_it_passes_over() {
 }
 
 #[test]
-fn a_foreign_byte_is_left_named_and_tried_again_while_others_go_on() {
+fn a_foreign_byte_is_kept_reported_and_tried_again_while_other_sites_proceed() {
     let mut system = System::with(&[Inner, Single]);
     system.pass();
     assert!(system.world.native_arms(Single.offset()));
@@ -526,7 +526,7 @@ fn a_foreign_byte_is_left_named_and_tried_again_while_others_go_on() {
 }
 
 #[test]
-fn a_probe_under_a_jump_that_cannot_go_is_refused() {
+fn a_probe_under_a_blocked_jump_is_refused() {
     let mut system = System::with(&[Outer]);
     system.pass();
     assert!(system.world.native_arms(Outer.offset()));

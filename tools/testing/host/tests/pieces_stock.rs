@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The jumps that leave the pieces of the stock kernel's functions are all found without decoding them.
+//! All jumps that leave the pieces of functions of the stock kernel are found without decoding.
 
 #![cfg(feature = "slow")]
 
 #[path = "../src/bin/optimizable/tables.rs"]
-#[allow(dead_code)] // others use the rest of it
+#[allow(dead_code)] // the other user needs the rest
 mod tables;
 
 use rkprobes_host::eligibility::{collect_cross_branches, each_possible_jump};
@@ -23,11 +23,13 @@ fn stock_kernel() {
     let text = section.addr..section.addr + section.bytes.len() as u64;
     let (mut jumps, mut possible) = (BTreeSet::new(), BTreeSet::new());
     for (first, last) in PIECES {
-        let first = kernel.address(first).expect("an area's beginning");
-        let last = kernel.address(last).expect("its end");
+        let first = kernel.address(first).expect("the start of an area");
+        let last = kernel.address(last).expect("the end of an area");
         let area = first..last;
         for piece in symbols.iter().filter(|symbol| area.contains(&symbol.start)) {
-            let bytes = kernel.bytes(piece.start, piece.end).expect("its bytes");
+            let bytes = kernel
+                .bytes(piece.start, piece.end)
+                .expect("the bytes of a piece");
             let whole = collect_cross_branches(piece.start, bytes, |branch| {
                 if !branch.call && area.contains(&branch.to) {
                     assert!(
@@ -53,7 +55,7 @@ fn stock_kernel() {
     assert!(jumps.len() > 10_000, "{} jumps leave pieces", jumps.len());
     assert!(missing.is_empty(), "not found: {missing:x?}");
     println!(
-        "{} addresses that pieces jump to, and {} that only look so",
+        "{} addresses that pieces jump to, and {} that only look like such addresses",
         jumps.len(),
         possible.difference(&jumps).count()
     );

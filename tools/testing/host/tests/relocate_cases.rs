@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Relocation, situation by situation: the bytes of the copy, or why there is none.
+//! Relocation, one situation a test: the bytes of the copy, or the reason of the refusal.
 
 #[path = "common/random.rs"]
 mod random;
@@ -10,9 +10,9 @@ use rkprobes_host::out_of_line::relocate::{
     jmp_rel32, relocate, worst_copy_len, Copied, CopyRefusal,
 };
 
-/// Kernel text, so that return addresses fit a sign-extended push.
+/// An address of kernel text, so that return addresses fit a sign-extended push.
 const ADDR: u64 = 0xffff_ffff_8100_0000;
-/// A copy 0x1000 behind the original.
+/// A copy that is 0x1000 bytes after the original.
 const DST: u64 = ADDR + 0x1000;
 
 fn copy_to(dst: u64, bytes: &[u8]) -> Result<(Vec<u8>, bool), CopyRefusal> {
@@ -64,13 +64,13 @@ fn rip_relative_operands_are_rebased() {
         &[0x48, 0x8b, 0x05, 0, 0, 0, 0],
         true,
     );
-    // movl $1,-8(%rip): the immediate stands behind the displacement.
+    // movl $1,-8(%rip): the immediate follows the displacement.
     copies(
         &[0xc7, 0x05, 0xf8, 0xff, 0xff, 0xff, 1, 0, 0, 0],
         &[0xc7, 0x05, 0xf8, 0xef, 0xff, 0xff, 1, 0, 0, 0],
         true,
     );
-    // The second instruction, behind a branch that has grown.
+    // The second instruction follows a branch whose copy is longer.
     copies(
         &[0x74, 0x20, 0x48, 0x8d, 0x05, 0x00, 0x10, 0, 0],
         &[
@@ -99,7 +99,7 @@ fn short_jump_becomes_near() {
 
 #[test]
 fn near_jump_loses_its_prefix() {
-    // The CS prefix of a jump to a thunk only pads.
+    // The CS prefix of a jump to a thunk is only padding.
     copies(
         &[0x2e, 0xe9, 0xfa, 0x0f, 0, 0],
         &[0xe9, 0xfb, 0xff, 0xff, 0xff],
@@ -108,7 +108,7 @@ fn near_jump_loses_its_prefix() {
 }
 
 #[test]
-fn nothing_behind_a_jump_or_return_is_copied() {
+fn nothing_after_a_jump_or_return_is_copied() {
     copies(&[0xc3, 0xcc, 0xcc, 0xcc, 0xcc], &[0xc3], false);
     copies(
         &[0x5b, 0xc2, 0x08, 0x00, 0xf4],
@@ -280,7 +280,7 @@ fn indirect_call_that_uses_the_stack_pointer() {
 
 #[test]
 fn jump_tables() {
-    // jmp *table(,%rax,8), and the same through RIP.
+    // jmp *table(,%rax,8), and a jump through RIP-relative memory.
     copies(
         &[0xff, 0x24, 0xc5, 0, 0, 0, 0x82],
         &[0xff, 0x24, 0xc5, 0, 0, 0, 0x82],
@@ -353,8 +353,8 @@ fn jump_helper() {
     );
 }
 
-/// Whatever the bytes, a buffer of the worst length is enough, and a shorter one than was
-/// needed is refused without a write behind its end.
+/// For any bytes a buffer of the worst length is enough. A buffer that is too short is refused,
+/// without a write after its end.
 #[test]
 fn buffer_lengths() {
     let mut random = Random::new(5);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Relocated code against the original, on the processor: random regions run in place,
-//! then as a jump to their copy, and as a jump that counts in front of it; they must end alike.
+//! Relocated code against the original, on the processor. Random regions run in place, then as a
+//! jump to their copy, and then as a jump that counts before the copy. All must end equally.
 
 #[path = "common/machine.rs"]
 mod machine;
@@ -27,7 +27,7 @@ const FLAGS: u64 = 0x8d5 | DIRECTION;
 const DIRECTION: u64 = 0x400;
 const INTERRUPT: u64 = 0x202;
 
-/// Registers, flags and memory to begin with.
+/// The registers, flags and memory before a run.
 struct Setup {
     state: State,
     memory: Vec<u8>,
@@ -67,7 +67,7 @@ impl Setup {
         Setup { state, memory }
     }
 
-    /// Runs what is loaded from this beginning.
+    /// Runs the loaded code from this state.
     fn run(&self, machine: &mut Machine) -> (End, State, Vec<u8>) {
         machine.memory().copy_from_slice(&self.memory);
         let mut state = self.state;
@@ -77,7 +77,8 @@ impl Setup {
     }
 }
 
-/// A fault in the copy is one in the original, at an address that relocation changed.
+/// Whether two runs end equally. A fault in the copy equals a fault in the original, at the address
+/// that relocation changed.
 fn same_end(original: End, copy: End) -> bool {
     let within = |at: u64, start: usize| (start as u64..start as u64 + 256).contains(&at);
     match (original, copy) {
@@ -88,7 +89,8 @@ fn same_end(original: End, copy: End) -> bool {
     }
 }
 
-/// Overwrites the region as an optimized probe does: a jump, breakpoints, and the copy.
+/// Overwrites the region as an optimized probe does: with a jump and breakpoints, and loads the
+/// copy.
 fn load_relocated(machine: &mut Machine, region: &[u8]) {
     let start = machine.addr(START);
     let mut copy = vec![0; worst_copy_len(region.len())];
@@ -105,7 +107,7 @@ fn load_relocated(machine: &mut Machine, region: &[u8]) {
     machine.write(COPY, &copy);
 }
 
-/// Overwrites the region as a probe that counts inline does; says whether it keeps the flags.
+/// Overwrites the region as a probe that counts inline does. Returns whether it keeps the flags.
 /// `None` if the slot has no room.
 fn load_counting(machine: &mut Machine, region: &[u8]) -> Option<bool> {
     let start = machine.addr(START);
@@ -124,7 +126,7 @@ fn load_counting(machine: &mut Machine, region: &[u8]) -> Option<bool> {
     Some(keeps)
 }
 
-/// Compares a region that counts with how it ended in place.
+/// Compares the end of a region that counts with the end of the region in place.
 fn compare_counting(
     machine: &mut Machine,
     setup: &Setup,
@@ -138,19 +140,19 @@ fn compare_counting(
     assert!(hits == 1 || loops && hits > 1, "{hits} of {region:02x?}");
     assert!(same_end(original.0, counted.0), "end of {region:02x?}");
     if !keeps && matches!(counted.0, End::Signal(..)) {
-        // The fault came in front of what overwrites them.
+        // The fault came before the instruction that overwrites the flags.
         counted.1.flags = original.1.flags;
     }
     assert_eq!(original.1, counted.1, "registers after {region:02x?}");
-    // What counts has pushed the flags and a register.
+    // The counting code has pushed the flags and a register.
     let pushed = STACK_TOP - 16..STACK_TOP;
     counted.2[pushed.clone()].copy_from_slice(&original.2[pushed]);
     assert!(original.2 == counted.2, "memory after {region:02x?}");
     Some(keeps)
 }
 
-/// Compares `count` regions; gives how many ended without a fault, and how many kept the flags
-/// and how many did not when they counted.
+/// Compares `count` regions. Returns how many ended without a fault, how many kept the flags while
+/// counting, and how many did not.
 fn compare(seed: u64, count: u64, low: bool) -> (u64, [u64; 2]) {
     catch_faults();
     let mut machine = Machine::new(low);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The index of reserved text, by examples and against a plain list.
+//! The index of reserved text: examples, and a comparison with a plain list.
 
 #[path = "model/array.rs"]
 #[allow(dead_code)]
@@ -41,7 +41,7 @@ fn index(entries: &[(u64, u64, Kind)]) -> Index<Heap> {
     index
 }
 
-/// How many entries there are.
+/// The number of entries.
 fn count<A: Arrays>(index: &Index<A>) -> usize {
     index.within(TEXT_BASE, u64::MAX).count()
 }
@@ -55,7 +55,7 @@ fn an_empty_index_reserves_nothing() {
 }
 
 #[test]
-fn every_kind_comes_back() {
+fn every_kind_is_found() {
     for kind in KINDS {
         let index = index(&[(10, 15, kind)]);
         let (start, end) = (TEXT + 10, TEXT + 15);
@@ -143,7 +143,7 @@ fn the_end_of_the_address_space() {
 }
 
 #[test]
-fn nothing_is_seen_before_the_seal() {
+fn nothing_is_found_before_the_seal() {
     let mut index = index(&[(0, 5, Kind::JumpLabel)]);
     index.push(TEXT + 20, TEXT + 25, Kind::JumpLabel).unwrap();
     assert_eq!(index.reserved(TEXT + 20, TEXT + 21), None);
@@ -171,7 +171,7 @@ impl Arrays for Rooms {
 }
 
 #[test]
-fn without_memory_the_index_stays() {
+fn without_memory_the_index_is_unchanged() {
     let mut index: Index<Rooms> = Index::default();
     index.push(TEXT, TEXT + 5, Kind::Bug).unwrap();
     index.seal();
@@ -182,7 +182,7 @@ fn without_memory_the_index_stays() {
     assert_eq!(index.reserved(TEXT, TEXT + 1), Some(Kind::Bug));
 }
 
-/// The same entries as a plain list.
+/// The entries of an index as a plain list.
 #[derive(Default)]
 struct Model(Vec<Entry>);
 
@@ -202,7 +202,7 @@ fn compare(index: &Index<Heap>, model: &Model, step: usize) {
         kinds.sort();
         kinds.dedup();
         let expected = model.kinds_at(addr);
-        // Of areas that overlap one is kept.
+        // Of overlapping areas only one is kept.
         let sites = |kinds: &[Kind]| -> Vec<Kind> {
             kinds
                 .iter()
@@ -233,7 +233,7 @@ fn random_entries_agree_with_a_list() {
             index.seal();
             compare(&index, &model, 1);
         }
-        // What was clipped at the border of two areas is not to be compared.
+        // An area that was clipped at the border of two areas is not compared.
         model.0.retain(|entry| !entry.kind.is_area());
         let (from, to) = (TEXT + 0x100, TEXT + 0x200);
         index.remove(from, to);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sort agrees with the standard library's, and survives orders that contradict themselves.
+//! The sort agrees with the sort of the standard library, and ends for orders that contradict
+//! themselves.
 
 use rkprobes_host::containers::sort::sort_by_key;
 use std::cell::Cell;
@@ -49,9 +50,9 @@ fn keeps_all_elements_when_the_order_contradicts_itself() {
     }
 }
 
-/// Keys that are others when they are asked for again: all elements claim one place.
+/// Keys that change when they are read again: all elements claim one place.
 #[test]
-fn ends_when_keys_change_meanwhile() {
+fn ends_when_keys_change_during_the_sort() {
     for len in 2..100_usize {
         let asked = Cell::new(0);
         let mut items: Vec<u64> = (0..len as u64).collect();
@@ -67,7 +68,7 @@ fn ends_when_keys_change_meanwhile() {
     }
 }
 
-/// Runs of equal and of ascending keys, as the kernel's tables are.
+/// Runs of equal keys and of ascending keys, as in the tables of the kernel.
 #[test]
 fn takes_n_log_n_steps() {
     for items in [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parses anything: no panic, and what is accepted means what is written.
+//! Parses any bytes: no panic, and an accepted line means what it says.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Decodes anything: no panic, no read past the instruction, fields inside it.
+//! Decodes any bytes: no panic, no read after the end of the instruction, and all fields inside it.
 
 #![no_main]
 
@@ -29,7 +29,7 @@ fuzz_target!(|input: (u64, &[u8])| {
             );
             let _ = Emulation::of(&insn);
             assert_eq!(decode(&bytes[..len], addr), Ok(insn));
-            // Short of its instruction, an emulation prefix is a UD2.
+            // An emulation prefix without the instruction after it is a UD2.
             if !insn.forced_emulation {
                 assert_eq!(decode(&bytes[..len - 1], addr), Err(DecodeError::Truncated));
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Relocates anything: a copy consists of whole instructions, goes nowhere that the
-//! original does not go, and names no other memory.
+//! Relocates any bytes. A copy consists of whole instructions, branches only to where the original
+//! branches, and names only the memory that the original names.
 
 #![no_main]
 
@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use rkprobes_host::insn_decode::{decode, Flow};
 use rkprobes_host::out_of_line::relocate::{relocate, worst_copy_len, Copied};
 
-/// Where branches of a copy go and what its operands name, outside of itself. Its end is
-/// where the jump back will stand.
+/// Returns the addresses outside of a copy to which it branches or that its operands name. The jump
+/// back will be at the end of the copy, so a branch to the end is inside.
 fn references(code: &[u8], addr: u64) -> Vec<u64> {
     let end = addr.wrapping_add(code.len() as u64);
     let inside = |target: u64| (addr..=end).contains(&target);
@@ -26,7 +26,8 @@ fn references(code: &[u8], addr: u64) -> Vec<u64> {
     found
 }
 
-/// The same of the original, which may also go to its own beginning and end.
+/// Returns the addresses to which the original branches or that its operands name, and its
+/// beginning and end, to which a copy may branch as well.
 fn original_references(code: &[u8], addr: u64) -> Vec<u64> {
     let end = addr + code.len() as u64;
     let mut found = vec![addr, end];
@@ -48,7 +49,8 @@ fuzz_target!(|input: (u32, i32, &[u8])| {
     let bytes = &bytes[..bytes.len().min(64)];
     let addr = 0xffff_ffff_0000_0000 | u64::from(addr & !0x3ff);
     let dst = addr.wrapping_add_signed(i64::from(distance));
-    if dst.abs_diff(addr) < 1024 {
+    // The copy is apart from the original, and does not go round the end of the address space.
+    if dst.abs_diff(addr) < 1024 || dst.checked_add(1024).is_none() {
         return;
     }
     let mut out = [0; worst_copy_len(64)];

@@ -7,7 +7,7 @@ use rkprobes_host::eligibility::reserved::{Index, Kind};
 use rkprobes_host::eligibility::{DecodedFunction, Region};
 use rkprobes_host::heap::Heap;
 
-/// Where the functions are.
+/// The address of the functions.
 pub const START: u64 = 0xffff_ffff_8100_1000;
 
 /// The function that consists of `code`.
@@ -18,7 +18,7 @@ pub fn function(code: &[u8]) -> DecodedFunction<Heap> {
     function
 }
 
-/// An index with entries from offset to offset of the function.
+/// An index whose entries are given by their offsets in the function.
 pub fn index(entries: &[(u64, u64, Kind)]) -> Index<Heap> {
     let mut index = Index::default();
     for (start, end, kind) in entries {

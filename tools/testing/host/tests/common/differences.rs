@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of explained differences to another decoder.
+//! The table of explained differences from another decoder.
 
 use rkprobes_host::insn_decode::{Insn, Prefixes};
 
-/// One row: the instructions that it explains, and how many were met.
+/// One row: the instructions that it explains, and how many of them occurred.
 struct Row {
     line: usize,
     class: String,
@@ -37,7 +37,7 @@ impl Differences {
         Differences(rows.collect())
     }
 
-    /// Counts a difference; false if no row explains it.
+    /// Counts a difference. Returns false if no row explains it.
     pub fn explain(&mut self, insn: &Insn) -> bool {
         let class = if insn.prefixes.has(Prefixes::LOCK) {
             format!("lock {:?}", insn.encoding)
@@ -56,19 +56,19 @@ impl Differences {
         }
     }
 
-    /// Adds the counts of the same table from another thread.
+    /// Adds the counts of another thread, which has an equal table.
     pub fn merge(&mut self, other: &Differences) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             mine.met += theirs.met;
         }
     }
 
-    /// How many differences were explained.
+    /// The number of explained differences.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|row| row.met).sum()
     }
 
-    /// The lines of rows that nothing matched.
+    /// The lines of the rows that explained nothing.
     pub fn unused(&self) -> Vec<usize> {
         let unused = self.0.iter().filter(|row| row.met == 0);
         unused.map(|row| row.line).collect()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Compares a decoded instruction with iced-x86's decoding of the same bytes.
+//! Compares a decoded instruction with the result of iced-x86 for its bytes.
 
 use iced_x86::{
     Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register,
@@ -15,7 +15,7 @@ const ARITHMETIC: u32 = RflagsBits::OF
     | RflagsBits::CF
     | RflagsBits::PF;
 
-/// iced-x86's decoding, with the places of the operands.
+/// The result of iced-x86, with the places of the operands.
 pub fn decode(bytes: &[u8], addr: u64) -> Option<(Instruction, ConstantOffsets)> {
     let mut decoder = Decoder::with_ip(64, bytes, addr, DecoderOptions::MPX);
     let insn = decoder.decode();
@@ -23,7 +23,7 @@ pub fn decode(bytes: &[u8], addr: u64) -> Option<(Instruction, ConstantOffsets)>
     (!insn.is_invalid()).then_some((insn, offsets))
 }
 
-/// The first property in which the two differ.
+/// The first property in which the two decoders differ.
 pub fn difference(ours: &Insn, theirs: &(Instruction, ConstantOffsets)) -> Option<&'static str> {
     let (theirs, offsets) = theirs;
     let checks = [
@@ -46,7 +46,7 @@ fn same_field(field: Field, at: usize, size: usize) -> bool {
 }
 
 fn same_displacement(ours: &Insn, theirs: &ConstantOffsets) -> bool {
-    // An absolute address counts as a displacement there and as an immediate here.
+    // iced-x86 reports an absolute address as a displacement, and our decoder as an immediate.
     let moffs = ours.imm.size != 0 && theirs.immediate_size() == 0;
     moffs
         || same_field(
@@ -57,7 +57,8 @@ fn same_displacement(ours: &Insn, theirs: &ConstantOffsets) -> bool {
 }
 
 fn same_immediate(ours: &Insn, insn: &Instruction, theirs: &ConstantOffsets) -> bool {
-    // The suffix of 3DNow! and immediates that only select an operand are none there.
+    // iced-x86 reports no immediate for the suffix of 3DNow! and for immediates that only select an
+    // operand.
     if !theirs.has_immediate() {
         return match theirs.has_displacement() && ours.imm.size >= 4 {
             true => same_field(
@@ -119,7 +120,7 @@ fn same_rip_relative(ours: &Insn, theirs: &Instruction) -> bool {
     ours.rip_target().map(|target| target & mask) == Some(theirs.ip_rel_memory_address())
 }
 
-/// Ours may claim less than iced-x86 knows, never more.
+/// Our decoder may know less about the flags than iced-x86, but must not claim more.
 fn same_flags(ours: FlagsEffect, theirs: &Instruction) -> bool {
     let reads = theirs.rflags_read() & ARITHMETIC != 0;
     let all = theirs.rflags_modified() & ARITHMETIC == ARITHMETIC;

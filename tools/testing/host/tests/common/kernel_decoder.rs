@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's own decoder, built from the lab's source tree.
+//! The decoder of the kernel, built from the source tree of the lab.
 
 use rkprobes_host::stock::Kernel;
 use std::io::{Read, Write};
@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, thread};
 
-/// The decoder as a filter, kernel_insn.c, in a directory that goes with it.
+/// The decoder as a filter (kernel_insn.c), in a temporary folder. Dropping this removes the
+/// folder.
 pub struct Decoder(PathBuf);
 
 impl Decoder {
-    /// Builds it; nothing if there is no source tree.
+    /// Builds the decoder. Returns `None` if there is no source tree.
     pub fn build() -> Option<Decoder> {
         let image = Kernel::lab_image();
         let tree = image.ancestors().nth(2)?.join("root/build/linux/tools");
@@ -55,7 +56,7 @@ impl Decoder {
         Some(Decoder(dir))
     }
 
-    /// The lengths that it gives 16-byte `strings`; 0 for those that it refuses.
+    /// The lengths of the instructions in 16-byte `strings`; 0 for each string that is refused.
     pub fn lengths<'a>(&self, strings: impl Iterator<Item = &'a [u8]> + Send) -> Vec<u8> {
         let mut child = Command::new(self.0.join("kernel_insn"))
             .stdin(Stdio::piped())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's own decoder as a filter: reads 16-byte strings, writes for each the length
- * that the decoder gives it, or 0 if it refuses it.
+ * The decoder of the kernel as a filter: reads 16-byte strings, and writes for each string the
+ * length of its instruction, or 0 if the decoder refuses it.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must hold for any line that is written, whether it is a command or not.
+//! Properties that hold for any line, whether it is a command or not.
 
 use rkprobes_host::command::{
     parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, TargetSpec,
     MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 
-/// A target as it can be written; leading zeros and decimal offsets aside it is what was read.
+/// Writes a target as text. The text equals the parsed text, except for leading zeros and decimal
+/// offsets.
 fn written(target: &TargetSpec<'_>) -> String {
     match target {
         TargetSpec::Address(addr) => format!("{addr:#x}"),
@@ -35,7 +36,7 @@ fn check_target(target: &TargetSpec<'_>) {
     }
 }
 
-/// Panics if something does not hold.
+/// Panics if a property does not hold.
 pub fn check(line: &[u8]) {
     if let Ok(Some(command)) = parse_line(line) {
         let again = match command {

@@ -2,11 +2,11 @@
 
 //! Runs code natively with chosen registers, flags and memory, and catches where it ends.
 //!
-//! One mapping holds data, stack, code and the stubs that code leaves through, so that
-//! all of it can be reached with 32-bit displacements and compared after a run. Faults
-//! end a run like a stub does.
+//! One mapping holds data, stack, code, and the stubs through which the code leaves. So 32-bit
+//! displacements reach everything, and everything can be compared after a run. A fault ends a run
+//! as a stub does.
 
-// Each test uses a part.
+// Each test uses only a part.
 #![allow(dead_code)]
 
 use std::io::Write;
@@ -38,7 +38,7 @@ impl Vectors {
 }
 
 impl PartialEq for Vectors {
-    /// All but the mask of MXCSR, which FXRSTOR does not take.
+    /// All bytes except the mask of MXCSR, which FXRSTOR does not load.
     fn eq(&self, other: &Self) -> bool {
         self.0[..28] == other.0[..28] && self.0[32..416] == other.0[32..416]
     }
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Vectors {
     }
 }
 
-/// Where a run ended.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// At this stub.
@@ -63,21 +63,21 @@ pub enum End {
 }
 
 pub const SIZE: usize = 0x10000;
-/// Room before and behind for displacements.
+/// The offset of the data. Before and after it is room for displacements.
 pub const DATA: usize = 0x100;
 pub const STACK_TOP: usize = 0x1800;
 /// Data and stack.
 pub const MEMORY: usize = 0x2000;
-/// The code under test begins here; stub 0 is put behind it.
+/// The start of the code under test. Stub 0 follows the code.
 pub const START: usize = 0x3100;
 /// A function that leaves its return address in [`RETURN_ADDRESS`] and returns.
 pub const CALLEE: usize = 0x3a00;
 pub const RETURN_ADDRESS: usize = 0xff0;
-/// Where a copy of the code may go.
+/// The place for a copy of the code.
 pub const COPY: usize = 0x5000;
 /// Stubs 1 and 2 are within reach of short branches.
 pub const STUBS: [usize; 4] = [START + 90, START - 60, 0x3800, 0x3900];
-/// What code under test may count in.
+/// The counter that code under test may use.
 pub const COUNTER: usize = CELLS + 64;
 const CELLS: usize = 0x2000;
 const STUB_LEN: usize = 16;
@@ -85,7 +85,7 @@ const STUB_LEN: usize = 16;
 std::arch::global_asm!(
     ".pushsection .bss",
     ".balign 8",
-    // Host stack pointer, state, entry, scratch.
+    // The stack pointer of the host, the state, the entry, a scratch word.
     "rk_host: .skip 32",
     ".popsection",
     ".globl rk_run",
@@ -174,13 +174,13 @@ extern "C" fn on_signal(
     _info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel passes a ucontext to a handler with SA_SIGINFO.
+    // SAFETY: The kernel passes a ucontext to a handler with SA_SIGINFO.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let rip = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
     let base = BASE.load(Ordering::Relaxed);
     if base == 0 {
-        // Not the code under test: let the default action show it.
-        // SAFETY: `signal` is one that this handler was installed for.
+        // The code under test does not run, so the default action reports the fault.
+        // SAFETY: This handler was installed for `signal`, so the number is valid.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
         return;
     }
@@ -190,7 +190,7 @@ extern "C" fn on_signal(
     *rip = rk_exit as *const () as i64;
 }
 
-/// Catches the signals of faults, on a stack of their own.
+/// Catches the signals of faults, on a separate stack.
 pub fn catch_faults() {
     let stack = Box::leak(vec![0_u8; 64 << 10].into_boxed_slice());
     let alternate = libc::stack_t {
@@ -198,7 +198,7 @@ pub fn catch_faults() {
         ss_flags: 0,
         ss_size: stack.len(),
     };
-    // SAFETY: the stack lives for ever; the action is initialized.
+    // SAFETY: The stack is never freed, and the action is initialized.
     unsafe {
         assert_eq!(libc::sigaltstack(&alternate, std::ptr::null_mut()), 0);
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -216,7 +216,8 @@ pub fn catch_faults() {
     }
 }
 
-/// No access around the mapping, as far as a displacement or a scaled RCX leads from a pointer.
+/// The size of the area around the mapping that cannot be accessed. A displacement or a scaled RCX
+/// leads no further from a pointer.
 const GUARD: usize = 64 << 30;
 
 /// The mapping.
@@ -225,11 +226,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Maps it below 2 GiB, where nothing else is, or far from everything else.
+    /// Makes the mapping below 2 GiB, at a free address, or far from all other mappings.
     pub fn new(low: bool) -> Self {
         let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let access = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
-        // SAFETY: new anonymous mappings, and one over a part of the one just made.
+        // SAFETY: The mappings are new and anonymous. The fixed mapping replaces a part of the
+        // guard area, which nothing else uses.
         let base = unsafe {
             if low {
                 libc::mmap(
@@ -259,7 +261,7 @@ impl Machine {
         Machine { base: base.cast() }
     }
 
-    /// Makes all but data and stack anew, which code under test may have overwritten.
+    /// Rebuilds everything except data and stack, because code under test may have overwritten it.
     fn furnish(&mut self) {
         self.all()[MEMORY..].fill(0xcc);
         self.write(CELLS + 8, &(rk_exit as *const () as u64).to_le_bytes());
@@ -282,7 +284,7 @@ impl Machine {
         self.all()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// What was counted.
+    /// The value of the counter.
     pub fn counted(&mut self) -> u64 {
         let bytes = self.all()[COUNTER..].first_chunk().copied();
         u64::from_le_bytes(bytes.unwrap())
@@ -294,7 +296,8 @@ impl Machine {
     }
 
     fn all(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping is this machine's alone and lives as long.
+        // SAFETY: Only this machine uses the mapping, and the mapping exists as long as the
+        // machine.
         unsafe { std::slice::from_raw_parts_mut(self.base, SIZE) }
     }
 
@@ -310,8 +313,8 @@ impl Machine {
         self.write(at, &[mov.concat(), jmp.concat()].concat());
     }
 
-    /// Puts code at [`START`], and stub 0 behind the `len` bytes that it takes there;
-    /// clears the rest.
+    /// Writes code at [`START`], and stub 0 after the `len` bytes that belong to the code. Clears
+    /// the rest.
     pub fn load(&mut self, code: &[u8], len: usize) {
         assert!(code.len() <= len && START + len + STUB_LEN <= STUBS[0]);
         self.furnish();
@@ -320,12 +323,12 @@ impl Machine {
         self.stub(START + len, 0);
     }
 
-    /// Runs what was loaded; leaves the final registers in `state`.
+    /// Runs the loaded code. The final registers are in `state`.
     pub fn run(&mut self, state: &mut State) -> End {
         BASE.store(self.base as u64, Ordering::Relaxed);
         SIGNAL.store(0, Ordering::Relaxed);
-        // SAFETY: the code leaves through a stub or a fault; whatever it does to memory
-        // of this process is why tests run it in a child.
+        // SAFETY: The code leaves through a stub or a fault. It may write any memory of this
+        // process, so tests run it in a child process.
         unsafe { rk_run(state, self.addr(START)) };
         BASE.store(0, Ordering::Relaxed);
         match SIGNAL.load(Ordering::Relaxed) as i32 {
@@ -335,20 +338,21 @@ impl Machine {
     }
 }
 
-/// Runs `body` in a child process; gives how it ended: 0 if `body` returned.
+/// Runs `body` in a child process. Returns its wait status, which is 0 if `body` returned.
 pub fn in_child(body: impl FnOnce()) -> i32 {
-    // SAFETY: the child runs `body` alone and ends without returning.
+    // SAFETY: The child process runs only `body`, and ends without returning.
     unsafe {
         let child = libc::fork();
         assert!(child >= 0, "fork");
         if child == 0 {
-            // Whoever never ends is ended, by the time that it runs: others may have the processor too.
+            // The kernel ends an endless run. CPU time is the limit, because other processes may
+            // use the processor too.
             let limit = libc::rlimit {
                 rlim_cur: 300,
                 rlim_max: 300,
             };
             libc::setrlimit(libc::RLIMIT_CPU, &limit);
-            // The test harness's capture would be lost with the child.
+            // The test harness captures output in memory, which is lost when the child ends.
             std::panic::set_hook(Box::new(|info| {
                 let _ = writeln!(std::io::stderr(), "{info}");
             }));

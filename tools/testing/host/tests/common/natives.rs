@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's can_probe and can_optimize say of a function that has int3s and jumps of ours,
-//! and whether what they allow and we do not refuse is safe.
+//! The results of can_probe and can_optimize of the kernel for a function with int3s and jumps of
+//! ours. Checks that a native kprobe that they allow, and that we do not refuse, is safe.
 
 use rkprobes_host::eligibility::hidden::{Hidden, Stretch};
 use rkprobes_host::eligibility::reserved::Index;
@@ -9,18 +9,18 @@ use rkprobes_host::eligibility::DecodedFunction;
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::{Flow, Insn};
 
-/// One of our sites, with what native kprobes are refused for it.
+/// One of our sites, with the addresses at which it refuses native kprobes.
 pub struct Site {
     pub offset: usize,
     pub region: usize,
     pub jump: bool,
-    /// `None`: the whole function.
+    /// `None` if it refuses the whole function.
     pub hidden: Option<Hidden>,
 }
 
 impl Site {
-    /// The site at an instruction, refused what examine.rs has refused when those of `others` were
-    /// there before.
+    /// Makes the site at an instruction. It refuses what examine.rs makes it refuse if the sites of
+    /// `others` exist already.
     pub fn new(
         function: &DecodedFunction<Heap>,
         insn: &Insn,
@@ -52,12 +52,12 @@ impl Site {
         pair.is_some_and(|(stretch, distance)| stretch.runs_over(self.region, distance))
     }
 
-    /// Whether a jump here would cover `other` behind its first byte.
+    /// Whether a jump of this site would cover `other` after its first byte.
     pub fn covers(&self, other: &Site) -> bool {
         self.offset < other.offset && other.offset < self.offset + self.region
     }
 
-    /// How many bytes are replaced.
+    /// The number of replaced bytes.
     pub fn replaced(&self) -> usize {
         if self.jump {
             5
@@ -90,14 +90,15 @@ pub struct Armed<'a> {
     pub sites: &'a [Site],
 }
 
-/// What was looked at.
+/// Counts of the checked cases.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Addresses that their decoder takes for instructions and that are none, or ours.
+    /// Addresses that the kernel takes for instructions but that are inside an instruction or a
+    /// jump of ours.
     pub false_boundaries: u64,
-    /// Instructions in front of where a branch goes that they do not see.
+    /// Instructions shortly before the target of a branch that the kernel does not see.
     pub in_front: u64,
-    /// The same, and they could be jumps by their rules.
+    /// The instructions counted in `in_front` that the rules of the kernel allow to become jumps.
     pub optimizable: u64,
 }
 
@@ -106,7 +107,7 @@ impl Armed<'_> {
         self.sites.iter().any(|site| site.refuses(self.start, at))
     }
 
-    /// The text, from the original one.
+    /// Patches the original text.
     pub fn patch(&self, bytes: &mut [u8], mut displacement: impl FnMut() -> [u8; 4]) {
         for site in self.sites {
             bytes[site.offset] = if site.jump { 0xe9 } else { 0xcc };
@@ -116,9 +117,10 @@ impl Armed<'_> {
         }
     }
 
-    /// Asserts that no native kprobe that they would let in is at a wrong address, or could become a
-    /// jump although one of the function's branches goes into it. `length` is what their decoder
-    /// finds at an offset of the patched text, 0 if it refuses it; `what` names the function.
+    /// Asserts that each native kprobe that is not refused is at the start of an instruction, and
+    /// cannot become a jump if a branch of the function goes into that jump. `length` is the length
+    /// that the decoder of the kernel finds at an offset of the patched text, or 0 if it refuses
+    /// the bytes. `what` names the function.
     pub fn check(&self, length: impl Fn(usize) -> u8, what: &str) -> Seen {
         let mut seen = Seen::default();
         if self.sites.iter().any(|site| site.hidden.is_none()) {
@@ -130,7 +132,7 @@ impl Armed<'_> {
         while at < self.len {
             let len = usize::from(length(at));
             if len == 0 {
-                // can_probe refuses what is behind, can_optimize everything.
+                // can_probe refuses all later addresses, and can_optimize refuses the function.
                 whole = false;
                 break;
             }
@@ -171,7 +173,8 @@ impl Armed<'_> {
         let sees = |from: usize| visited[from] && !replaced(from);
         for (_, to) in branches().filter(|(from, _)| !sees(*from)) {
             for at in to.saturating_sub(4)..to {
-                // With one of ours in its first five bytes it does not become a jump.
+                // With a site of ours in its first five bytes a native kprobe does not become a
+                // jump.
                 let ours = self.sites.iter();
                 let mut ours = ours.filter(|site| at <= site.offset && site.offset < at + 5);
                 if !visited[at] || !is_true[at] || replaced(at) || ours.next().is_some() {

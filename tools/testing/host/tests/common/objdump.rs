@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What objdump takes for instructions.
+//! The instructions that objdump finds.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 /// Instruction starts by section, in the order of the file.
 pub type Starts = BTreeMap<String, Vec<u64>>;
 
-/// objdump of the lab's root file system, which knows newer instructions than that of an
-/// older host; else the host's.
+/// The objdump of the root of the lab, or of the host if there is no lab. The lab has a newer one,
+/// which knows more instructions.
 fn objdump(lab: &Path) -> Command {
     let root = lab.join("root");
     let loader = root.join("lib64/ld-linux-x86-64.so.2");
@@ -27,12 +27,12 @@ fn objdump(lab: &Path) -> Command {
     command
 }
 
-/// Disassembles the sections of a file that hold text.
+/// Disassembles the text sections of a file.
 pub fn disassemble_elf(lab: &Path, file: &Path) -> Starts {
     run(objdump(lab).args(["-d", "-z"]).arg(file))
 }
 
-/// Disassembles a file that is nothing but text for address `addr`.
+/// Disassembles a file that contains only text for the address `addr`.
 pub fn disassemble_bytes(lab: &Path, file: &Path, addr: u64) -> Vec<u64> {
     let vma = format!("--adjust-vma={addr:#x}");
     let format = ["-D", "-z", "-b", "binary", "-m", "i386:x86-64"];

@@ -2,10 +2,10 @@
 
 //! Seeded random numbers and byte strings that look like instructions.
 
-// Each test uses a part.
+// Each test uses only a part.
 #![allow(dead_code)]
 
-/// A SplitMix64 generator: the same seed gives the same tests everywhere.
+/// A SplitMix64 generator. A seed gives equal tests on every machine.
 pub struct Random(u64);
 
 impl Random {
@@ -29,7 +29,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// Sixteen random bytes; every other time with prefixes and an escape in front.
+    /// Makes sixteen random bytes. Every second string begins with prefixes and an escape.
     pub fn instruction(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.next().to_le_bytes());
@@ -66,7 +66,7 @@ impl Random {
         let head = self.pick(&heads);
         bytes[at..at + head.len()].copy_from_slice(head);
         at += head.len();
-        // Lets VEX, EVEX and XOP reach maps that exist, with operands that are valid.
+        // VEX, EVEX and XOP get maps that exist and operands that are valid.
         match head {
             [0xc4] => {
                 bytes[at] = (bytes[at] & 0xe0) | self.pick(&[1, 2, 3]);

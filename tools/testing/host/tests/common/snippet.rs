@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random snippets of code for [`machine`](super::machine): a region of whole
-//! instructions with the ways out of it that relocation has to carry over.
+//! Random snippets of code for [`machine`](super::machine): a region of whole instructions, with
+//! all kinds of exits that relocation must preserve.
 
 use super::machine::{CALLEE, DATA, START, STUBS};
 use super::random::Random;
 use rkprobes_host::insn_decode::{decode, Encoding, Flow, Insn, OpcodeMap, Prefixes};
 
-/// Where the addresses of a stub and of the callee are kept; no snippet writes there.
+/// The cells with the addresses of a stub and of the callee. No snippet writes them.
 pub const STUB_CELL: usize = DATA - 0x70;
 pub const CALLEE_CELL: usize = DATA - 0x78;
-/// Never written by a snippet: these hold addresses.
+/// Registers that hold addresses. No snippet writes them.
 pub const DATA_REG: u8 = 3;
 pub const CALLEE_REG: u8 = 14;
 pub const STUB_REG: u8 = 15;
 const RCX: u8 = 1;
 const RSP: u8 = 4;
 
-/// The longest region: four bytes, and one instruction that begins in the fifth.
+/// The least length of a region. A region ends with the instruction that reaches this length.
 const REGION: usize = 5;
 
 struct Snippet<'a> {
     code: Vec<u8>,
     random: &'a mut Random,
-    /// Words pushed by it so far.
+    /// The number of words that the snippet has pushed.
     depth: i32,
     ended: bool,
     loops: bool,
@@ -32,11 +32,11 @@ struct Snippet<'a> {
 /// A region of at least [`REGION`] bytes; a call is always its last instruction.
 pub struct Region {
     pub code: Vec<u8>,
-    /// It counts RCX down to zero.
+    /// Whether it counts RCX down to zero.
     pub loops: bool,
 }
 
-/// Makes one.
+/// Makes a region.
 pub fn region(random: &mut Random) -> Region {
     let mut snippet = Snippet {
         code: Vec::new(),
@@ -81,7 +81,8 @@ impl Snippet<'_> {
         self.random.pick(&[0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13])
     }
 
-    /// Arithmetic on registers, with and without immediates, and what uses flags.
+    /// Adds arithmetic on registers, with and without immediates, or an instruction that uses
+    /// flags.
     fn straight(&mut self) {
         let (to, from) = (self.reg(), self.reg());
         let rex = 0x48 | (from >> 3) << 2 | to >> 3;
@@ -97,7 +98,7 @@ impl Snippet<'_> {
         }
     }
 
-    /// Random bytes that are an instruction and do no harm outside the mapping.
+    /// Adds random bytes that are an instruction without effect outside the mapping.
     fn wild(&mut self) {
         loop {
             let bytes = self.random.instruction();
@@ -136,7 +137,7 @@ impl Snippet<'_> {
         self.emit(tail);
     }
 
-    /// Branches to a stub, or to the region's end if that is known to follow.
+    /// Adds a branch to a stub, or to the end of the region if the branch is last.
     fn branch(&mut self, short: &[u8], near: Option<&[u8]>) {
         let stub = self.random.below(if near.is_some() { 4 } else { 2 });
         if stub < 2 && (near.is_none() || self.random.next() & 1 == 0) {
@@ -153,7 +154,7 @@ impl Snippet<'_> {
     fn jcc(&mut self) {
         let cond = self.random.next() as u8 & 15;
         if self.random.below(4) == 0 && self.code.len() >= REGION - 2 {
-            // To the region's end, which is the next instruction.
+            // To the end of the region, which is the next instruction.
             self.emit(&[0x70 | cond, 0]);
             self.ended = true;
         } else {
@@ -161,7 +162,7 @@ impl Snippet<'_> {
         }
     }
 
-    /// LOOP and JRCXZ to a stub, or back to the region's start.
+    /// Adds LOOP or JRCXZ to a stub, or back to the start of the region.
     fn counted(&mut self) {
         let opcode = 0xe0 | self.random.next() as u8 & 3;
         let prefix: &[u8] = if self.random.next() & 1 == 0 {
@@ -178,7 +179,7 @@ impl Snippet<'_> {
         }
     }
 
-    /// Is there nothing so far that writes RCX, so that a loop over it ends?
+    /// Whether no instruction so far writes RCX, so that a loop over the snippet ends.
     fn counts_down(&self) -> bool {
         self.code.is_empty() || self.code.iter().all(|byte| *byte == 0x90)
     }
@@ -264,14 +265,15 @@ fn cell_disp8(cell: usize) -> u8 {
     (cell as i32 - DATA as i32) as u8
 }
 
-/// May it run with any operands in a process of ours, with the same effect each time?
+/// Whether the instruction may run in this process with any operands, with an equal effect each
+/// time.
 fn is_harmless(insn: &Insn) -> bool {
-    // CH and BH, if the operands are bytes, are numbered like RBP and RDI.
+    // If the operands are bytes, CH and BH have the numbers of RBP and RDI.
     let bytes = insn.map == OpcodeMap::Map0F || insn.opcode & 1 == 0;
     let writes_fixed = |reg: u8| {
         matches!(reg, RCX | DATA_REG | RSP) || reg >= CALLEE_REG || bytes && matches!(reg, 5 | 7)
     };
-    // FS and GS lead to what the test process keeps there.
+    // FS and GS lead to data of the test process.
     let segment = Prefixes::FS.with(Prefixes::GS);
     if insn.flow != Flow::Next || insn.disp.size > 1 || insn.prefixes.has(segment) {
         return false;
@@ -290,7 +292,7 @@ fn is_harmless(insn: &Insn) -> bool {
     };
     let reg = (modrm >> 3) & 7 | (insn.rex & 4) << 1;
     let rm = modrm & 7 | (insn.rex & 1) << 3;
-    // No code, cell or return address may be written. RSP as an index means none.
+    // Code, cells and return addresses must not be written. RSP as an index means no index.
     let kept = |reg: u8| reg == DATA_REG || reg >= CALLEE_REG;
     let (base, index) = match insn.sib {
         Some(sib) => (

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What carries emulated instructions out beside the processor, and the cases in which native kprobes are wrong.
+//! Runs instructions in the emulation and on the processor, and has the cases in which native
+//! kprobes are wrong.
 
 use super::emulate::{Emulation, Outcome, Regs};
 use crate::machine::{catch_faults, in_child, End, Machine, State, Vectors};
@@ -11,7 +12,7 @@ use rkprobes_host::insn_decode::decode;
 pub const RCX: usize = 1;
 pub const RSP: usize = 4;
 const ARITHMETIC: [u64; 6] = [1 << 0, 1 << 2, 1 << 4, 1 << 6, 1 << 7, 1 << 11];
-/// What a process sees of the flags: IF and bit 1 are always set.
+/// Flags that are always set in a process: IF and bit 1.
 pub const ALWAYS: u64 = 0x202;
 
 /// The 64 states of the arithmetic flags.
@@ -26,7 +27,7 @@ pub fn flag_states() -> impl Iterator<Item = u64> {
     })
 }
 
-/// Registers and stack that an emulation works on.
+/// The registers and the stack of an emulation.
 pub struct Emulated {
     pub state: State,
     pub ip: u64,
@@ -71,7 +72,7 @@ impl Regs for Emulated {
     }
 }
 
-/// The machine, and what each run begins with.
+/// The machine, and the state before each run.
 pub struct Bench {
     pub machine: Machine,
     pub memory: Vec<u8>,
@@ -98,7 +99,7 @@ impl Bench {
         }
     }
 
-    /// Runs and emulates `code`, one instruction, from the present state.
+    /// Runs and emulates the one instruction of `code` from the current state.
     pub fn compare(&mut self, code: &[u8]) -> Outcome {
         let addr = self.machine.addr(START);
         let insn = decode(code, addr).unwrap();
@@ -140,7 +141,7 @@ impl Bench {
     }
 }
 
-/// Runs a test's body in a child process, since it runs code natively.
+/// Runs the body of a test in a child process, because it runs code natively.
 pub fn with_bench(body: impl FnOnce(&mut Bench)) {
     assert_eq!(
         in_child(|| body(&mut Bench::new())),
@@ -149,7 +150,7 @@ pub fn with_bench(body: impl FnOnce(&mut Bench)) {
     );
 }
 
-/// LOOP and its like.
+/// LOOP, LOOPE, LOOPNE and JRCXZ.
 pub fn loops_with_every_count_and_width() {
     with_bench(|bench| {
         for opcode in 0xe0..=0xe3 {
@@ -186,7 +187,7 @@ pub fn returns() {
     });
 }
 
-/// What is not accepted, and so runs itself.
+/// Instructions that are not emulated, and so run natively.
 pub fn nothing_else_is_emulated() {
     let cases: &[&[u8]] = &[
         &[0x90],
@@ -201,8 +202,8 @@ pub fn nothing_else_is_emulated() {
         &[0x66, 0xe9, 0, 0, 0, 0],
         &[0x66, 0xc3],
         &[0x66, 0x9c],
-        &[0x0f, 0x9c, 0xc0],       // setl has PUSHF's opcode in another map
-        &[0x0f, 0xfa, 0xc0],       // psubd has CLI's
+        &[0x0f, 0x9c, 0xc0],       // setl: the opcode of PUSHF in another map
+        &[0x0f, 0xfa, 0xc0],       // psubd: the opcode of CLI in another map
         &[0xd5, 0x10, 0xff, 0xd0], // call *%r16
     ];
     for code in cases {

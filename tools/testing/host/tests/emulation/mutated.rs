@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases over the copy of the emulation that has defects built in.
+//! The cases for the copy of the emulation with defects.
 
 pub use rkprobes_host::mutated::out_of_line::emulate;
 
-// Here only the cases are of use in which a defect is found.
+// Only the cases that find a defect are used here.
 #[allow(dead_code)]
 #[path = "bench.rs"]
 mod bench;
@@ -26,8 +26,8 @@ fn case(scope: &str) -> Option<fn()> {
     }
 }
 
-/// The names of the defects that were built into the emulation, and whether each was found, without
-/// which its case finds nothing.
+/// The names of the defects of the emulation, and whether each is found. A defect is found if its
+/// case fails with the defect and passes without it.
 pub fn found() -> Vec<(&'static str, bool)> {
     let of_emulation = all().filter(|(_, mutant)| mutant.file == "out_of_line/emulate.rs");
     of_emulation

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases over the module's own emulation.
+//! The cases for the emulation of the module.
 
 pub use rkprobes_host::out_of_line::emulate;
 

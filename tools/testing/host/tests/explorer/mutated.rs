@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The model over the copy that has defects built in.
+//! The model for the copy of the optimizer with defects.
 
 pub use rkprobes_host::mutated::optimizer;
 
@@ -14,12 +14,12 @@ use model::explore::{explore, Explored, Scope};
 use model::scopes;
 use mutants::{Mutant, MUTANTS};
 
-/// How many defects there are.
+/// The number of defects.
 #[cfg(feature = "slow")]
 pub const COUNT: usize = MUTANTS.len();
 
-/// Looks for each defect in its scope, prints the shortest trace to it, and names those that are
-/// not found.
+/// Looks for each defect in its scope, and prints the shortest trace to it. Returns the names of
+/// the defects that are not found.
 pub fn missed() -> Vec<&'static str> {
     let mut missed = Vec::new();
     for (number, mutant) in (1..).zip(MUTANTS) {
@@ -44,6 +44,6 @@ fn find(number: usize, mutant: &Mutant) -> Explored {
         mutant: number,
         ..*scope.expect(mutant.scope)
     };
-    // One thread: then the first trace is a shortest one.
+    // With one thread the first trace is a shortest trace.
     explore(scope, 1)
 }

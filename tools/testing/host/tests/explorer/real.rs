@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The model over the module's own files.
+//! The model for the optimizer of the module.
 
 pub use rkprobes_host::optimizer;
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Arrays that know the room that was reserved for them, and can be told to run out of memory.
+//! Arrays that use only reserved room, and whose reservations can be made to fail.
 
 use rkprobes_host::containers::slab::{Array, NoMemory};
 use std::cell::Cell;
 
 thread_local! {
-    /// How many more reservations succeed on this thread; without a number all do.
+    /// The number of further reservations that succeed on this thread. `None` means all.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Lets `left` reservations succeed while `act` runs, and the next ones fail.
+/// While `act` runs, `left` reservations succeed and all later ones fail.
 pub fn with_memory_for<R>(left: u32, act: impl FnOnce() -> R) -> R {
     LEFT.set(Some(left));
     let result = act();
@@ -28,7 +28,7 @@ fn allocate() -> Result<(), NoMemory> {
     }
 }
 
-/// As `KVec`: grows when it is told to, and never else.
+/// An array like `KVec`: it grows only in a reservation.
 #[derive(Clone, Debug)]
 pub struct Room<T> {
     items: Vec<T>,

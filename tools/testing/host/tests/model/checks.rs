@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must hold in every state, said without the optimizer's own decisions.
+//! Invariants of every state, written without the decisions of the optimizer.
 
 use super::optimizer::{Handlers, JumpTo, Site, SiteId, SiteLane, State};
 use super::place::{original, Place, BASE, MODULE_END};
 use super::world::{Handler, Mem, Module, Soon, World};
 use super::System;
 
-/// What is wrong with a system, if anything is.
+/// The fault of a system, if it has one.
 pub fn fault(system: &System) -> Option<&'static str> {
     system
         .world
@@ -25,12 +25,12 @@ fn unless(holds: bool, fault: &'static str) -> Option<&'static str> {
     (!holds).then_some(fault)
 }
 
-/// Whether it is gone with our bytes under those of others.
+/// Whether the site is gone while our bytes stay under the bytes of others.
 fn is_left(site: &Site<Mem>) -> bool {
     site.state() == State::Gone && site.foreign().is_some()
 }
 
-/// The text is what the states say, under what others put over it.
+/// The text agrees with the states, below the bytes that others wrote over it.
 fn text(system: &System) -> Option<&'static str> {
     let mut text: Vec<u8> = (0..system.world.text.len()).map(original).collect();
     for (_, site) in system.optimizer.sites().filter(|(_, site)| site.linked()) {
@@ -62,11 +62,11 @@ fn text(system: &System) -> Option<&'static str> {
     }
     unless(
         text[from..] == system.world.text[from..],
-        "the text is not what the states say",
+        "the text does not agree with the states",
     )
 }
 
-/// A site is on the list of its state and on no other; the index holds the linked ones, sorted.
+/// A site is on the list of its state and on no other. The index holds the linked sites, sorted.
 fn lists(system: &System) -> Option<&'static str> {
     let optimizer = &system.optimizer;
     let listed = |state: State| -> Vec<SiteId> {
@@ -103,7 +103,7 @@ fn lists(system: &System) -> Option<&'static str> {
     })
 }
 
-/// A handler can be called only if its user and all switches want it.
+/// A handler can be called only if its user and all switches allow it.
 fn handlers(system: &System) -> Option<&'static str> {
     for place in Place::ALL {
         for number in 0..2 {
@@ -124,7 +124,7 @@ fn handlers(system: &System) -> Option<&'static str> {
     None
 }
 
-/// What the users want of a site.
+/// The wishes of the users of a site.
 struct Wish {
     used: bool,
     armed: bool,
@@ -149,7 +149,7 @@ fn wish(system: &System, id: SiteId, site: &Site<Mem>) -> Wish {
     }
 }
 
-/// Whether a probe inside the region is, or should be, in the text.
+/// Whether the text has, or should have, a probe inside the region.
 fn blocked(system: &System, site: &Site<Mem>) -> bool {
     let inside = site.addr + 1..site.addr + site.region().max(1);
     system.optimizer.sites().any(|(id, other)| {
@@ -159,7 +159,7 @@ fn blocked(system: &System, site: &Site<Mem>) -> bool {
     })
 }
 
-/// Every site is where it should be, or on the list that takes it there, or refused by others.
+/// Every site has its wanted form, or is on the list that leads there, or is blocked by others.
 fn sites(system: &System) -> Option<&'static str> {
     system.optimizer.sites().find_map(|(id, site)| {
         let wish = wish(system, id, site);
@@ -195,7 +195,7 @@ fn sites(system: &System) -> Option<&'static str> {
             ),
             State::Optimized => unless(
                 wish.jump && !blocked && !must_call,
-                "rules 7, 8, 12, 14: a jump stays that nobody wants",
+                "rules 7, 8, 12, 14: an unwanted jump stays",
             ),
             State::Unoptimizing => {
                 let wanted = wish.jump && !blocked && !must_call;
@@ -213,8 +213,8 @@ fn sites(system: &System) -> Option<&'static str> {
     })
 }
 
-/// No jump in the text counts past a handler that its user and all switches want, unless others keep
-/// it there.
+/// No jump in the text counts and passes over a handler that its user and all switches allow,
+/// unless others keep the jump there.
 fn passed_over(system: &System) -> Option<&'static str> {
     let wanted = |place: Place| {
         let users = system.users[place as usize].iter().flatten();
@@ -229,10 +229,10 @@ fn passed_over(system: &System) -> Option<&'static str> {
     };
     let passed = |place: &Place| system.world.counts_inline(place.offset()) && wanted(*place);
     let any = system.optimizer.all_armed() && Place::ALL.iter().any(passed);
-    unless(!any, "rule 14: a jump counts past a handler")
+    unless(!any, "rule 14: a counting jump passes over a handler")
 }
 
-/// Work that is left is going to be done.
+/// Work that remains will be done.
 fn work(system: &System) -> Option<&'static str> {
     let lists = [
         State::Optimizing { waited: 0 },
@@ -256,15 +256,20 @@ fn work(system: &System) -> Option<&'static str> {
         .sites()
         .filter(|(_, site)| site.foreign().is_some())
         .count();
-    unless(coming, "rule 5: work is left and nobody is kicked").or_else(|| {
+    unless(
+        coming,
+        "rule 5: work remains and the delayed work is not kicked",
+    )
+    .or_else(|| {
         unless(
             counted == system.optimizer.foreign() as usize,
-            "sites with foreign bytes are not counted right",
+            "the count of sites with foreign bytes is wrong",
         )
     })
 }
 
-/// Left alone, everything ends: no work, no foreign site, no unused memory, each jump in place.
+/// If nothing else happens, the system comes to rest: no work, no foreign site, no unused memory,
+/// each jump in place.
 fn end(system: &System) -> Option<&'static str> {
     let mut end = system.clone();
     end.settle();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All interleavings of what users, the optimizer, the machine and others do, by stateright.
+//! Explores all interleavings of the actions of users, the optimizer, the machine and others, with
+//! stateright.
 
 use super::array::with_memory_for;
 use super::checks;
@@ -12,14 +13,14 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// Which part of everything is explored.
+/// The part of all actions that is explored.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
     /// Its name.
     pub name: &'static str,
-    /// Where probes come and go, and how many at each place.
+    /// The places where probes are registered and unregistered, and how many at each place.
     pub places: &'static [(Place, usize)],
-    /// The first probes of all places also come and go in one batch.
+    /// The first probes of all places are also registered and unregistered in one batch.
     pub batches: bool,
     /// Probes with a post_handler.
     pub post_handlers: &'static [(Place, usize)],
@@ -31,25 +32,25 @@ pub struct Scope {
     pub optimization: bool,
     /// `enabled` is switched.
     pub arming: bool,
-    /// The module goes and comes back.
+    /// The module is unloaded and loaded again.
     pub module: bool,
-    /// Memory runs out at every point of a registration.
+    /// Memory runs out at each point of a registration.
     pub no_memory: bool,
-    /// Where native kprobes come and go.
+    /// The places where native kprobes are armed and disarmed.
     pub natives: &'static [usize],
-    /// Somebody waits for passes.
+    /// A caller waits for passes.
     pub flush: bool,
-    /// How many CPUs run, and where they enter.
+    /// The number of CPUs.
     pub cpus: usize,
-    /// The places where they enter.
+    /// The places where the CPUs enter the text.
     pub entries: &'static [Place],
-    /// Up to how many actions; 0 for all there are.
+    /// The greatest number of actions; 0 for no limit.
     pub depth: usize,
-    /// The defect that is switched on; 0 for none.
+    /// The defect that is on; 0 for none.
     pub mutant: usize,
 }
 
-/// A scope in which nothing happens, to be filled in.
+/// A scope without actions, from which the others are made.
 pub const NOTHING: Scope = Scope {
     name: "",
     places: &[],
@@ -69,7 +70,7 @@ pub const NOTHING: Scope = Scope {
     mutant: 0,
 };
 
-/// One thing that happens.
+/// One action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Register(Place, usize),
@@ -94,7 +95,7 @@ pub enum Action {
 }
 
 impl Scope {
-    /// What can happen next.
+    /// The possible next actions.
     fn actions(&self, system: &System, actions: &mut Vec<Action>) {
         self.users(system, actions);
         self.others(system, actions);
@@ -125,7 +126,7 @@ impl Scope {
         }
     }
 
-    /// The places whose first probe is there, or is not and could be.
+    /// The places whose first probe is registered, or can be registered.
     fn batch(&self, system: &System, registered: bool) -> Vec<Place> {
         let can = |place: &Place| {
             system.users[*place as usize][0].is_some() == registered
@@ -187,7 +188,7 @@ impl Scope {
         }
     }
 
-    /// The checker's threads are its own, so each call says it again.
+    /// Switches the defect on in each call, because the checker runs its own threads.
     fn switch_on(&self) {
         #[cfg(feature = "mutants")]
         rkprobes_host::mutants::switch_on(self.mutant);
@@ -201,7 +202,7 @@ impl Scope {
         }
     }
 
-    /// What the action makes of the system; `None` if it makes nothing.
+    /// The system after the action, or `None` if the action changes nothing.
     pub fn act(&self, system: &System, action: Action) -> Option<System> {
         let mut next = system.clone();
         next.steps += 1;
@@ -224,10 +225,10 @@ impl Scope {
             Action::AllowOptimization(allowed) => next.set_optimization(allowed),
             Action::ArmAll(armed) => next.set_all_armed(armed),
             Action::ModuleGoes if next.has_gone() => return None,
-            Action::ModuleGoes => next.module_goes(),
+            Action::ModuleGoes => next.start_unload(),
             Action::ModuleIsFreed if next.world.module_is_busy() => return None,
             Action::ModuleIsFreed => next.world.free_module(),
-            Action::ModuleComesBack => next.module_comes(),
+            Action::ModuleComesBack => next.load_module_again(),
             Action::NativeArms(at) => next.world.native_arms(at).then_some(())?,
             Action::NativeLeaves => next.world.native_leaves().then_some(())?,
             Action::Flush => next.flush(),
@@ -257,7 +258,7 @@ impl Scope {
     }
 }
 
-/// Every way to run out of memory in a registration leaves everything as it was.
+/// A registration that runs out of memory, at any point, changes nothing.
 fn fail_to_register(
     system: &mut System,
     place: Place,
@@ -273,12 +274,12 @@ fn fail_to_register(
             return;
         }
         if tried.fingerprint() != before {
-            return system.world.fail("a failed allocation leaves traces");
+            return system.world.fail("a failed allocation changes something");
         }
     }
 }
 
-/// An exploration that is under way.
+/// A running exploration.
 struct Exploration {
     scope: Scope,
     checked: Arc<AtomicUsize>,
@@ -316,18 +317,18 @@ impl Model for Exploration {
     }
 }
 
-/// What an exploration found.
+/// The result of an exploration.
 pub struct Explored {
-    /// Distinct states that were reached and found right.
+    /// The number of distinct states that were reached and have no fault.
     pub states: usize,
-    /// The most actions on a shortest way to one.
+    /// The greatest number of actions on a shortest way to a state.
     pub depth: usize,
-    /// The shortest way to what must not happen, and what that is.
+    /// The shortest way to a fault, and the fault.
     pub fault: Option<(&'static str, Vec<Action>)>,
 }
 
 impl Explored {
-    /// The way to the fault, one action a line.
+    /// The way to the fault, one action in a line.
     pub fn trace(&self) -> String {
         match &self.fault {
             None => String::new(),
@@ -339,8 +340,8 @@ impl Explored {
     }
 }
 
-/// Explores a scope breadth first. With one thread the trace to a fault is a shortest one, and a
-/// stated depth is exact.
+/// Explores a scope breadth first. With one thread the trace to a fault is a shortest trace, and
+/// the depth is exact.
 pub fn explore(scope: Scope, threads: usize) -> Explored {
     let checked = Arc::new(AtomicUsize::new(0));
     let exploration = Exploration {
@@ -365,7 +366,7 @@ pub fn explore(scope: Scope, threads: usize) -> Explored {
     }
 }
 
-/// Goes one way at random, as far as it is told, where all ways together are too many.
+/// Follows one random way up to a depth, for a scope that has too many ways to explore all.
 pub fn wander(scope: &Scope, seed: u64, steps: usize) -> Explored {
     let mut random = seed;
     let mut system = System::new();

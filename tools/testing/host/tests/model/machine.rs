@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The backend that drives the modelled machine as the optimizer tells it.
+//! The backend of the optimizer that drives the modelled machine.
 
 use super::array::Room;
 use super::optimizer::{Backend, Delay, Foreign, JumpTo, LockedText, Poke, Quiescence, SiteLane};
@@ -9,7 +9,7 @@ use super::world::{Cpu, Mem, Module, Soon, World};
 use rkprobes_host::containers::slab::Arrays;
 use std::cell::RefCell;
 
-/// The backend that the optimizer drives.
+/// The backend.
 #[derive(Clone, Debug)]
 pub struct Machine(pub RefCell<World>);
 
@@ -58,7 +58,7 @@ impl Backend for Machine {
     fn let_others_finish(&self, _lane: SiteLane) {
         let mut world = self.0.borrow_mut();
         if world.locked {
-            world.fail("a text lock is held while others are waited for");
+            world.fail("a text lock is held during a wait for others");
         }
     }
 
@@ -73,7 +73,7 @@ impl Backend for Machine {
             .native
             .is_some_and(|native| region.contains(&native.at))
         {
-            world.fail("rule 13: text goes with our bytes, and nobody kept them there");
+            world.fail("rule 13: text is freed with our bytes, although nobody kept them there");
         }
     }
 
@@ -104,7 +104,7 @@ impl Backend for Machine {
             world.fail("memory is freed while the text leads to it");
         }
         if memory.announced {
-            world.fail("memory is freed while others are kept out for it");
+            world.fail("memory is freed while it is announced to others");
         }
         if memory.listed {
             world.fail("memory is freed while the int3 table has it");
@@ -198,7 +198,7 @@ impl LockedText for Poker<'_> {
 
     fn finish(&mut self, poke: Poke) -> Result<(), Foreign> {
         let mut world = self.machine.0.borrow_mut();
-        // ftrace refuses all of a batch, and at its end.
+        // ftrace refuses a whole batch, at the end of the batch.
         let refuses = |(site, to): &(Mem, JumpTo)| world.compare(poke, *site, *to).is_err();
         if self.lane == SiteLane::Ftrace && self.batch.iter().any(refuses) {
             self.batch.clear();
@@ -219,7 +219,7 @@ impl LockedText for Poker<'_> {
             text.starts_with(&after)
         };
         if ![JumpTo::Detour, JumpTo::Count].into_iter().any(is_after) {
-            world.fail("a poke is said to be done and is not");
+            world.fail("a poke is reported as done and is not");
         }
         if poke == Poke::Disarm {
             world.announce(*site, false);

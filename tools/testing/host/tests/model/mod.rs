@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The optimizer over a modelled machine, driven as the kernel shell drives it.
+//! The optimizer over a modelled machine, driven as the engine and the shell drive it in the
+//! kernel.
 //!
-//! Whoever includes this says which optimizer it is: the module's own files, or the copy of them
-//! that has defects built in.
+//! The including file chooses the optimizer: the files of the module, or the copy with defects.
 
-// Each test uses its part.
+// Each test uses only a part.
 #![allow(dead_code)]
 
 pub mod array;
@@ -26,46 +26,46 @@ use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use world::{Cpu, Handler, Mem, Memory, Module, World};
 
-/// A probe as its user knows it.
+/// A probe as its user sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct User {
-    /// Its name in the optimizer.
+    /// Its identifier in the optimizer.
     pub probe: ProbeId,
     /// The user wants it to run.
     pub enabled: bool,
-    /// What it has called.
+    /// Its handlers.
     pub handlers: Handlers,
 }
 
-/// Somebody who waits for a full pass.
+/// A caller that waits for a full pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flush {
     target: Pass,
-    /// A pass began since.
+    /// Whether a pass has begun since the call.
     begun: bool,
-    /// Nobody did anything since.
+    /// Whether no action has followed the call.
     calm: bool,
 }
 
-/// Everything there is.
+/// The whole system.
 #[derive(Clone)]
 pub struct System {
-    /// The code that is tested.
+    /// The optimizer under test.
     pub optimizer: Optimizer<Machine>,
-    /// What it works on.
+    /// The modelled machine.
     pub world: World,
     /// The probes that are registered, by place and number.
     pub users: [[Option<User>; 2]; Place::ALL.len()],
-    /// The pass between its begin and its end.
+    /// The pass that has begun and not ended.
     pub pass: Option<Grace>,
-    /// Who waits.
+    /// The callers that wait.
     pub flush: Option<Flush>,
-    /// How many actions led here; no part of what the system is.
+    /// The number of actions so far. It is not part of the state.
     pub steps: usize,
 }
 
 impl System {
-    /// Nothing is probed.
+    /// Makes a system without probes.
     pub fn new() -> Self {
         Self {
             optimizer: Optimizer::default(),
@@ -77,7 +77,7 @@ impl System {
         }
     }
 
-    /// Runs one thing on the optimizer, under what is the engine's lock in the kernel.
+    /// Runs one operation of the optimizer. In the kernel the lock of the engine is held.
     fn locked<R>(&mut self, act: impl FnOnce(&mut Optimizer<Machine>, &Machine) -> R) -> R {
         let world = std::mem::replace(&mut self.world, World::new());
         let machine = Machine(RefCell::new(world));
@@ -102,7 +102,7 @@ impl System {
         self.optimizer.find(place.addr())
     }
 
-    /// What the optimizer says of the linked site at a place.
+    /// The reason that the optimizer reports for the linked site at a place.
     pub fn state(&self, place: Place) -> Option<State> {
         Some(self.optimizer.site(self.site_at(place)?)?.state())
     }
@@ -180,7 +180,8 @@ impl System {
         site.ok_or(NoMemory)
     }
 
-    /// The original bytes of a new site: those in memory, without what our other sites put there.
+    /// The original bytes of a new site: the bytes in memory without the changes of our other
+    /// sites.
     fn recover(&mut self, place: Place) {
         let mut text = self.world.text;
         for (_, site) in self.optimizer.sites().filter(|(_, site)| site.linked()) {
@@ -196,7 +197,7 @@ impl System {
         let mut region = place.offset()..place.offset() + place.region().max(1);
         if region.any(|at| text[at] != original(at) && native != Some(at)) {
             self.world
-                .fail("wrong bytes are taken for the original ones");
+                .fail("wrong bytes are taken for the original bytes");
         }
     }
 
@@ -229,7 +230,7 @@ impl System {
         self.commit();
     }
 
-    /// Arms or disarms all.
+    /// Arms or disarms all sites.
     pub fn set_all_armed(&mut self, armed: bool) {
         self.optimizer.set_all_armed(armed);
         self.commit();
@@ -240,8 +241,8 @@ impl System {
         self.locked(|optimizer, machine| optimizer.commit(machine));
     }
 
-    /// The module says that it goes; what it has started may be anywhere in its text.
-    pub fn module_goes(&mut self) {
+    /// The module announces its unload. Its tasks may be anywhere in its text.
+    pub fn start_unload(&mut self) {
         self.disturb();
         self.world.module = Module::Leaving;
         self.locked(|optimizer, machine| optimizer.text_gone(machine, BASE, BASE + MODULE_END));
@@ -250,19 +251,19 @@ impl System {
     }
 
     /// The module is loaded again.
-    pub fn module_comes(&mut self) {
+    pub fn load_module_again(&mut self) {
         self.locked(|optimizer, machine| optimizer.text_came(machine, BASE, BASE + MODULE_END));
         self.commit();
         self.world.load_module();
     }
 
-    /// Whether sites are there from the last time that the module went; for the model's sake it does
-    /// not go again before.
+    /// Whether sites of the last unload of the module still exist. To keep the model small, the
+    /// module is not unloaded again before they are gone.
     pub fn has_gone(&self) -> bool {
         self.optimizer.sites().any(|(_, site)| !site.linked())
     }
 
-    /// Somebody begins to wait for a full pass.
+    /// A caller begins to wait for a full pass.
     pub fn flush(&mut self) {
         self.flush = Some(Flush {
             target: self.optimizer.begun() + 1,
@@ -276,7 +277,7 @@ impl System {
         self.pass.is_none() && (self.world.kick.is_some() || self.flush.is_some())
     }
 
-    /// Steps 1 and the beginning of 2: the CPUs that are inside now are waited for.
+    /// Step 1 and the start of step 2: the grace period waits for the CPUs that are inside now.
     pub fn begin_pass(&mut self) {
         self.world.kick = None;
         if let Some(flush) = &mut self.flush {
@@ -297,7 +298,7 @@ impl System {
         self.pass.is_some() && self.world.cpus.iter().all(|(_, held)| !held)
     }
 
-    /// The end of step 2, and the steps behind it.
+    /// The end of step 2, and the later steps.
     pub fn end_pass(&mut self) {
         let Some(grace) = self.pass.take() else {
             return;
@@ -309,7 +310,7 @@ impl System {
         self.wake();
     }
 
-    /// Lets those go who wait for a pass that ended.
+    /// Ends the waits for a pass that ended.
     fn wake(&mut self) {
         let Some(flush) = self.flush else {
             return;
@@ -331,7 +332,7 @@ impl System {
         }
     }
 
-    /// Lets everything that is under way come to its end, as far as it does.
+    /// Lets all work that has begun end, if it can.
     pub fn settle(&mut self) {
         self.world.native_leaves();
         for cpu in 0..self.world.cpus.len() {
@@ -357,8 +358,8 @@ impl System {
     }
 }
 
-/// Two systems that do the same from here on have the same hash: passes count from the last one,
-/// and neither the numbers of sites and probes nor the order on a list matter.
+/// Two systems with equal future behaviour have equal hashes: passes count from the last pass, and
+/// the numbers of sites and probes and the order on a list do not matter.
 impl Hash for System {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.world.hash(hasher);
@@ -394,7 +395,7 @@ impl Hash for System {
 }
 
 impl System {
-    /// A number that tells systems apart which do something else from here on.
+    /// A number that differs between systems with different future behaviour.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);

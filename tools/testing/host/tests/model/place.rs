@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where things are: the modelled addresses, and what the compiler put there.
+//! The modelled addresses and the bytes of the compiler.
 
 use super::optimizer::SiteLane;
 
 /// Bytes of modelled text.
 pub const SIZE: usize = 16;
-/// Where the function ends whose module can go; behind it is the kernel's own text.
+/// The end of the function whose module can be unloaded. The text of the kernel follows it.
 pub const MODULE_END: usize = 9;
-/// What the modelled addresses start at.
+/// The first modelled address.
 pub const BASE: usize = 0x1000;
 /// The length of a jump.
 pub const JUMP: usize = 5;
 
-/// The addresses where probes stand.
+/// The addresses of probes.
 ///
 /// The function's instructions are at 0, 2, 3 and 7; it ends at 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,7 @@ pub enum Place {
     Outer,
     /// 2: one byte, no jump possible.
     Middle,
-    /// 3: its jump would cover 7, where the detour of `Outer` returns to.
+    /// 3: its jump would cover 7, to which the detour of `Outer` returns.
     Inner,
     /// 10: one instruction of five bytes, in text that stays.
     Single,
@@ -31,7 +31,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// All of them.
+    /// All places.
     pub const ALL: [Place; 5] = [
         Place::Outer,
         Place::Middle,
@@ -76,7 +76,7 @@ impl Place {
         }
     }
 
-    /// How it is reached.
+    /// Its lane.
     pub fn lane(self) -> SiteLane {
         match self {
             Place::Entry => SiteLane::Ftrace,
@@ -84,13 +84,13 @@ impl Place {
         }
     }
 
-    /// Whether it is in the text that can go.
+    /// Whether it is in the text of the module.
     pub fn in_module(self) -> bool {
         self.offset() < MODULE_END
     }
 }
 
-/// The length of the instruction at an offset where one begins.
+/// The length of the instruction that begins at an offset.
 pub fn instruction(at: usize) -> usize {
     match at {
         0 => 2,
@@ -101,7 +101,7 @@ pub fn instruction(at: usize) -> usize {
     }
 }
 
-/// The byte that the compiler put there.
+/// The byte of the compiler at an offset.
 pub fn original(at: usize) -> u8 {
     0x10 + at as u8
 }

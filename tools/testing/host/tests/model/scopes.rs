@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parts of everything that are explored.
+//! The scopes: parts of all actions that are explored.
 
 use super::explore::{Scope, NOTHING};
 use super::place::Place;
@@ -41,7 +41,8 @@ pub const NEIGHBOURS: Scope = Scope {
     ..NOTHING
 };
 
-/// Text that goes and comes back, under probes in every state, with a native kprobe on one.
+/// A module that is unloaded and loaded again under probes in every state, with a native kprobe on
+/// one of them.
 pub const MODULE: Scope = Scope {
     name: "module",
     places: &[(Place::Outer, 1), (Place::Inner, 1)],
@@ -54,7 +55,7 @@ pub const MODULE: Scope = Scope {
     ..NOTHING
 };
 
-/// Native kprobes come in between.
+/// Native kprobes are armed between our operations.
 pub const NATIVES: Scope = Scope {
     name: "natives",
     places: &[(Place::Outer, 2), (Place::Inner, 1)],
@@ -66,7 +67,7 @@ pub const NATIVES: Scope = Scope {
     ..NOTHING
 };
 
-/// A region of one instruction, which waits for nobody; an ftrace entry; no memory.
+/// A region of one instruction, which needs no grace period; an ftrace entry; no memory.
 pub const OTHERS: Scope = Scope {
     name: "others",
     places: &[(Place::Single, 2), (Place::Entry, 1)],
@@ -92,7 +93,7 @@ pub const PAIR: Scope = Scope {
     ..NOTHING
 };
 
-/// A probe that only counts, and one with a handler, at one address.
+/// A probe that only counts and a probe with a handler at one address.
 pub const COUNTING: Scope = Scope {
     name: "counting",
     places: &[(Place::Inner, 2)],
@@ -106,12 +107,12 @@ pub const COUNTING: Scope = Scope {
     ..NOTHING
 };
 
-/// All of the above, each of which has an end.
+/// All scopes above. Each has an end.
 pub const TO_THE_END: &[Scope] = &[
     OVERLAP, PAIR, COUNTING, AGGREGATE, NEIGHBOURS, MODULE, NATIVES, OTHERS,
 ];
 
-/// All that happens at three places, two of which overlap, up to a number of actions.
+/// All actions at three places, two of which overlap, up to a number of actions.
 pub const THREE_SITES: Scope = Scope {
     name: "three sites",
     places: &[(Place::Outer, 2), (Place::Inner, 2), (Place::Single, 2)],
@@ -121,7 +122,7 @@ pub const THREE_SITES: Scope = Scope {
     ..EVERYTHING
 };
 
-/// All that happens, at all places, up to a number of actions.
+/// All actions at all places, up to a number of actions.
 pub const EVERYTHING: Scope = Scope {
     name: "everything",
     places: &[

@@ -2,44 +2,44 @@
 
 //! The modelled machine: text, the memory of sites, CPUs, and a native kprobe.
 //!
-//! What must never happen is noted in [`World::fault`] where it happens.
+//! An event that must never happen is recorded in [`World::fault`].
 
 use super::optimizer::{Foreign, JumpTo, Poke, SiteLane};
 use super::place::{instruction, original, Place, JUMP, MODULE_END, SIZE};
 
 pub const INT3: u8 = 0xcc;
 pub const JMP: u8 = 0xe9;
-/// In the displacement of a jump that counts.
+/// A part of each byte in the displacement of a jump that counts.
 const COUNT: u8 = 0xb0;
 /// The first byte of a native kprobe.
 pub const NATIVE: u8 = 0xf0;
 pub const ATTACHED: u8 = 0xe8;
 
-/// The memory of a site: what its out-of-line copies and its int3 table entry are in.
+/// The number of the memory of a site, which holds its out-of-line copies and its int3 table entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mem(pub u8);
 
-/// What is in that memory.
+/// The contents of the memory of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Memory {
-    /// The address it is for.
+    /// The place of the site.
     pub place: Place,
-    /// Handlers run.
+    /// Whether handlers run.
     pub live: bool,
-    /// Int3 hits go on in the detour.
+    /// Whether int3 hits continue in the detour.
     pub detour_hits: bool,
-    /// What was left in text that goes is a jump.
+    /// Whether a jump was left in text that is freed.
     pub left_jump: bool,
-    /// Others are kept out of what it needs.
+    /// Whether others are kept out of the bytes that the site needs.
     pub announced: bool,
-    /// The address is in the int3 table.
+    /// Whether the address is in the int3 table.
     pub listed: bool,
 }
 
-/// Where a CPU, or the task that was preempted on it, is.
+/// The place of a CPU, or of the task that was preempted on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cpu {
-    /// Not in anything that is modelled.
+    /// Outside of the model.
     Outside,
     /// About to execute the instruction at this offset.
     At(usize),
@@ -51,16 +51,16 @@ pub enum Cpu {
     Detour(Mem),
 }
 
-/// What the int3 handler and the detour call.
+/// A handler that the int3 handler and the detour call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handler {
-    /// The site's memory, where they find it.
+    /// The memory of the site, from which it is called.
     pub mem: Mem,
     /// As [`Backend::set_enabled`] left it.
     pub enabled: bool,
 }
 
-/// A native kprobe and the byte that it stands on.
+/// A native kprobe and the byte that it replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Native {
     /// Its offset.
@@ -68,39 +68,39 @@ pub struct Native {
     saved: u8,
 }
 
-/// Where the module is whose text can go.
+/// The state of the module whose text can be freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Module {
     /// It may be probed.
     Loaded,
-    /// We are told that it goes.
+    /// Its unload is announced to us now.
     Leaving,
-    /// We were told that it goes; what it has started still runs.
+    /// Its unload was announced to us, and its tasks still run.
     Going,
     /// Its text is freed.
     Freed,
 }
 
-/// All but the optimizer.
+/// Everything except the optimizer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     /// The bytes in memory.
     pub text: [u8; SIZE],
     /// The module.
     pub module: Module,
-    /// The memory of sites.
+    /// The memory of the sites.
     pub memory: [Option<Memory>; 6],
     /// The handlers, by place and number.
     pub handlers: [[Option<Handler>; 2]; Place::ALL.len()],
     /// The CPUs, and whether the grace period still waits for each.
     pub cpus: [(Cpu, bool); 2],
-    /// Somebody else's probe.
+    /// The native kprobe.
     pub native: Option<Native>,
-    /// The delayed work: pending for when.
+    /// The time for which the delayed work is pending.
     pub kick: Option<Soon>,
-    /// A text lock is held.
+    /// Whether a text lock is held.
     pub locked: bool,
-    /// The first thing that must not happen and did.
+    /// The first event that must not happen.
     pub fault: Option<&'static str>,
 }
 
@@ -114,7 +114,7 @@ pub enum Soon {
 }
 
 impl World {
-    /// Nothing is probed and nobody is there.
+    /// Makes a machine without probes, with all CPUs outside.
     pub fn new() -> Self {
         let mut text = [0; SIZE];
         for (at, byte) in text.iter_mut().enumerate() {
@@ -133,12 +133,12 @@ impl World {
         }
     }
 
-    /// Notes what must not happen.
+    /// Records an event that must not happen.
     pub fn fail(&mut self, fault: &'static str) {
         self.fault.get_or_insert(fault);
     }
 
-    /// The contents of a site's memory.
+    /// The contents of the memory of a site.
     pub fn at(&mut self, mem: Mem) -> Memory {
         match self.memory[usize::from(mem.0)] {
             Some(memory) => memory,
@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// Memory for a new site, as long as there is some.
+    /// Allocates memory for a new site, if there is any.
     pub fn allocate(&mut self, place: Place) -> Option<Mem> {
         let at = self.memory.iter().position(Option::is_none)?;
         self.memory[at] = Some(Memory {
@@ -178,7 +178,7 @@ impl World {
         Some(Mem(at as u8))
     }
 
-    /// What a jump to the memory of a site looks like.
+    /// The bytes of a jump to the memory of a site.
     pub fn jump(mem: Mem, to: JumpTo) -> [u8; JUMP] {
         let to = mem.0
             | match to {
@@ -194,7 +194,7 @@ impl World {
         to.is_some_and(|to| to & 0xf0 == COUNT)
     }
 
-    /// The bytes that a poke of this site expects, and those it leaves.
+    /// The bytes that a poke of this site expects, and the bytes that it writes.
     pub fn change_of(poke: Poke, mem: Mem, place: Place, to: JumpTo) -> (Vec<u8>, Vec<u8>) {
         let from = place.offset();
         let clean: Vec<u8> = (from..from + place.region().max(1)).map(original).collect();
@@ -211,11 +211,12 @@ impl World {
         }
     }
 
-    /// The text as a poke of this site should find it, or why not.
+    /// Compares the text with the bytes that a poke of this site expects. Returns the reason if
+    /// they differ.
     pub fn compare(&mut self, poke: Poke, mem: Mem, to: JumpTo) -> Result<(), Foreign> {
         let place = self.at(mem).place;
         if place.in_module() && !matches!(self.module, Module::Loaded | Module::Leaving) {
-            self.fail("rule 13: text that has gone is touched");
+            self.fail("rule 13: freed text is touched");
             return Err(Foreign::Bytes);
         }
         if poke == Poke::Optimize && place.lane() == SiteLane::Text && !self.at(mem).detour_hits {
@@ -229,7 +230,7 @@ impl World {
         }
     }
 
-    /// The int3 table has the address of a site, or has it no more.
+    /// Adds the address of a site to the int3 table, or removes it.
     pub fn list(&mut self, mem: Mem, listed: bool) {
         let place = self.at(mem).place;
         let claims = |memory: &Memory| memory.listed && memory.place == place;
@@ -239,12 +240,12 @@ impl World {
         self.change(mem, |memory| memory.listed = listed);
     }
 
-    /// Others are kept out of what a site needs, or no longer.
+    /// Keeps others out of the bytes that a site needs, or lets them in again.
     pub fn announce(&mut self, mem: Mem, announced: bool) {
         self.change(mem, |memory| memory.announced = announced);
     }
 
-    /// The text as it is without the native kprobe.
+    /// The text without the native kprobe.
     pub fn without_native(&self) -> [u8; SIZE] {
         let mut text = self.text;
         if let Some(native) = self.native {
@@ -261,13 +262,13 @@ impl World {
             self.fail("a jump is written under a task inside the region");
         }
         if self.compare(poke, mem, to).is_err() {
-            self.fail("bytes that are not ours are overwritten");
+            self.fail("foreign bytes are overwritten");
         }
         let (_, after) = Self::change_of(poke, mem, place, to);
         self.text[place.offset()..][..after.len()].copy_from_slice(&after);
     }
 
-    /// A native kprobe arms at `at`, where it can: on an instruction of the compiler's or our jump.
+    /// Arms a native kprobe at `at`, if that is an instruction of the compiler or a jump of ours.
     pub fn native_arms(&mut self, at: usize) -> bool {
         let free = [original(at), JMP, ATTACHED].contains(&self.text[at]);
         let stays = at >= MODULE_END || self.module == Module::Loaded;
@@ -279,7 +280,7 @@ impl World {
         false
     }
 
-    /// The native kprobe puts back what it found; where the module goes, it stays.
+    /// The native kprobe restores the byte. In a module that is being unloaded it stays.
     pub fn native_leaves(&mut self) -> bool {
         let module = self.module;
         let leaves = |native: &mut Native| native.at >= MODULE_END || module == Module::Loaded;
@@ -290,7 +291,8 @@ impl World {
         true
     }
 
-    /// The module goes: who has put a native kprobe on a jump of ours forgets it, and its int3 stays.
+    /// The module is unloaded: kprobes forget a native kprobe on a jump of ours, and its int3
+    /// stays.
     pub fn native_is_forgotten(&mut self) {
         let is_forgotten = |native: &mut Native| native.at < MODULE_END && native.saved == JMP;
         if let Some(native) = self.native.take_if(is_forgotten) {
@@ -298,14 +300,14 @@ impl World {
         }
     }
 
-    /// The module's text is freed: nobody runs there any more.
+    /// The text of the module is freed. No task runs there.
     pub fn free_module(&mut self) {
         self.module = Module::Freed;
         self.native.take_if(|native| native.at < MODULE_END);
         self.text[..MODULE_END].fill(0);
     }
 
-    /// The module is loaded again, to where it was.
+    /// The module is loaded again at its old address.
     pub fn load_module(&mut self) {
         self.module = Module::Loaded;
         for at in 0..MODULE_END {
@@ -313,7 +315,7 @@ impl World {
         }
     }
 
-    /// Whether any CPU is in the module's text or will return to it.
+    /// Whether any CPU is in the text of the module or will return to it.
     pub fn module_is_busy(&mut self) -> bool {
         (0..self.cpus.len()).any(|n| match self.cpus[n].0 {
             Cpu::Outside => false,
@@ -322,12 +324,12 @@ impl World {
         })
     }
 
-    /// The CPU executes one thing: an instruction, the handler, or a copy.
+    /// The CPU executes one step: an instruction, the handler, or a copy.
     pub fn step(&mut self, cpu: usize) {
         let next = match self.cpus[cpu].0 {
             Cpu::Outside => Cpu::Outside,
             Cpu::At(at) => self.execute(at),
-            Cpu::Trap(mem) => match self.goes_on_in_copy(mem) {
+            Cpu::Trap(mem) => match self.continues_in_copy(mem) {
                 true => self.enter_detour(mem),
                 false => Cpu::Slot(mem),
             },
@@ -346,13 +348,14 @@ impl World {
         }
     }
 
-    /// As the handler decides: a region that others have changed is not gone around.
-    fn goes_on_in_copy(&mut self, mem: Mem) -> bool {
+    /// The decision of the handler: a hit does not continue in the copy of a region that others
+    /// have changed.
+    fn continues_in_copy(&mut self, mem: Mem) -> bool {
         let memory = self.at(mem);
         let from = memory.place.offset();
         let mut inside = from + 1..from + memory.place.region();
-        // A jump that came while this handler ran waits for it to end. Our own int3s inside are the
-        // optimizer's affair (rule 7).
+        // A jump that was written while this handler runs waits for the end of the handler. The
+        // optimizer handles our own int3s inside the region (rule 7).
         let is_whole = self.without_native()[from] == JMP
             || inside.all(|at| [original(at), INT3].contains(&self.text[at]));
         if !memory.left_jump && !is_whole {

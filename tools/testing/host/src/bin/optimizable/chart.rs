@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bar chart: shares of both sets of rules, and what each leaves as a breakpoint.
+//! The bar chart: the shares of both sets of rules, and the breakpoints that remain.
 
 use crate::survey::{Count, Survey};
 use plotters::prelude::*;
@@ -52,7 +52,7 @@ fn paint(area: &Area<'_>, kernel: &Kernel, survey: &Survey) -> Result<(), Box<dy
     Ok(())
 }
 
-/// One bar: regions of one instruction, of several, and what stays a breakpoint.
+/// One bar: regions of one instruction, regions of several, and the breakpoints that remain.
 fn bar(area: &Area<'_>, name: &str, count: &Count, top: i32) -> Result<(), Box<dyn Error>> {
     let scale = |part: u64| (part as f64 * f64::from(WIDTH) / count.probeable.max(1) as f64) as i32;
     let (one, all) = (LEFT + scale(count.single), LEFT + scale(count.optimizable));

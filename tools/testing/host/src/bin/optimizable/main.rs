@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counts where a kernel's text can be probed, and where the breakpoint can become a jump: by
-//! mainline's rules and by ours.
+//! Counts the addresses of a kernel that can be probed, and those whose breakpoint can become a
+//! jump, by the rules of mainline and by our rules.
 //!
 //! `optimizable [DIRECTORY]` prints the figures and, with a directory, writes its
 //! `optimizable.rst`, `optimizable.svg` and `optimizable-unsafe.txt`. `optimizable --sites SEED`
-//! prints a thousand addresses with what both rules say of them, to be asked of a running kernel
-//! that was booted with `nokaslr`.
+//! prints a thousand addresses with the result of both sets of rules. A running kernel that was
+//! booted with `nokaslr` can be asked for these addresses.
 
 mod chart;
 mod mainline;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// A thousand of the sampled sites, chosen by `seed`.
 fn sample(survey: &Survey, seed: u64) -> Vec<&Site> {
     let mut chosen: Vec<_> = survey.sample.iter().collect();
-    // Multiplied by an odd number, the addresses' low bits are in an order of their own.
+    // After multiplication by an odd number the low bits of the addresses have another order.
     let multiplier = (seed << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     chosen.sort_by_key(|site| site.addr.wrapping_mul(multiplier).rotate_left(32));
     chosen.truncate(1000);

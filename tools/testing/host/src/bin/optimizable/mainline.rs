@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's own kprobes would do with the same text, from a description of its rules.
+//! The decisions of native kprobes for the text, from a description of their rules.
 //!
-//! A probe is optimizable there if nothing in its whole function has an exception-table entry, no jump of
-//! the function goes to the four bytes behind the breakpoint or to the one behind those, every
-//! instruction of the region is one that may be followed by a jump when it is copied, and no site of
-//! the function tracer, a jump label or a static call is in the region.
+//! A native kprobe is optimizable if all of this holds: No instruction of its function has an
+//! exception-table entry. No jump of the function goes to one of the five bytes after the
+//! breakpoint. Each instruction of the region may be followed by a jump when it is copied. No site
+//! of the function tracer, jump label or static call is in the region.
 
 use crate::tables::Tables;
 use rkprobes_host::eligibility::reserved::Kind;
@@ -13,7 +13,7 @@ use rkprobes_host::eligibility::Region;
 use rkprobes_host::insn_decode::{Encoding, Flow, Insn, OpcodeMap, Prefixes};
 use std::collections::BTreeSet;
 
-/// The second opcode bytes behind `0F` that may be copied, a bit for each.
+/// The opcode bytes after `0F` that may be copied, one bit for each.
 const BOOSTABLE_0F: [u32; 8] = [
     0x8000_034c, // 02-03 06 08-09 1f
     0x0002_000f, // 20-23 31
@@ -25,7 +25,7 @@ const BOOSTABLE_0F: [u32; 8] = [
     0x772e_bb26, // e1-e2 e5 e8-e9 eb-ed ef f1-f3 f5 f8-fa fc-fe
 ];
 
-/// A decoded function, with what mainline asks of the whole of it.
+/// A decoded function, with the facts that mainline needs about the whole function.
 pub struct Function {
     end: u64,
     insns: Vec<Insn>,
@@ -55,7 +55,7 @@ impl Function {
         }
     }
 
-    /// Is the instruction probed by a breakpoint?
+    /// Whether the instruction can have a breakpoint.
     pub fn probeable(insn: &Insn, tables: &Tables<'_>) -> bool {
         let reserved =
             tables
@@ -124,12 +124,12 @@ fn refusal(insn: &Insn, count: usize) -> &'static str {
     }
 }
 
-/// May the instruction be followed by a jump when it is copied?
+/// Whether a copy of the instruction may be followed by a jump.
 fn boostable(insn: &Insn) -> bool {
     if insn.forced_emulation {
         return false;
     }
-    // Its decoder counts one opcode byte behind VEX and the like, whatever the map.
+    // The decoder of the kernel counts one opcode byte after VEX, EVEX or XOP, for every map.
     let map = match insn.encoding {
         Encoding::Legacy => insn.map,
         _ => OpcodeMap::Primary,

@@ -48,7 +48,7 @@ pub fn last_line(survey: &Survey) -> String {
     )
 }
 
-/// The places of mainline's that something jumps into, one a line.
+/// The regions of mainline that something jumps into, one in a line.
 pub fn unsafe_list(kernel: &Kernel, survey: &Survey) -> String {
     let mut out = format!(
         "# SPDX-License-Identifier: GPL-2.0\n# {}: optimizable by mainline's rules although something jumps into the region\n\
@@ -200,7 +200,7 @@ the thousand; the other one is on its breakpoint path. It makes jumps of exactly
 are counted here.
 ";
 
-/// The chosen sites, one a line: address, by whose rules optimizable, place.
+/// The chosen sites, one in a line: address, the rules by which it is optimizable, place.
 pub fn sites(sites: &[&Site]) -> String {
     let mut out = String::new();
     for site in sites {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The count itself: each instruction of each function, by both sets of rules.
+//! Counts each instruction of each function by both sets of rules.
 
 use crate::mainline;
 use crate::tables::Tables;
@@ -11,15 +11,15 @@ use rkprobes_host::insn_decode::Insn;
 use rkprobes_host::stock::Kernel;
 use std::collections::BTreeMap;
 
-/// One address of so many is kept as an example.
+/// One of this many addresses is kept as an example.
 const SAMPLE: u64 = 101;
 
-/// One set of rules over one choice of addresses.
+/// The counts of one set of rules for one choice of addresses.
 #[derive(Default)]
 pub struct Count {
     pub probeable: u64,
     pub optimizable: u64,
-    /// Of these, regions of one instruction.
+    /// The number of optimizable regions of one instruction.
     pub single: u64,
     pub refused: BTreeMap<&'static str, u64>,
 }
@@ -57,26 +57,26 @@ pub struct Rules {
 pub struct Landing {
     /// The probe, as symbol and offset.
     pub probe: String,
-    /// How far behind it the place is.
+    /// The distance of the place from the probe.
     pub distance: u64,
-    /// Where the jump comes from.
+    /// The source of the jump.
     pub from: String,
 }
 
-/// All that is counted.
+/// All counts.
 #[derive(Default)]
 pub struct Survey {
     pub functions: usize,
     pub ours: Rules,
     pub mainline: Rules,
-    /// Why addresses are not probeable by our rules.
+    /// The reasons for which addresses are not probeable by our rules.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Every [`SAMPLE`]th of the addresses that both probe.
+    /// Every [`SAMPLE`]th address that both sets of rules can probe.
     pub sample: Vec<Site>,
     seen: u64,
 }
 
-/// An address that both probe, and by whose rules it is optimizable.
+/// An address that both sets of rules can probe, and the rules by which it is optimizable.
 pub struct Site {
     pub addr: u64,
     pub place: String,
@@ -84,8 +84,8 @@ pub struct Site {
     pub mainline: bool,
 }
 
-/// Every place that something jumps to, and from where, found by another way than the rules
-/// that are judged by it: from all branches of the text at once.
+/// Every address that something jumps to, with the source. The addresses come from all branches of
+/// the text at once, which is another way than the rules use, because this result judges the rules.
 type Landings = BTreeMap<u64, String>;
 
 impl Survey {

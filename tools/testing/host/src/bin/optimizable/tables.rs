@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
+//! The index of reserved text of a kernel image, from the tables of the kernel.
 
 use rkprobes_host::containers::slab::NoMemory;
 use rkprobes_host::eligibility::each_possible_jump;
@@ -10,35 +10,35 @@ use rkprobes_host::insn_decode::decode;
 use rkprobes_host::stock::{Function, Kernel, Section};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a kernel's tables say about its text.
+/// The facts about the text of a kernel that its tables contain.
 pub struct Tables<'a> {
     kernel: &'a Kernel,
     /// The functions of `.text`, by address, without the padding before them.
     pub functions: Vec<Function<'a>>,
-    /// The same, and the padding before functions.
+    /// The functions of `.text`, and the padding before functions.
     all: Vec<Function<'a>>,
-    /// Their places in `functions`, by name.
+    /// The places of the functions in `functions`, by name.
     by_name: BTreeMap<String, Vec<usize>>,
-    /// What must not be probed or covered, and what jumps where.
+    /// Text that must not be probed or covered, and the targets of jumps.
     pub index: Index<Heap>,
     /// Exception-table entries and jump labels, by address.
     pub extable: BTreeSet<u64>,
-    /// Places that the kernel's own tables jump to.
+    /// Addresses to which the tables of the kernel jump.
     pub landings: Vec<(u64, Kind)>,
-    /// Where the pieces are.
+    /// The areas of the pieces.
     piece_areas: Vec<(u64, u64)>,
 }
 
-/// How near text may be one with a function in assembly.
+/// Text within this distance may belong to a function in assembly.
 const NEAR: u64 = 1024;
 
-/// Where the linker puts the pieces that the compiler splits off, as in pieces.rs.
+/// The areas in which the linker places the pieces that the compiler splits off, as in pieces.rs.
 pub const PIECES: [(&str, &str); 2] = [
     ("__split_text_start", "__split_text_end"),
     ("__unlikely_text_start", "__unlikely_text_end"),
 ];
 
-/// The ends of areas, by their symbols.
+/// The areas, as pairs of symbols.
 const AREAS: [(&str, &str, Kind); 5] = [
     ("__entry_text_start", "__entry_text_end", Kind::Noinstr),
     ("__noinstr_text_start", "__noinstr_text_end", Kind::Noinstr),
@@ -47,7 +47,7 @@ const AREAS: [(&str, &str, Kind); 5] = [
         "__kprobes_text_end",
         Kind::Blacklist,
     ),
-    // Indirect and return thunks, which the breakpoint's own path goes through.
+    // Indirect and return thunks, because the path of the breakpoint runs through them.
     (
         "__x86_indirect_thunk_array",
         "__static_call_text_start",
@@ -60,7 +60,7 @@ const AREAS: [(&str, &str, Kind); 5] = [
     ),
 ];
 
-/// Functions that run before our notifier and are in no blacklist.
+/// Functions that run before our notifier and are not on a blacklist.
 const INT3_PATH: [&str; 9] = [
     "__rcu_read_lock",
     "__rcu_read_unlock",
@@ -74,7 +74,7 @@ const INT3_PATH: [&str; 9] = [
 ];
 
 impl<'a> Tables<'a> {
-    /// Reads the tables; an error names the symbol that is missing.
+    /// Reads the tables. An error names the missing symbol.
     pub fn read(kernel: &'a Kernel) -> Result<Self, String> {
         let text = kernel.section(".text").ok_or("no .text")?;
         let mut tables = Tables {
@@ -191,7 +191,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Blacklisted functions, with the pieces that the compiler has split off them.
+    /// Blacklisted functions, with the pieces that the compiler split off.
     fn read_blacklist(&mut self) -> Result<(), String> {
         let listed = self.entries("kprobe_blacklist", 8)?;
         let listed = listed
@@ -228,7 +228,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Where jumps in the areas of pieces may go to outside of their area, as in pieces.rs.
+    /// The possible targets of jumps that leave the area of a piece, as in pieces.rs.
     fn read_pieces(&mut self) -> Result<(), String> {
         for (first, last) in PIECES {
             let ends = self.kernel.address(first).zip(self.kernel.address(last));
@@ -258,8 +258,8 @@ impl<'a> Tables<'a> {
         areas.any(|(start, end)| *start <= symbol.start && symbol.start < *end)
     }
 
-    /// What assembly may be one with a function: what is near it, up to where a compiled function
-    /// begins, which has its padding before it. There is none among the pieces.
+    /// The assembly that may belong to a function: the text near it, up to the start of a compiled
+    /// function, which has padding before it. The pieces contain no assembly.
     pub fn neighbours(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let at = self
             .all
@@ -277,8 +277,8 @@ impl<'a> Tables<'a> {
         around.filter(move |_| !alone)
     }
 
-    /// The function that a piece was split off, `NAME` of `NAME.cold`. Branches of pieces are in the
-    /// index.
+    /// The function from which a piece was split off: `NAME` for `NAME.cold`. Branches of pieces
+    /// are in the index.
     pub fn pieces(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let names = function.names.iter();
         let others = names.filter_map(|name| name.strip_suffix(".cold"));
@@ -301,7 +301,7 @@ fn entries(start: u64, bytes: &[u8], size: usize) -> Vec<(u64, &[u8])> {
     addresses.zip(bytes.chunks_exact(size)).collect()
 }
 
-/// The place that the word at `offset` of an entry is relative to.
+/// The address to which the word at `offset` of an entry is relative.
 fn relative(entry: u64, bytes: &[u8], offset: usize) -> u64 {
     let word = bytes
         .get(offset..offset + 4)
