@@ -2,9 +2,9 @@
 
 //! Growable arrays and index slabs of the pure files.
 //!
-//! The pure files use `core` only, so they name their arrays by [`Arrays`]: the kernel shell supplies
-//! `KVec`, the host tests supply `Vec`. Growing may fail. After a successful `reserve`, no operation in
-//! the reserved room can fail.
+//! The pure files use `core` only, so they name their arrays by [`Arrays`]: the kernel shell
+//! supplies `KVec`, the host tests supply `Vec`. Growing may fail. After a successful `reserve`, no
+//! operation in the reserved room can fail.
 
 /// The allocation of memory failed, and nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

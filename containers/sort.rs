@@ -3,10 +3,10 @@
 //! Sorting in place that cannot panic.
 //!
 //! The sorts of `core` panic when an order contradicts itself, and objtool does not know that their
-//! panic functions do not return. This is a radix sort in place. It spreads the elements by the highest
-//! bits of the distance between their key and the least key, then sorts each part in this way. It
-//! allocates no memory. Parts that are left after some rounds are sorted by a heap sort, so the use of
-//! the stack is bounded.
+//! panic functions do not return. This is a radix sort in place. It spreads the elements by the
+//! highest bits of the distance between their key and the least key, then sorts each part in this
+//! way. It allocates no memory. Parts that are left after some rounds are sorted by a heap sort, so
+//! the use of the stack is bounded.
 
 /// The most bits of a key that one round uses.
 const DIGIT_BITS: u32 = 7;
@@ -31,7 +31,8 @@ fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, counts: &mut [[u
     if items.len() <= SHORT {
         return insertion_sort(items, key);
     }
-    // From the least key, because the addresses of text may lie on both sides of a large power of two.
+    // From the least key, because the addresses of text may lie on both sides of a large power of
+    // two.
     let (least, most) = items
         .iter()
         .map(key)
@@ -44,7 +45,8 @@ fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, counts: &mut [[u
     let Some((counts, further)) = counts.split_first_mut() else {
         return heap_sort(items, key);
     };
-    // So few bits that several elements share each value, because a round has a cost for each value, too.
+    // So few bits that several elements share each value, because a round has a cost for each
+    // value, too.
     let bits = items.len().ilog2().saturating_sub(2).min(DIGIT_BITS);
     let counts = counts.get_mut(..1 << bits).unwrap_or(&mut []);
     let mask = counts.len().saturating_sub(1);
@@ -81,7 +83,8 @@ fn spread<T>(items: &mut [T], counts: &mut [u32], digit: impl Fn(&T) -> usize) {
     end = 0;
     for (own, count) in counts.iter().enumerate() {
         end = end.wrapping_add(*count);
-        // Each turn advances one of the heads, even if `digit` gives different results for one element.
+        // Each turn advances one of the heads, even if `digit` gives different results for one
+        // element.
         while let Some(at) = heads.get(own).copied().filter(|at| *at < end) {
             let at = at as usize;
             let to = items.get(at).map_or(own, &digit);

@@ -2,9 +2,9 @@
 
 //! Instructions that a breakpoint handler executes itself, on the saved registers.
 //!
-//! Near branches, calls and returns need no copy of the instruction, because their whole effect is on
-//! the instruction pointer, the stack and the count register. The four instructions that work on the
-//! flags register need no copy either, because they change that register and the stack alone.
+//! Near branches, calls and returns need no copy of the instruction, because their whole effect is
+//! on the instruction pointer, the stack and the count register. The four instructions that work on
+//! the flags register need no copy either, because they change that register and the stack alone.
 
 use crate::insn_decode::{Cond, Encoding, Flow, Insn, LoopKind, OpcodeMap, Prefixes};
 

@@ -3,8 +3,8 @@
 //! Copies of whole instructions that have the same effect at another address.
 //!
 //! Relative branches get their long forms, and RIP-relative operands get a new displacement. A call
-//! becomes a push of the original's return address and a jump. Therefore stacks and unwinders see the
-//! original place, and nothing ever returns into the copy.
+//! becomes a push of the original's return address and a jump. Therefore stacks and unwinders see
+//! the original place, and nothing ever returns into the copy.
 
 use crate::insn_decode::opcodes::{JMP_REL32, JUMP_LEN};
 use crate::insn_decode::{decode, Cond, Flow, Insn, LoopKind, Prefixes, MAX_INSN_LEN};
@@ -120,10 +120,10 @@ pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Cop
     while !rest.is_empty() {
         let at = copy.end.wrapping_sub(rest.len() as u64);
         let insn = decode(rest, at).map_err(|_| CopyRefusal::Undecodable)?;
-        let (raw, behind) = rest
+        let (raw, others) = rest
             .split_at_checked(usize::from(insn.len))
             .ok_or(CopyRefusal::Undecodable)?;
-        rest = behind;
+        rest = others;
         if !copy.insn(&insn, raw)? {
             return Ok(Copied {
                 len: copy.len,
@@ -174,7 +174,8 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Copies one instruction, whose bytes are `raw`. Returns whether the following one can run next.
+    /// Copies one instruction, whose bytes are `raw`. Returns whether the following one can run
+    /// next.
     fn insn(&mut self, insn: &Insn, raw: &[u8]) -> Result<bool, CopyRefusal> {
         let branch_prefix = insn
             .prefixes
@@ -224,8 +225,8 @@ impl Copy<'_> {
         self.emit(after.get(disp.len()..).ok_or(CopyRefusal::Undecodable)?)
     }
 
-    /// The target of a relative branch, which must not be inside the region. The region's first address
-    /// stands for the original: the int3 or jump that is there then is hit again.
+    /// The target of a relative branch, which must not be inside the region. The region's first
+    /// address stands for the original: the int3 or jump that is there then is hit again.
     fn target(&self, insn: &Insn) -> Result<u64, CopyRefusal> {
         let target = insn.target().ok_or(CopyRefusal::Undecodable)?;
         let offset = target.wrapping_sub(self.start);
@@ -246,8 +247,8 @@ impl Copy<'_> {
         self.emit(&rel)
     }
 
-    /// LOOP and JRCXZ have only a short form. When taken, it skips a short jump and reaches the long jump
-    /// to the target.
+    /// LOOP and JRCXZ have only a short form. When taken, it skips a short jump and reaches the
+    /// long jump to the target.
     fn count_down(&mut self, kind: LoopKind, ecx: bool, target: u64) -> Result<(), CopyRefusal> {
         if ecx {
             self.emit(&[0x67])?;
@@ -286,7 +287,8 @@ impl Copy<'_> {
         self.verbatim(insn, jmp)
     }
 
-    /// Pushes the return address of the original call: the address after it, which is the region's end.
+    /// Pushes the return address of the original call: the address after it, which is the region's
+    /// end.
     fn push_return_address(&mut self, insn: &Insn) -> Result<(), CopyRefusal> {
         let address = insn.end();
         if address != self.end {
@@ -322,7 +324,8 @@ impl Copy<'_> {
     }
 }
 
-/// Whether RSP is the register or the base of the operand. The push before the jump would change it.
+/// Whether RSP is the register or the base of the operand. The push before the jump would change
+/// it.
 fn uses_stack_pointer(insn: &Insn) -> bool {
     match (insn.flow, insn.sib) {
         (Flow::CallReg { reg }, _) => reg == 4,

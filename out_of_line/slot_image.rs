@@ -8,11 +8,11 @@
 //! | pushf, push rax, count at gs:(rax), pop rax, popf, jmp to the copy of the region
 //! ```
 //!
-//! The jump of a site enters the slot at [`DETOUR`]. The hits of an int3 that is about to become a jump
-//! continue at the copy of the region. The hits of an int3 that stays continue at the copy of the first
-//! instruction; if the region is one instruction, both copies are the same. The last part exists if a
-//! probe without handlers was added: the jump of a site whose probes only count goes there. The flags
-//! are saved only where an instruction may use them.
+//! The jump of a site enters the slot at [`DETOUR`]. The hits of an int3 that is about to become a
+//! jump continue at the copy of the region. The hits of an int3 that stays continue at the copy of
+//! the first instruction; if the region is one instruction, both copies are the same. The last part
+//! exists if a probe without handlers was added: the jump of a site whose probes only count goes
+//! there. The flags are saved only where an instruction may use them.
 
 use crate::insn_decode::opcodes::{CALL_REL32, INT3, JMP_REL32, JUMP_LEN};
 use crate::out_of_line::relocate::{jmp_rel32, relocate, CopyRefusal};
@@ -68,7 +68,8 @@ impl Image {
         }
     }
 
-    /// The slot at `dst`, of which the first `used` bytes are written. New parts are appended to them.
+    /// The slot at `dst`, of which the first `used` bytes are written. New parts are appended to
+    /// them.
     pub fn behind(dst: usize, used: usize) -> Self {
         Self {
             len: used,
@@ -99,8 +100,8 @@ impl Image {
         Ok(())
     }
 
-    /// Appends a copy of `bytes`, the whole instructions at `addr`, and the jump back to the instruction
-    /// after them. Returns the address of the copy.
+    /// Appends a copy of `bytes`, the whole instructions at `addr`, and the jump back to the
+    /// instruction after them. Returns the address of the copy.
     ///
     /// # Errors
     ///
@@ -138,8 +139,8 @@ impl Image {
         Ok(at as usize)
     }
 
-    /// Appends a copy of `bytes`, the instruction at `addr`, and an int3 after it. Returns the address of
-    /// the copy.
+    /// Appends a copy of `bytes`, the instruction at `addr`, and an int3 after it. Returns the
+    /// address of the copy.
     ///
     /// # Errors
     ///
@@ -157,8 +158,8 @@ impl Image {
         Ok(at as usize)
     }
 
-    /// Appends the code that adds one to the per-CPU `counter` and continues at `copy`, the copy of the
-    /// region. Returns the address of this code.
+    /// Appends the code that adds one to the per-CPU `counter` and continues at `copy`, the copy of
+    /// the region. Returns the address of this code.
     ///
     /// # Errors
     ///
@@ -193,9 +194,9 @@ impl Image {
         Ok(at as usize)
     }
 
-    /// Makes the detour of the region `bytes` at `addr` in an empty image. `trap` is the pointer that
-    /// `rk_detour_entry`, whose address is `entry`, gives to the handlers. Returns the address of the
-    /// region's copy.
+    /// Makes the detour of the region `bytes` at `addr` in an empty image. `trap` is the pointer
+    /// that `rk_detour_entry`, whose address is `entry`, gives to the handlers. Returns the address
+    /// of the region's copy.
     ///
     /// # Errors
     ///

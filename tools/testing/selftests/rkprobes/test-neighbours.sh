@@ -238,7 +238,7 @@ check "our int3" add ours $alu+7
 theirs "another tool takes our int3 out" poke "$seven" 90
 check "disable ours" sh -c "echo 0 >$debugfs/probe/ours/enable"
 same "its byte is left alone" "$(bytes ours current | cut -c1-2)" 90
-same "and named" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
+same "and named" "$(of ours reason)" "foreign bytes in the text: find the tool that changed it"
 check "and counted" [ "$(stat_of foreign_text)" -gt "$foreign" ]
 theirs "it puts our int3 back" poke "$seven" cc
 wait_for "ours to go" original ours
@@ -254,7 +254,7 @@ theirs "another tool changes what a jump would cover" poke "$tail" 90 90
 echo 1 >"$debugfs/optimization"
 flush
 check "we stay an int3" [ "$(bytes ours current | cut -c1-8)" = "cc 90 90" ]
-same "with the reason" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
+same "with the reason" "$(of ours reason)" "foreign bytes in the text: find the tool that changed it"
 theirs "it puts them back" poke "$tail" "$2" "$3"
 wait_for "our jump" jump ours
 works "with the jump that had to wait"
