@@ -32,6 +32,7 @@ mod offsets;
 pub mod refusal;
 mod region;
 pub mod reserved;
+pub mod tables;
 
 pub use branches::{collect_cross_branches, each_possible_jump, CrossBranch};
 pub use function::DecodedFunction;

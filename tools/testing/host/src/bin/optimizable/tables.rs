@@ -5,6 +5,7 @@
 use rkprobes_host::containers::slab::NoMemory;
 use rkprobes_host::eligibility::each_possible_jump;
 use rkprobes_host::eligibility::reserved::{Index, Kind};
+use rkprobes_host::eligibility::tables::{bugs, faults, jump_labels, static_calls};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::decode;
 use rkprobes_host::stock::{Function, Kernel, Section};
@@ -28,6 +29,9 @@ pub struct Tables<'a> {
     /// Where the pieces are.
     piece_areas: Vec<(u64, u64)>,
 }
+
+/// Bytes of an entry of the kernel's table of BUGs and WARNs.
+const BUG_ENTRY: usize = 16;
 
 /// How near text may be one with a function in assembly.
 const NEAR: u64 = 1024;
@@ -121,58 +125,69 @@ impl<'a> Tables<'a> {
         self.push(addr, 1, kind)
     }
 
-    /// The entries of a table between two symbols, each with its address.
-    fn entries(&self, name: &str, size: usize) -> Result<Vec<(u64, &'a [u8])>, String> {
+    /// The bytes of a table between two symbols, with the table's address.
+    fn table(&self, name: &str) -> Result<(u64, &'a [u8]), String> {
         let (first, last) = (format!("__start_{name}"), format!("__stop_{name}"));
         let table = self.kernel.table(&first, &last);
-        let (start, bytes) = table.ok_or_else(|| format!("no {first}"))?;
-        Ok(entries(start, bytes, size))
+        table.ok_or_else(|| format!("no {first}"))
+    }
+
+    /// The addresses of a table of absolute addresses between two symbols.
+    fn addresses(&self, name: &str) -> Result<Vec<u64>, String> {
+        let (_, bytes) = self.table(name)?;
+        let words = bytes
+            .chunks_exact(8)
+            .filter_map(|word| word.try_into().ok());
+        Ok(words.map(u64::from_le_bytes).collect())
     }
 
     fn read_jump_labels(&mut self) -> Result<(), String> {
-        for (at, entry) in self.entries("__jump_table", 16)? {
-            let site = relative(at, entry, 0);
+        let (addr, bytes) = self.table("__jump_table")?;
+        for label in jump_labels(bytes, addr) {
+            let site = label.code;
             let bytes = self.kernel.bytes(site, site.wrapping_add(16));
             let len = bytes.and_then(|bytes| decode(bytes, site).ok());
             let len = len
                 .ok_or_else(|| format!("no instruction at jump label {site:#x}"))?
                 .len;
             self.push(site, u64::from(len), Kind::JumpLabel)?;
-            self.push_landing(relative(at, entry, 4), Kind::JumpTarget)?;
+            self.push_landing(label.target, Kind::JumpTarget)?;
         }
         Ok(())
     }
 
     fn read_sites(&mut self) -> Result<(), String> {
-        for (at, entry) in self.entries("static_call_sites", 8)? {
-            self.push(relative(at, entry, 0), 5, Kind::StaticCall)?;
+        let (addr, bytes) = self.table("static_call_sites")?;
+        for call in static_calls(bytes, addr) {
+            self.push(call, 5, Kind::StaticCall)?;
         }
-        for (_, entry) in self.entries("mcount_loc", 8)? {
-            self.push(absolute(entry), 5, Kind::Ftrace)?;
+        for call in self.addresses("mcount_loc")? {
+            self.push(call, 5, Kind::Ftrace)?;
         }
-        for (at, entry) in self
-            .entries("__bug_table", 16)
-            .or_else(|_| self.section("__bug_table", 16))?
-        {
-            self.push(relative(at, entry, 0), 2, Kind::Bug)?;
+        let (addr, bytes) = self
+            .table("__bug_table")
+            .or_else(|_| self.section("__bug_table"))?;
+        for bug in bugs(bytes, addr, BUG_ENTRY) {
+            self.push(bug, 2, Kind::Bug)?;
         }
         Ok(())
     }
 
-    fn section(&self, name: &str, size: usize) -> Result<Vec<(u64, &'a [u8])>, String> {
+    /// The bytes of a section, with its address.
+    fn section(&self, name: &str) -> Result<(u64, &'a [u8]), String> {
         let section = self
             .kernel
             .section(name)
             .ok_or_else(|| format!("no {name}"))?;
-        Ok(entries(section.addr, &section.bytes, size))
+        Ok((section.addr, &section.bytes))
     }
 
     fn read_extable(&mut self) -> Result<(), String> {
-        for (at, entry) in self.section("__ex_table", 12)? {
-            let insn = relative(at, entry, 0);
-            self.extable.insert(insn);
-            self.push(insn, 1, Kind::ExtableInsn)?;
-            self.push_landing(relative(at, entry, 4), Kind::ExtableFixup)?;
+        let (addr, bytes) = self.section("__ex_table")?;
+        for fault in faults(bytes, addr) {
+            self.extable.insert(fault.insn);
+            self.push(fault.insn, 1, Kind::ExtableInsn)?;
+            self.push_landing(fault.fixup, Kind::ExtableFixup)?;
         }
         Ok(())
     }
@@ -193,10 +208,8 @@ impl<'a> Tables<'a> {
 
     /// Blacklisted functions, with the pieces that the compiler has split off them.
     fn read_blacklist(&mut self) -> Result<(), String> {
-        let listed = self.entries("kprobe_blacklist", 8)?;
-        let listed = listed
-            .into_iter()
-            .map(|(_, entry)| (absolute(entry), Kind::Blacklist));
+        let listed = self.addresses("kprobe_blacklist")?;
+        let listed = listed.into_iter().map(|addr| (addr, Kind::Blacklist));
         let path = INT3_PATH
             .iter()
             .filter_map(|name| self.kernel.address(name));
@@ -294,25 +307,4 @@ fn functions<'a>(kernel: &'a Kernel, text: &Section) -> Vec<Function<'a>> {
     let mut functions = kernel.functions(text);
     functions.retain(|function| !function.names.iter().all(|name| name.starts_with("__pfx_")));
     functions
-}
-
-fn entries(start: u64, bytes: &[u8], size: usize) -> Vec<(u64, &[u8])> {
-    let addresses = (start..).step_by(size);
-    addresses.zip(bytes.chunks_exact(size)).collect()
-}
-
-/// The place that the word at `offset` of an entry is relative to.
-fn relative(entry: u64, bytes: &[u8], offset: usize) -> u64 {
-    let word = bytes
-        .get(offset..offset + 4)
-        .and_then(|word| word.try_into().ok());
-    let distance = i32::from_le_bytes(word.unwrap_or_default());
-    entry
-        .wrapping_add(offset as u64)
-        .wrapping_add(i64::from(distance) as u64)
-}
-
-fn absolute(bytes: &[u8]) -> u64 {
-    let word = bytes.get(..8).and_then(|word| word.try_into().ok());
-    u64::from_le_bytes(word.unwrap_or_default())
 }
