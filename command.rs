@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text that users write: command lines, targets, switches, and the names made for them.
+//! The text that users write: command lines, targets, switches, and the names made for probes.
 
 use crate::eligibility::refusal::Refusal;
 
@@ -11,17 +11,17 @@ pub const MODULE_MAX: usize = 55;
 /// The longest symbol, in bytes.
 pub const SYMBOL_MAX: usize = 511;
 
-/// What a probe does when it is hit.
+/// What a probe does on a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
-    /// Runs its handlers.
+    /// It runs its handlers.
     Probe,
-    /// Only counts.
+    /// It counts the hit.
     Count,
 }
 
 impl ProbeKind {
-    /// The letter of its command.
+    /// The letter of the command.
     pub const fn letter(self) -> u8 {
         match self {
             ProbeKind::Probe => b'p',
@@ -35,37 +35,41 @@ impl ProbeKind {
 pub enum Command<'a> {
     /// `p[:NAME] TARGET`, `c[:NAME] TARGET`
     Add {
-        /// Its letter.
+        /// What the probe does, by the letter of the command.
         kind: ProbeKind,
-        /// Its name, if one is given.
+        /// The name, if the line has one.
         name: Option<&'a str>,
-        /// Where.
+        /// The target.
         target: TargetSpec<'a>,
     },
     /// `-:NAME`
     Remove {
-        /// Whose.
+        /// The name of the probe.
         name: &'a str,
     },
 }
 
-/// Where a probe goes.
+/// A target, as a user writes it: the place of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetSpec<'a> {
     /// `[MODULE:]SYMBOL[+OFFSET]`
     Symbol {
-        /// The module; without one, any text is searched.
+        /// The module. Without one, the symbol is searched in all text.
         module: Option<&'a str>,
         /// The function.
         symbol: &'a str,
-        /// Bytes behind its start.
+        /// Bytes after the start of the function.
         offset: u64,
     },
     /// `0xADDRESS`
     Address(u64),
 }
 
-/// Reads one line; `None` if it is blank or a `#` comment.
+/// Reads one line. Returns `None` for a blank line or a `#` comment.
+///
+/// # Errors
+///
+/// `UnknownCommand`, `TrailingText`, and the errors of [`parse_name`] and [`parse_target`].
 pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let line = line.trim_ascii();
     let (&letter, rest) = match line.split_first() {
@@ -92,10 +96,14 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     Ok(Some(Command::Add { kind, name, target }))
 }
 
-/// Reads a target, with white space around it.
+/// Reads a target. White space may surround it.
+///
+/// # Errors
+///
+/// `BadTarget`, `BadNumber`, `NameTooLong`, `TrailingText`.
 pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
-    let (text, behind) = split_word(text.trim_ascii());
-    if !behind.is_empty() {
+    let (text, rest) = split_word(text.trim_ascii());
+    if !rest.is_empty() {
         return Err(Refusal::TrailingText);
     }
     if let Some(digits) = text.strip_prefix(b"0x") {
@@ -117,7 +125,11 @@ pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
     })
 }
 
-/// Reads `1` or `0`, or the letters and words that the kernel's switches take for them.
+/// Reads `1` or `0`, or the letters and words that the kernel's switches accept for them.
+///
+/// # Errors
+///
+/// `BadSwitch`.
 pub fn parse_switch(text: &[u8]) -> Result<bool, Refusal> {
     match text.trim_ascii() {
         b"1" | b"y" | b"Y" | b"on" => Ok(true),
@@ -126,12 +138,16 @@ pub fn parse_switch(text: &[u8]) -> Result<bool, Refusal> {
     }
 }
 
-/// Reads a limit of hits a second, decimal or hexadecimal; 0 is none.
+/// Reads a limit of hits a second, decimal or hexadecimal; 0 is no limit.
+///
+/// # Errors
+///
+/// `BadNumber`.
 pub fn parse_limit(text: &[u8]) -> Result<u32, Refusal> {
     u32::try_from(parse_number(text.trim_ascii())?).map_err(|_| Refusal::BadNumber)
 }
 
-/// The first word, and what is behind the white space that follows it.
+/// The first word, and the text after it without the white space around that text.
 fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let len = text
         .iter()
@@ -141,14 +157,14 @@ fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     (word, rest.trim_ascii())
 }
 
-/// What is before and behind the first `byte`.
+/// The text before and after the first `byte`.
 fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|b| *b == byte)?;
     let (before, rest) = text.split_at_checked(at)?;
     Some((before, rest.get(1..)?))
 }
 
-/// A word of at most `max` bytes that are all `allowed` and does not begin with a digit.
+/// Reads a word of at most `max` bytes, which are all `allowed`, without a digit at its beginning.
 fn parse_word(word: &[u8], max: usize, allowed: fn(u8) -> bool) -> Option<Result<&str, Refusal>> {
     let first = word.first()?;
     if first.is_ascii_digit() || !word.iter().all(|byte| allowed(*byte)) {
@@ -161,12 +177,16 @@ fn parse_word(word: &[u8], max: usize, allowed: fn(u8) -> bool) -> Option<Result
 }
 
 /// Reads a probe name.
+///
+/// # Errors
+///
+/// `BadName`, `NameTooLong`.
 pub fn parse_name(name: &[u8]) -> Result<&str, Refusal> {
     parse_word(name, NAME_MAX, is_name_byte).ok_or(Refusal::BadName)?
 }
 
 fn parse_module(name: &[u8]) -> Result<&str, Refusal> {
-    // Module names may begin with a digit, as the files that they come from.
+    // Module names may begin with a digit, because they come from file names.
     if name.is_empty() || !name.iter().all(|byte| is_name_byte(*byte)) {
         return Err(Refusal::BadTarget);
     }
@@ -180,12 +200,12 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Compilers add suffixes with dots, Rust's symbols may have a dollar sign.
+/// Compilers add suffixes with dots, and symbols of Rust may have a dollar sign.
 fn is_symbol_byte(byte: u8) -> bool {
     is_name_byte(byte) || byte == b'.' || byte == b'$'
 }
 
-/// A decimal number, or a hexadecimal one behind `0x`.
+/// Reads a decimal number, or a hexadecimal number after `0x`.
 fn parse_number(text: &[u8]) -> Result<u64, Refusal> {
     match text.strip_prefix(b"0x") {
         Some(digits) => parse_digits(digits, 16),
@@ -208,7 +228,7 @@ fn parse_digits(digits: &[u8], radix: u32) -> Result<u64, Refusal> {
         .ok_or(Refusal::BadNumber)
 }
 
-/// A probe name that nobody gave.
+/// A probe name that is made, because the user gave none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AutoName {
     bytes: [u8; NAME_MAX],
@@ -216,9 +236,9 @@ pub struct AutoName {
 }
 
 impl AutoName {
-    /// The name for `target`, as kprobes makes it: letter, symbol and decimal offset, or letter and
-    /// address, with `_` where a name cannot have the symbol's character. A symbol that is too
-    /// long loses its end. `nth` tells names of one target apart; 0 is the first.
+    /// The name for `target`, as kprobe events make it: letter, symbol and decimal offset, or
+    /// letter and address. A character of the symbol that a name cannot have becomes `_`. A symbol
+    /// that is too long loses its end. `nth` distinguishes the names of one target; the first is 0.
     pub fn new(kind: ProbeKind, target: &TargetSpec<'_>, nth: u32) -> AutoName {
         let (stem, mut tail): (&[u8], AutoName) = match target {
             TargetSpec::Symbol { symbol, offset, .. } => {
@@ -251,7 +271,7 @@ impl AutoName {
         len: 0,
     };
 
-    /// Appends `text`, as much as there is room for.
+    /// Appends as much of `text` as fits.
     fn with(mut self, text: &[u8]) -> AutoName {
         for byte in text {
             if let Some(place) = self.bytes.get_mut(self.len) {
@@ -262,7 +282,7 @@ impl AutoName {
         self
     }
 
-    /// Appends `_` and `number`, behind `0x` if it is hexadecimal.
+    /// Appends `_` and `number`. A hexadecimal number gets `0x` before it.
     fn with_number(self, number: u64, radix: u32) -> AutoName {
         let name = self.with(if radix == 16 { b"_0x" } else { b"_" });
         let mut scale = 1_u64;

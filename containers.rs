@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Containers for the pure files: arrays that grow or fail, slabs, sorting and searching.
+//! Containers of the pure files: arrays that grow or fail, slabs, sorting and searching.
 
 pub mod search;
 pub mod slab;

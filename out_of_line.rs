@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Instructions that are executed elsewhere than in their function: copies, emulation, and slots.
+//! Instructions that are executed outside of their function: copies, emulation, and slots.
 
 pub mod emulate;
 pub mod relocate;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking for bytes, eight at a time.
+//! A search for bytes, eight at a time.
 
-/// Where in `bytes`, at `from` or behind it, the next one is that has one of two values.
+/// The offset in `bytes`, not smaller than `from`, of the next byte that has one of two values.
 pub fn next_of(values: [u8; 2], bytes: &[u8], mut from: usize) -> Option<usize> {
     while let Some(word) = bytes.get(from..).and_then(|rest| rest.first_chunk()) {
         let word = u64::from_le_bytes(*word);
@@ -18,10 +18,10 @@ pub fn next_of(values: [u8; 2], bytes: &[u8], mut from: usize) -> Option<usize> 
     Some(from.wrapping_add(ahead))
 }
 
-/// Sets the highest bit of the lowest byte that is `value`, and maybe others above it.
+/// Sets the highest bit of the lowest byte that equals `value`, and maybe bits above it.
 fn mark(word: u64, value: u8) -> u64 {
     const ONES: u64 = u64::MAX / 255;
-    // A byte that is zero borrows from those above it.
+    // The subtraction at a byte that is zero borrows from the bytes above it.
     let zero = word ^ ONES.wrapping_mul(u64::from(value));
     zero.wrapping_sub(ONES) & !zero & (ONES << 7)
 }

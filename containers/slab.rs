@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Growable arrays and index slabs for the pure files.
+//! Growable arrays and index slabs of the pure files.
 //!
-//! The pure files use `core` only, so they name the arrays they need through [`Arrays`]: the kernel
-//! shell gives `KVec`, the host tests give `Vec`. Growing may fail and says so; everything that is
-//! done after a successful `reserve` cannot.
+//! The pure files use `core` only, so they name their arrays by [`Arrays`]: the kernel shell
+//! supplies `KVec`, the host tests supply `Vec`. Growing may fail. After a successful `reserve`, no
+//! operation in the reserved room can fail.
 
-/// Memory could not be had; nothing was changed.
+/// The allocation of memory failed, and nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
@@ -16,11 +16,15 @@ pub trait Array<T>: Default {
     fn as_slice(&self) -> &[T];
     /// The elements, to be changed.
     fn as_mut_slice(&mut self) -> &mut [T];
-    /// Makes room for `additional` further elements, or fails and changes nothing.
+    /// Makes room for `additional` further elements.
+    ///
+    /// # Errors
+    ///
+    /// No memory. Nothing was changed.
     fn reserve(&mut self, additional: usize) -> Result<(), NoMemory>;
-    /// Appends `value`; without room for it the value is dropped and `false` returned.
+    /// Appends `value`. Without room it drops the value and returns `false`.
     fn push(&mut self, value: T) -> bool;
-    /// Takes the last element off.
+    /// Removes the last element.
     fn pop(&mut self) -> Option<T>;
 }
 
@@ -34,7 +38,7 @@ pub trait Arrays {
 ///
 /// # Invariants
 ///
-/// `free` has room for every index of `entries`, and holds those whose entry is `None`.
+/// `free` has room for every index of `entries`, and has each index whose entry is `None`.
 #[derive(Clone)]
 pub struct Slab<T, A: Arrays> {
     entries: A::Of<Option<T>>,
@@ -51,26 +55,30 @@ impl<T, A: Arrays> Default for Slab<T, A> {
 }
 
 impl<T, A: Arrays> Slab<T, A> {
-    /// How many indices were ever given out: every live index is smaller.
+    /// How many indices were ever used. Every live index is smaller.
     pub fn bound(&self) -> usize {
         self.entries.as_slice().len()
     }
 
-    /// How many elements there are.
+    /// The number of elements.
     pub fn live(&self) -> usize {
         let holes = self.free.as_slice().len();
         self.bound().saturating_sub(holes)
     }
 
     /// Makes room for `n` further elements.
+    ///
+    /// # Errors
+    ///
+    /// No memory. Room may have been made in one of the two arrays.
     pub fn reserve(&mut self, n: usize) -> Result<(), NoMemory> {
         let holes = self.free.as_slice().len();
         self.entries.reserve(n.saturating_sub(holes))?;
-        // Each entry, of now or to come, may become a hole.
+        // Each present and future entry may become a hole.
         self.free.reserve(self.live().saturating_add(n))
     }
 
-    /// Stores `value` in room that was reserved; `None` (and no change) without it.
+    /// Stores `value` in reserved room and returns its index. Without room it returns `None`.
     pub fn insert(&mut self, value: T) -> Option<u32> {
         if let Some(index) = self.free.pop() {
             let entry = self.entries.as_mut_slice().get_mut(index as usize)?;
@@ -81,7 +89,7 @@ impl<T, A: Arrays> Slab<T, A> {
         self.entries.push(Some(value)).then_some(index)
     }
 
-    /// Takes the element at `index` out.
+    /// Removes the element at `index`.
     pub fn remove(&mut self, index: u32) -> Option<T> {
         let value = self
             .entries

@@ -2,21 +2,22 @@
 
 //! Sorting in place that cannot panic.
 //!
-//! The sorts of `core` panic when an order contradicts itself, and objtool does not know their
-//! functions as such that do not return. This is a radix sort in place: it spreads the elements by
-//! the highest bits of how far their keys are from the least, then each part in the same way. It needs no
-//! memory; parts that are left after some rounds go to a heap sort, so the stack is bounded.
+//! The sorts of `core` panic when an order contradicts itself, and objtool does not know that their
+//! panic functions do not return. This is a radix sort in place. It spreads the elements by the
+//! highest bits of the distance between their key and the least key, then sorts each part in this
+//! way. It allocates no memory. Parts that are left after some rounds are sorted by a heap sort, so
+//! the use of the stack is bounded.
 
-/// The most bits of a key that one round looks at.
+/// The most bits of a key that one round uses.
 const DIGIT_BITS: u32 = 7;
-/// The values that these bits have.
+/// The number of values of these bits.
 const DIGITS: usize = 1 << DIGIT_BITS;
-/// Rounds, one inside the other: each has half a kilobyte on the stack, and one of them twice that.
+/// Nested rounds. Each has half a kilobyte on the stack, and one of them twice that.
 const ROUNDS: usize = 3;
 /// Parts up to this length are sorted by insertion.
 const SHORT: usize = 16;
 
-/// Sorts by `key`, ascending; equal elements may change places.
+/// Sorts by `key`, ascending. Elements with equal keys may be exchanged.
 pub fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u64) {
     let mut counts = [[0; DIGITS]; ROUNDS];
     match u32::try_from(items.len()) {
@@ -25,12 +26,13 @@ pub fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u64) {
     }
 }
 
-/// Each round has its `counts`.
+/// Sorts by rounds; each round uses one of `counts`.
 fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, counts: &mut [[u32; DIGITS]]) {
     if items.len() <= SHORT {
         return insertion_sort(items, key);
     }
-    // Where the keys begin must not matter: addresses of text may go across a large power of two.
+    // From the least key, because the addresses of text may lie on both sides of a large power of
+    // two.
     let (least, most) = items
         .iter()
         .map(key)
@@ -43,7 +45,8 @@ fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, counts: &mut [[u
     let Some((counts, further)) = counts.split_first_mut() else {
         return heap_sort(items, key);
     };
-    // So many that some elements share each value: to spread them costs something for each value, too.
+    // So few bits that several elements share each value, because a round has a cost for each
+    // value, too.
     let bits = items.len().ilog2().saturating_sub(2).min(DIGIT_BITS);
     let counts = counts.get_mut(..1 << bits).unwrap_or(&mut []);
     let mask = counts.len().saturating_sub(1);
@@ -62,7 +65,7 @@ fn radix_sort<T>(mut items: &mut [T], key: &impl Fn(&T) -> u64, counts: &mut [[u
     }
 }
 
-/// Brings elements of one digit together, the lowest to the front; counts how many each digit has.
+/// Brings the elements of each digit together, the lowest digit first, and counts them.
 fn spread<T>(items: &mut [T], counts: &mut [u32], digit: impl Fn(&T) -> usize) {
     counts.fill(0);
     for item in &*items {
@@ -70,7 +73,7 @@ fn spread<T>(items: &mut [T], counts: &mut [u32], digit: impl Fn(&T) -> usize) {
             *count = count.wrapping_add(1);
         }
     }
-    // Where the next element of each digit goes.
+    // The place of the next element of each digit.
     let mut heads = [0_u32; DIGITS];
     let mut end = 0_u32;
     for (head, count) in heads.iter_mut().zip(&*counts) {
@@ -80,7 +83,8 @@ fn spread<T>(items: &mut [T], counts: &mut [u32], digit: impl Fn(&T) -> usize) {
     end = 0;
     for (own, count) in counts.iter().enumerate() {
         end = end.wrapping_add(*count);
-        // Each turn moves one of the heads on, also where digits are not the same each time.
+        // Each turn advances one of the heads, even if `digit` gives different results for one
+        // element.
         while let Some(at) = heads.get(own).copied().filter(|at| *at < end) {
             let at = at as usize;
             let to = items.get(at).map_or(own, &digit);
@@ -129,7 +133,7 @@ fn heap_sort<T>(items: &mut [T], key: &impl Fn(&T) -> u64) {
     }
 }
 
-/// Moves the element at `root` down to where none below it is greater.
+/// Moves the element at `root` down until no element below it is greater.
 fn sift_down<T>(heap: &mut [T], mut root: usize, key: &impl Fn(&T) -> u64) {
     loop {
         let left = root.saturating_mul(2).saturating_add(1);

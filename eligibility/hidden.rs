@@ -1,81 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What native kprobes do not see of a function while an int3 or a jump of ours is in it.
+//! The instructions and branches that an int3 or a jump of ours hides from native kprobes.
 //!
-//! They decode the text as it is, from the function's start (arch/x86/kernel/kprobes/core.c:can_probe,
-//! opt.c:can_optimize), and know the original bytes of their own kprobes only. An int3 of somebody
-//! else is an instruction of one byte to them, a jump one of five, and they go on behind it: in the
-//! middle of an instruction, maybe, until they come to where one begins and are *in step* again.
-//! In that stretch
+//! Native kprobes decode the live text from the function's start
+//! (arch/x86/kernel/kprobes/core.c:can_probe, opt.c:can_optimize), and know the original bytes only
+//! where they have a kprobe themselves. For their decoder a foreign int3 is an instruction of one
+//! byte, a foreign jump one of five bytes. It continues after these bytes, maybe in the middle of
+//! an instruction, until it reaches the beginning of an instruction and is *in step* again. In the
+//! stretch before that place
 //!
-//! - they take addresses for instructions that are none: a native kprobe there would write into the
-//!   middle of one;
-//! - they miss branches, ours and those whose beginning they have swallowed: a native kprobe less
-//!   than five bytes in front of where such a branch goes may become a jump, and the branch would
-//!   then go into the middle of that.
+//! - it takes addresses inside instructions for instructions, and a native kprobe there would write
+//!   into the middle of an instruction;
+//! - it misses branches: the one that our bytes replace, and those whose first bytes it takes for
+//!   the end of another instruction. A native kprobe less than five bytes before the target of such
+//!   a branch may become a jump. The branch would then go to the middle of that jump.
 //!
-//! Both is refused them, see natives.rs. The stretch is told from the original bytes, so it must not
-//! have bytes that may be others at another time: reserved text, or what another probe replaces. Where
-//! it has, and where their decoder may go on in another way than ours, nothing is told, and they are
-//! refused the whole function.
+//! shell/native/fence.rs refuses both to native kprobes. The stretch is computed from the original
+//! bytes, so it must not have bytes that may change: reserved text, or bytes that another probe
+//! replaces. Where it has such bytes, and where the kernel's decoder may give an instruction
+//! another length than ours, the stretch is unknown, and native kprobes are refused in the whole
+//! function.
 
+use super::function::DecodedFunction;
+use super::reserved::Index;
 use crate::containers::slab::Arrays;
-use crate::eligibility::reserved::Index;
-use crate::eligibility::DecodedFunction;
 use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::{decode, Encoding, Flow, Insn, OpcodeMap, Prefixes};
 
-/// The longest stretch that is told, in bytes.
+/// The longest stretch that is computed, in bytes.
 pub const FAR: u8 = 63;
-/// How many ranges in front of targets are told.
+/// The most ranges before targets that a site can have.
 pub const MAX_RANGES: usize = 4;
-/// A native jump has this many bytes behind its first one.
+/// Bytes of a native jump after its first byte.
 const TAIL: u64 = 4;
 
-/// A range of addresses, its end not included.
+/// A range of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     /// The first address.
     pub start: u64,
-    /// The address behind the last one.
+    /// The address after the last one.
     pub end: u64,
 }
 
-/// How far behind a site they are in step again.
+/// The distance from a site to the place where the native decoder is in step again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
-    /// In bytes from the site's address, while there is an int3.
+    /// In bytes from the site's address, while the site is an int3.
     pub int3: u8,
-    /// The same while there is an int3 or a jump: not smaller.
+    /// In bytes from the site's address, while the site is an int3 or a jump. Not smaller than
+    /// `int3`.
     pub jump: u8,
 }
 
 impl Stretch {
-    /// Whether it has another site's bytes, or may have them at another time: one that is `distance`
-    /// bytes behind. The other one is an int3 at most while there is a jump here of which the
-    /// `region` has it.
+    /// Whether the stretch has, or may have later, bytes of another site `distance` bytes after
+    /// this one. A site inside the `region` of this one is at most an int3 while this one is a
+    /// jump.
     pub fn runs_over(self, region: usize, distance: usize) -> bool {
-        let behind = distance >= region && distance < usize::from(self.jump);
-        distance < usize::from(self.int3) || behind
+        let after = distance >= region && distance < usize::from(self.jump);
+        distance < usize::from(self.int3) || after
     }
 }
 
-/// What is hidden by one site.
+/// The text that one site hides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hidden {
-    /// Where addresses are taken for instructions that are none.
+    /// Where the native decoder takes addresses inside instructions for instructions.
     pub stretch: Stretch,
     ranges: [Span; MAX_RANGES],
     count: u8,
 }
 
 impl Hidden {
-    /// Where else no native kprobe may become a jump: in front of the targets of hidden branches.
+    /// Where no native kprobe may become a jump besides the stretch: before the targets of hidden
+    /// branches.
     pub fn ranges(&self) -> &[Span] {
         self.ranges.get(..usize::from(self.count)).unwrap_or(&[])
     }
 
-    /// Adds a range, or joins it with one that it touches. `None` when there are too many.
+    /// Adds a range, or joins it with a range that it touches. Returns `None` if there are too
+    /// many.
     fn add(&mut self, range: Span) -> Option<()> {
         let count = usize::from(self.count);
         let mut known = self.ranges.iter_mut().take(count);
@@ -93,8 +98,8 @@ impl Hidden {
 }
 
 impl<A: Arrays> DecodedFunction<A> {
-    /// What a site at `addr` hides, where an instruction of `insn` bytes is and a jump would cover
-    /// `region` bytes, or 0 if there can be none. `None` if that cannot be told.
+    /// The text that a site at `addr` hides; `None` if it is unknown. The instruction there has
+    /// `insn` bytes. A jump would cover `region` bytes; 0 if the site cannot be a jump.
     pub fn hidden(&self, addr: u64, insn: u8, region: u8, index: &Index<A>) -> Option<Hidden> {
         let (bytes, beginnings) = (self.bytes_from(addr), self.beginnings(addr));
         let int3 = in_step(bytes, beginnings, 1)?;
@@ -106,11 +111,11 @@ impl<A: Arrays> DecodedFunction<A> {
             stretch: Stretch { int3, jump },
             ..Hidden::default()
         };
-        // What the site itself covers is known not to be reserved.
+        // The caller knows that the bytes of the site itself are not reserved.
         let covered = insn.max(region);
         if covered < jump {
-            let behind = |bytes: u8| addr.wrapping_add(u64::from(bytes));
-            if index.reserved(behind(covered), behind(jump)).is_some() {
+            let after = |bytes: u8| addr.wrapping_add(u64::from(bytes));
+            if index.reserved(after(covered), after(jump)).is_some() {
                 return None;
             }
         }
@@ -122,7 +127,8 @@ impl<A: Arrays> DecodedFunction<A> {
                 continue;
             }
             if let Some(range) = self.in_front(addr.wrapping_add(u64::from(at))) {
-                // On the site itself they make no jump, and what is behind it is refused anyway.
+                // Native kprobes make no jump at the site itself, and the stretch after it is
+                // refused already.
                 if range.start < addr || range.end > addr.wrapping_add(u64::from(int3)) {
                     hidden.add(range)?;
                 }
@@ -131,8 +137,9 @@ impl<A: Arrays> DecodedFunction<A> {
         Some(hidden)
     }
 
-    /// Where no native kprobe may become a jump if the branch at `addr` is hidden. Nothing for one that
-    /// leaves the function, and for what they do not look for: calls.
+    /// Where no native kprobe may become a jump if the branch at `addr` is hidden. `None` if the
+    /// branch leaves the function, and for a call, because native kprobes do not check the targets
+    /// of calls.
     fn in_front(&self, addr: u64) -> Option<Span> {
         let branch = self.instruction(addr).ok()?;
         let end = branch.target().filter(|target| self.contains(*target))?;
@@ -142,8 +149,8 @@ impl<A: Arrays> DecodedFunction<A> {
     }
 }
 
-/// Where in `bytes` an instruction begins that a decoder comes to which goes on at `from`. `beginnings`
-/// has a bit for each.
+/// The first place in `bytes` where the kernel's decoder, continuing at `from`, meets the beginning
+/// of an instruction. `beginnings` has a bit for each beginning.
 fn in_step(bytes: &[u8], beginnings: u64, from: u8) -> Option<u8> {
     let mut at = from;
     while at <= FAR {
@@ -155,7 +162,7 @@ fn in_step(bytes: &[u8], beginnings: u64, from: u8) -> Option<u8> {
     None
 }
 
-/// Whether what begins with `bytes` could be a branch, by its opcode.
+/// Whether the opcode of the instruction in `bytes` may be that of a branch.
 fn may_branch(mut bytes: &[u8]) -> bool {
     while let Some((_, rest)) = bytes.split_first().filter(|(first, _)| is_prefix(**first)) {
         bytes = rest;
@@ -167,9 +174,10 @@ fn may_branch(mut bytes: &[u8]) -> bool {
     }
 }
 
-/// What is behind a one-byte opcode for the kernel's decoder, which looks at few of them more closely:
-/// `.` nothing, `m` ModRM, `b` a byte, `z` four bytes, `w` two, `e` three, `o` eight, `B` and `Z` ModRM and
-/// these, `g` and `G` the same for two of a group. `?` is told by our decoder, or not at all.
+/// The bytes that the kernel's decoder reads after a one-byte opcode. It distinguishes few opcodes:
+/// `.` nothing, `m` ModRM, `b` a byte, `z` four bytes, `w` two, `e` three, `o` eight, `B` and `Z`
+/// ModRM and a byte or four bytes, `g` and `G` ModRM and, for two of the group, a byte or four
+/// bytes. For `?` our decoder gives the length, or it is unknown.
 const OPERANDS: [&[u8; 16]; 16] = [
     b"mmmmbz..mmmmbz.?",
     b"mmmmbz..mmmmbz..",
@@ -189,15 +197,15 @@ const OPERANDS: [&[u8; 16]; 16] = [
     b"?.??..gG......mm",
 ];
 
-/// The length that the kernel's decoder (arch/x86/lib/insn.c) gives what `bytes` begin with, where
-/// that is known: it takes much for instructions that is none.
+/// The length that the kernel's decoder (arch/x86/lib/insn.c) gives the beginning of `bytes`;
+/// `None` if it is unknown. That decoder accepts many bytes that are not an instruction.
 pub fn their_length(bytes: &[u8]) -> Option<u8> {
     let (first, rest) = bytes.split_first()?;
     let mut opcode = *first;
-    let mut behind = rest;
+    let mut after = rest;
     let mut len = 1_u8;
     if let (0x40..=0x4f, [next, operands @ ..]) = (first, rest) {
-        // What is behind REX is the opcode, and a prefix is one without operands.
+        // The byte after REX is the opcode. A prefix there is an opcode without operands.
         if is_prefix(*next) {
             return Some(2);
         }
@@ -205,7 +213,7 @@ pub fn their_length(bytes: &[u8]) -> Option<u8> {
         if *first & 8 != 0 && *next & 0xf8 == 0xb8 {
             return (operands.len() >= 8).then_some(10);
         }
-        (opcode, behind, len) = (*next, operands, 2);
+        (opcode, after, len) = (*next, operands, 2);
     }
     let row = OPERANDS.get(usize::from(opcode / 16))?;
     let (modrm, more) = match row.get(usize::from(opcode % 16))? {
@@ -218,17 +226,17 @@ pub fn their_length(bytes: &[u8]) -> Option<u8> {
         b'o' => (false, 8),
         b'B' => (true, 1),
         b'Z' => (true, 4),
-        b'g' => (true, if is_test(behind) { 1 } else { 0 }),
-        b'G' => (true, if is_test(behind) { 4 } else { 0 }),
+        b'g' => (true, if is_test(after) { 1 } else { 0 }),
+        b'G' => (true, if is_test(after) { 4 } else { 0 }),
         _ => return ours(bytes),
     };
-    let operands = if modrm { modrm_length(behind)? } else { 0 };
+    let operands = if modrm { modrm_length(after)? } else { 0 };
     let operands = operands.saturating_add(more);
-    // What is not there cannot be told.
-    (behind.len() >= usize::from(operands)).then_some(len.saturating_add(operands))
+    // The length of an instruction that is not whole is unknown.
+    (after.len() >= usize::from(operands)).then_some(len.saturating_add(operands))
 }
 
-/// TEST, which has an immediate, among the other instructions of its group.
+/// Whether the instruction is TEST, which has an immediate, and not another one of its group.
 fn is_test(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|modrm| modrm & 0x30 == 0)
 }
@@ -258,13 +266,13 @@ fn is_prefix(byte: u8) -> bool {
     )
 }
 
-/// The length of what both decoders take for the same instruction.
+/// The length of an instruction that both decoders decode alike.
 fn ours(bytes: &[u8]) -> Option<u8> {
     let insn = decode(bytes, 0).ok()?;
     is_same(&insn, bytes).then_some(insn.len)
 }
 
-/// Second opcode bytes behind `0F` that the kernel's decoder gives no operands in some or all forms.
+/// Opcodes after `0F` to which the kernel's decoder gives no operands, in some or all forms.
 const GAPS: [u32; 8] = [
     0x2200_0000, // 19 1d
     0x0000_000f, // 20-23
@@ -276,12 +284,12 @@ const GAPS: [u32; 8] = [
     0x8001_0040, // e6 f0 ff
 ];
 
-/// Whether the kernel's decoder gives an instruction the length that ours gives it.
+/// Whether the kernel's decoder gives the instruction the length that ours gives.
 fn is_same(insn: &Insn, bytes: &[u8]) -> bool {
     let prefixes = match (insn.encoding, insn.map) {
         (Encoding::Legacy, OpcodeMap::Primary) => insn.opcode_at,
         (Encoding::Legacy, OpcodeMap::Map0F) => {
-            // It looks for operands by the prefix, too.
+            // The kernel's decoder selects the operands by the prefix, too.
             let select = Prefixes::REP
                 .with(Prefixes::REPNE)
                 .with(Prefixes::OPERAND_SIZE);
@@ -296,7 +304,7 @@ fn is_same(insn: &Insn, bytes: &[u8]) -> bool {
         }
         _ => return false,
     };
-    // It takes REX for one right before the opcode only.
+    // The kernel's decoder accepts REX only immediately before the opcode.
     let before = usize::from(prefixes.saturating_sub(1));
     prefixes <= 3 && bytes.iter().take(before).all(|byte| byte & 0xf0 != 0x40)
 }

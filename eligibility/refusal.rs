@@ -1,49 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why a probe is refused, and why a site stays a breakpoint: the reasons, their errnos and texts.
+//! Why a probe is refused, and why a site stays a breakpoint: the reasons, their error numbers and
+//! texts.
 
-use crate::eligibility::reserved::Kind;
+use super::errno;
+use super::kind::Kind;
 use crate::optimizer::Foreign;
 use crate::out_of_line::relocate::CopyRefusal;
-
-/// Error numbers of Linux on x86, as the kernel returns them but positive.
-pub mod errno {
-    /// No such file or directory.
-    pub const ENOENT: i32 = 2;
-    /// Out of memory.
-    pub const ENOMEM: i32 = 12;
-    /// Device or resource busy.
-    pub const EBUSY: i32 = 16;
-    /// File exists.
-    pub const EEXIST: i32 = 17;
-    /// Invalid argument.
-    pub const EINVAL: i32 = 22;
-    /// File name too long.
-    pub const ENAMETOOLONG: i32 = 36;
-    /// Illegal byte sequence.
-    pub const EILSEQ: i32 = 84;
-    /// Operation not supported.
-    pub const EOPNOTSUPP: i32 = 95;
-    /// Cannot assign requested address.
-    pub const EADDRNOTAVAIL: i32 = 99;
-}
 
 /// Why a probe, or a command, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A line that begins with none of the commands.
     UnknownCommand,
-    /// A probe name with other characters than it may have, or none.
+    /// A probe name that is empty or has an invalid character.
     BadName,
-    /// A name longer than any can be.
+    /// A name that is longer than the limit.
     NameTooLong,
-    /// No target, or one that is neither a symbol nor an address.
+    /// No target, or a target that is neither a symbol nor an address.
     BadTarget,
-    /// An offset or address that is no number or does not fit 64 bits.
+    /// An offset or address that is not a number or does not fit 64 bits.
     BadNumber,
-    /// Words behind the target.
+    /// Words after the target.
     TrailingText,
-    /// Something else than a switch takes.
+    /// A value that a switch does not accept.
     BadSwitch,
     /// Another probe has the name.
     NameInUse,
@@ -55,23 +35,23 @@ pub enum Refusal {
     AlreadyRegistered,
     /// The structure is not registered.
     NotRegistered,
-    /// No such symbol.
+    /// No symbol has the name.
     UnknownSymbol,
-    /// Several symbols of the name.
+    /// Several symbols have the name.
     AmbiguousSymbol,
-    /// The offset is behind the function's end.
+    /// The offset is not inside the function.
     OutsideFunction,
     /// Not kernel or module text.
     NotText,
-    /// The module is on its way in, and not ready.
+    /// The module is being loaded.
     ModuleComing,
-    /// The module is on its way out.
+    /// The module is being unloaded.
     ModuleGoing,
-    /// Initialization text of something that is initialized.
+    /// Initialization text, which is freed after the initialization.
     InitTextGone,
-    /// Between two instructions' first bytes.
+    /// Inside an instruction, after its first byte.
     InsideInstruction,
-    /// The function's bytes up to the address are no instructions.
+    /// The function's bytes before the address do not decode.
     Undecodable,
     /// Text of this kind cannot be probed.
     Reserved(Kind),
@@ -81,9 +61,9 @@ pub enum Refusal {
     KprobeHere,
     /// A native kprobe's instruction or jump overlaps.
     KprobeNear,
-    /// The text is not as its owner left it.
+    /// Foreign code has changed the text.
     ForeignText,
-    /// The function tracer does not attach there.
+    /// The function tracer does not attach to the address.
     FtraceFailed,
     /// No memory, or no executable memory near the text.
     NoMemory,
@@ -114,14 +94,14 @@ impl Refusal {
             | Refusal::InitTextGone => ENOENT,
             Refusal::AmbiguousSymbol => EADDRNOTAVAIL,
             Refusal::InsideInstruction | Refusal::Undecodable => EILSEQ,
-            Refusal::Reserved(kind) => reserved_errno(kind),
+            Refusal::Reserved(kind) => kind.errno(),
             Refusal::Copy(reason) => copy_errno(reason),
             Refusal::KprobeNear | Refusal::ForeignText | Refusal::FtraceFailed => EBUSY,
             Refusal::NoMemory => ENOMEM,
         }
     }
 
-    /// The reason, and what to do.
+    /// The reason, and what the user can do.
     pub const fn text(self) -> &'static str {
         match self {
             Refusal::UnknownCommand => {
@@ -135,7 +115,7 @@ impl Refusal {
                 "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS"
             }
             Refusal::BadNumber => "bad number: write decimal or 0x and hex digits, up to 64 bits",
-            Refusal::TrailingText => "text behind the target: one command a line",
+            Refusal::TrailingText => "text after the target: write one command a line",
             Refusal::BadSwitch => "bad value: write 1 or 0",
             Refusal::NameInUse => "name in use: remove that probe first or choose another name",
             Refusal::NoSuchProbe => "no probe of that name: read probes for their names",
@@ -150,7 +130,7 @@ impl Refusal {
             }
             Refusal::OutsideFunction => "offset outside the function: choose a smaller one",
             Refusal::NotText => "not kernel or module text: choose an address in a function",
-            Refusal::ModuleComing => "module is being loaded: try again when it is",
+            Refusal::ModuleComing => "module is being loaded: try again when it is loaded",
             Refusal::ModuleGoing => "module is being unloaded: load it again first",
             Refusal::InitTextGone => "initialization text is freed: it does not run again",
             Refusal::InsideInstruction => {
@@ -159,11 +139,11 @@ impl Refusal {
             Refusal::Undecodable => {
                 "undecodable bytes before or at the address: choose another function"
             }
-            Refusal::Reserved(kind) => reserved_text(kind),
+            Refusal::Reserved(kind) => kind.refusal(),
             Refusal::Copy(reason) => reason.text(),
             Refusal::KprobeHere => "a kprobe is at this address: remove it first",
             Refusal::KprobeNear => "a kprobe overlaps: remove it first or choose another address",
-            Refusal::ForeignText => "foreign bytes in the text: find out who changed it",
+            Refusal::ForeignText => "foreign bytes in the text: find the tool that changed it",
             Refusal::FtraceFailed => "the function tracer does not attach: probe an offset",
             Refusal::NoMemory => "out of memory: try again with fewer probes",
         }
@@ -187,14 +167,7 @@ impl From<Foreign> for Refusal {
     }
 }
 
-const fn reserved_errno(kind: Kind) -> i32 {
-    match kind {
-        Kind::ExtableInsn | Kind::Ftrace => errno::EOPNOTSUPP,
-        _ => errno::EINVAL,
-    }
-}
-
-/// As kprobes: what is never an instruction to probe is no valid sequence of bytes.
+/// As kprobes: bytes that can never be probed are an illegal sequence.
 const fn copy_errno(reason: CopyRefusal) -> i32 {
     match reason {
         CopyRefusal::Undecodable
@@ -205,42 +178,24 @@ const fn copy_errno(reason: CopyRefusal) -> i32 {
     }
 }
 
-const fn reserved_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::JumpLabel => "jump label, which the kernel changes: choose the next instruction",
-        Kind::StaticCall => "static call, which the kernel changes: choose the next instruction",
-        Kind::Ftrace => "function entry without the function tracer: choose an offset",
-        Kind::Bug => "BUG or WARN, found by its address: choose another instruction",
-        Kind::ExtableInsn => {
-            "has an exception-table entry, a fault in our copy would find none: choose another instruction"
-        }
-        Kind::Blacklist => "in the kprobe blacklist: choose another function",
-        Kind::Noinstr => "noinstr or entry text: choose another function",
-        Kind::Int3Path => "runs between a breakpoint and its handler: choose another function",
-        Kind::OwnText => "text of this module: choose another function",
-        Kind::Preamble => "bytes before a function: choose the function",
-        Kind::JumpTarget | Kind::ExtableFixup | Kind::PieceTarget => "something jumps here",
-    }
-}
-
 /// Why a site stays a breakpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOptimizable {
     /// Five bytes of whole instructions do not fit before the function's end.
     LeavesFunction,
-    /// A jump or call of the function, or of another piece of it, lands inside the region.
+    /// A jump or call of the function, or of another piece of it, goes into the region.
     JumpInside,
     /// A jump label's target is inside the region.
     JumpLabelTargetInside,
-    /// The exception table goes on inside the region.
+    /// The exception table continues inside the region.
     FixupInside,
-    /// An indirect jump of the function might land inside the region.
+    /// An indirect jump of the function may go into the region.
     JumpTable,
-    /// Nothing known reaches the instruction behind a jump of the region.
+    /// No known branch reaches an instruction of the region that follows a jump.
     UnknownEntry,
     /// A call is not the region's last instruction.
     CallNotLast,
-    /// An instruction behind the first may fault and sleep.
+    /// An instruction after the first may fault and sleep.
     MaySleep,
     /// The region has reserved text.
     Reserved(Kind),
@@ -264,19 +219,7 @@ impl NotOptimizable {
             NotOptimizable::UnknownEntry => "unknown entry into the region",
             NotOptimizable::CallNotLast => "call before the end of the region",
             NotOptimizable::MaySleep => "instruction that may sleep in the region",
-            NotOptimizable::Reserved(kind) => match kind {
-                Kind::JumpLabel => "jump label in the region",
-                Kind::StaticCall => "static call in the region",
-                Kind::Ftrace => "function tracer's call in the region",
-                Kind::Bug => "BUG or WARN in the region",
-                Kind::ExtableInsn => "instruction with exception-table entry in the region",
-                Kind::JumpTarget | Kind::ExtableFixup | Kind::PieceTarget => "jump into the region",
-                Kind::Blacklist => "blacklisted text in the region",
-                Kind::Noinstr => "noinstr text in the region",
-                Kind::Int3Path => "text of the breakpoint path in the region",
-                Kind::OwnText => "text of this module in the region",
-                Kind::Preamble => "function preamble in the region",
-            },
+            NotOptimizable::Reserved(kind) => kind.in_region(),
             NotOptimizable::Copy(reason) => reason.text(),
             NotOptimizable::Undecodable => "function does not decode",
             NotOptimizable::TooLong => "detour too long",

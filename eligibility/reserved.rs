@@ -1,126 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One sorted index of the text that is not free to be changed, and of what jumps where.
+//! A sorted index of the text that must not be changed, and of the targets of jumps.
 //!
-//! The kernel keeps these facts in tables of many shapes and walks them for each question. Here
-//! they are read once, packed into eight bytes each and answered by binary search. What a module
-//! brings is appended when it comes and removed by its address range when it goes.
+//! The kernel has these facts in tables of many shapes, and walks the tables for each question. The
+//! index reads the tables once, packs each entry into eight bytes, and answers by binary search.
+//! The entries of a module are appended when its text is probed first, and removed by address range
+//! when it is unloaded.
 //!
-//! Two arrays, because a search by start must not miss a long entry that begins far before: sites
-//! are at most [`SITE_MAX`] bytes long, areas do not overlap each other.
+//! The index has two arrays, because a search by start must not miss a long entry that begins far
+//! before it: sites are at most [`SITE_MAX`] bytes long, and areas do not overlap.
+
+pub use super::kind::Kind;
 
 use crate::containers::slab::{Array, Arrays, NoMemory};
 use crate::containers::sort::sort_by_key;
 
-/// All kernel and module text is in the last 4 GiB of the address space, so 32 bits tell it.
+/// All kernel and module text is in the last 4 GiB of the address space, so 32 bits are enough.
 pub const TEXT_BASE: u64 = 0xffff_ffff_0000_0000;
 
-/// The most bytes that an entry among the sites covers.
+/// The most bytes that an entry of the sites covers.
 const SITE_MAX: u32 = 16;
 
 /// The bits of [`Packed::tail`] above the kind hold the length.
 const KIND_BITS: u32 = 5;
 
-/// The longest length that these bits hold; longer areas become several entries.
+/// The longest length of an entry. Longer areas become several entries.
 const LEN_MAX: u32 = u32::MAX >> KIND_BITS;
 
-/// What an entry says about its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// A jump label: a nop or a jump that the kernel exchanges.
-    JumpLabel,
-    /// A static call, whose target the kernel exchanges.
-    StaticCall,
-    /// Where a function calls the function tracer.
-    Ftrace,
-    /// A BUG or WARN: the trap handler looks it up by its address.
-    Bug,
-    /// An instruction with an exception-table entry.
-    ExtableInsn,
-    /// Where a jump label jumps to once it is switched on.
-    JumpTarget,
-    /// Where the exception table goes on after a fault.
-    ExtableFixup,
-    /// Where another piece of a function jumps to.
-    PieceTarget,
-    /// In the kernel's kprobe blacklist.
-    Blacklist,
-    /// Text that must not be instrumented: noinstr and entry sections.
-    Noinstr,
-    /// Runs between a breakpoint and our handler, or on the way back.
-    Int3Path,
-    /// Our own module.
-    OwnText,
-    /// Before a function: its type hash, or padding that mitigations fill.
-    Preamble,
-}
-
-impl Kind {
-    const ALL: [Kind; 13] = [
-        Kind::JumpLabel,
-        Kind::StaticCall,
-        Kind::Ftrace,
-        Kind::Bug,
-        Kind::ExtableInsn,
-        Kind::JumpTarget,
-        Kind::ExtableFixup,
-        Kind::PieceTarget,
-        Kind::Blacklist,
-        Kind::Noinstr,
-        Kind::Int3Path,
-        Kind::OwnText,
-        Kind::Preamble,
-    ];
-
-    /// A place that something jumps to: free to be probed, but not inside a region.
-    pub const fn is_target(self) -> bool {
-        matches!(
-            self,
-            Kind::JumpTarget | Kind::ExtableFixup | Kind::PieceTarget
-        )
-    }
-
-    /// Whole functions or sections, of any length.
-    pub const fn is_area(self) -> bool {
-        matches!(
-            self,
-            Kind::Blacklist | Kind::Noinstr | Kind::Int3Path | Kind::OwnText | Kind::Preamble
-        )
-    }
-
-    /// One word for listings.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Kind::JumpLabel => "jump-label",
-            Kind::StaticCall => "static-call",
-            Kind::Ftrace => "ftrace",
-            Kind::Bug => "bug",
-            Kind::ExtableInsn => "exception-table",
-            Kind::JumpTarget => "jump-label-target",
-            Kind::ExtableFixup => "exception-fixup",
-            Kind::PieceTarget => "piece-target",
-            Kind::Blacklist => "kprobe-blacklist",
-            Kind::Noinstr => "noinstr",
-            Kind::Int3Path => "int3-path",
-            Kind::OwnText => "own-text",
-            Kind::Preamble => "preamble",
-        }
-    }
-}
-
-/// An entry as it is asked for.
+/// An entry, as callers see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The first address.
     pub start: u64,
-    /// The address behind the last.
+    /// The address after the last.
     pub end: u64,
-    /// What is there.
+    /// Why the text is reserved.
     pub kind: Kind,
 }
 
-/// An entry as it is kept, ordered by start. Length and kind share a word.
+/// An entry, as the index stores it. Length and kind share a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Packed {
     start: u32,
@@ -135,7 +53,7 @@ impl Packed {
         }
     }
 
-    /// What they are sorted by.
+    /// The key by which entries are sorted.
     fn key(self) -> u64 {
         u64::from(self.start) << 32 | u64::from(self.tail)
     }
@@ -150,7 +68,7 @@ impl Packed {
 
     fn kind(self) -> Option<Kind> {
         let number = self.tail & !(u32::MAX << KIND_BITS);
-        Kind::ALL.get(number as usize).copied()
+        Kind::from_number(number)
     }
 
     fn entry(self) -> Option<Entry> {
@@ -171,7 +89,7 @@ fn offset(addr: u64) -> Option<u32> {
 ///
 /// # Invariants
 ///
-/// The first `sealed` entries are sorted and without doubles; those behind are not asked.
+/// The first `sealed` entries are sorted and have no duplicates. Searches ignore the others.
 struct EntryTable<A: Arrays> {
     entries: A::Of<Packed>,
     sealed: usize,
@@ -195,7 +113,7 @@ impl<A: Arrays> EntryTable<A> {
         if self.entries.push(entry) {
             return Ok(());
         }
-        // Twice the size: they come one by one.
+        // Twice the size, because entries are pushed one by one.
         self.entries.reserve(self.entries.as_slice().len().max(1))?;
         match self.entries.push(entry) {
             true => Ok(()),
@@ -210,7 +128,8 @@ impl<A: Arrays> EntryTable<A> {
         self.sealed = self.sealed.min(len);
     }
 
-    /// Keeps those for which `keep` gives an entry, in place.
+    /// Replaces each entry by the result of `keep`, in place, and removes the entries without a
+    /// result.
     fn retain(&mut self, mut keep: impl FnMut(Packed) -> Option<Packed>) {
         let entries = self.entries.as_mut_slice();
         let mut kept = 0_usize;
@@ -237,7 +156,7 @@ impl<A: Arrays> EntryTable<A> {
         self.sealed = self.entries.as_slice().len();
     }
 
-    /// Where two areas overlap, the one that begins first keeps the bytes.
+    /// Sorts areas. Where two of them overlap, the one that begins first gets the bytes.
     fn seal_areas(&mut self) {
         sort_by_key(self.entries.as_mut_slice(), |entry| entry.key());
         let mut free = 0;
@@ -250,8 +169,8 @@ impl<A: Arrays> EntryTable<A> {
         self.sealed = self.entries.as_slice().len();
     }
 
-    /// The entries from the first for which `passed` is false up to `end`. All entries for which it
-    /// is true come before those for which it is false.
+    /// The entries from the first one for which `passed` is false up to `end`. All entries for
+    /// which `passed` is true must come before the others.
     fn within(
         &self,
         end: u32,
@@ -280,7 +199,11 @@ impl<A: Arrays> Default for Index<A> {
 }
 
 impl<A: Arrays> Index<A> {
-    /// Adds the bytes `start..end`; addresses where no text can be are passed over.
+    /// Adds the bytes `start..end`. Addresses that cannot be text are ignored.
+    ///
+    /// # Errors
+    ///
+    /// No memory. A part of the bytes may have been added.
     pub fn push(&mut self, start: u64, end: u64, kind: Kind) -> Result<(), NoMemory> {
         let (Some(mut start), Some(end)) = (offset(start), offset(end)) else {
             return Ok(());
@@ -297,19 +220,20 @@ impl<A: Arrays> Index<A> {
         Ok(())
     }
 
-    /// Makes all that was pushed part of the index.
+    /// Makes the pushed entries part of the index.
     pub fn seal(&mut self) {
         self.sites.seal_sites();
         self.areas.seal_areas();
     }
 
-    /// Forgets what was pushed since the last seal.
+    /// Removes the entries that were pushed since the last seal.
     pub fn discard(&mut self) {
         self.sites.truncate(self.sites.sealed);
         self.areas.truncate(self.areas.sealed);
     }
 
-    /// Forgets what was pushed since the last seal and does not begin where `stays` says.
+    /// Removes the entries that were pushed since the last seal, except those for whose start
+    /// `stays` is true.
     pub fn discard_unless(&mut self, stays: impl Fn(u64) -> bool) {
         for table in [&mut self.sites, &mut self.areas] {
             let mut sealed = table.sealed;
@@ -321,7 +245,8 @@ impl<A: Arrays> Index<A> {
         }
     }
 
-    /// Removes all that begins in `start..end`: text that was freed. What is not sealed goes too.
+    /// Removes the entries that begin in `start..end`, because the text was freed, and all entries
+    /// that are not sealed.
     pub fn remove(&mut self, start: u64, end: u64) {
         self.discard();
         let gone = |entry: &Packed| {
@@ -334,9 +259,9 @@ impl<A: Arrays> Index<A> {
         }
     }
 
-    /// What overlaps `start..end`: sites by address, then areas by address.
+    /// The entries that overlap `start..end`: sites by address, then areas by address.
     pub fn within(&self, start: u64, end: u64) -> impl Iterator<Item = Entry> + '_ {
-        // Where no text is, nothing is reserved: an empty range.
+        // An empty range for addresses that cannot be text, because nothing there is reserved.
         let (start, end) = offset(start).zip(offset(end)).unwrap_or((0, 0));
         let sites = self.sites.within(end, move |entry| {
             entry.start.saturating_add(SITE_MAX) <= start
@@ -355,8 +280,8 @@ impl<A: Arrays> Index<A> {
             .find(|kind| !kind.is_target())
     }
 
-    /// What is against a jump over `start..end`: a place behind `start` that something jumps to, and
-    /// why the bytes must not be replaced.
+    /// The obstacles to a jump over `start..end`: the kind of a jump target after `start`, and the
+    /// kind of reserved text.
     pub fn against_jump(&self, start: u64, end: u64) -> (Option<Kind>, Option<Kind>) {
         let (mut target, mut reserved) = (None, None);
         for Entry {
@@ -372,7 +297,7 @@ impl<A: Arrays> Index<A> {
         (target, reserved)
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub fn count(&self) -> usize {
         self.sites.sealed.saturating_add(self.areas.sealed)
     }

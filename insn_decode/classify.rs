@@ -6,8 +6,8 @@ use super::flow::{Cond, FlagsEffect, Flow, LoopKind};
 use super::insn::{Encoding, Insn, OpcodeMap, Prefixes};
 use super::tables::Opcodes;
 
-/// One-byte opcodes after which execution may continue elsewhere, and opcodes that exist only with some
-/// values of ModRM.
+/// One-byte opcodes after which execution may continue elsewhere, and opcodes that exist only with
+/// some values of ModRM.
 #[rustfmt::skip]
 static PRIMARY: Opcodes = Opcodes([
     0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0xffff,
@@ -31,8 +31,8 @@ pub(super) fn may_branch(insn: &Insn) -> bool {
     }
 }
 
-/// Where execution continues after `insn`; `None` if the opcode does not exist with this `reg` field of
-/// ModRM.
+/// Where execution continues after `insn`; `None` if the opcode does not exist with this `reg`
+/// field of ModRM.
 pub(super) fn classify(insn: &Insn) -> Option<Flow> {
     match (insn.encoding, insn.map) {
         (Encoding::Legacy, OpcodeMap::Primary) => classify_primary(insn),
@@ -207,7 +207,8 @@ const fn flags_0f(insn: &Insn) -> FlagsEffect {
         0x40..=0x4f | 0x90..=0x9f => FlagsEffect::Reads,
         // CMPXCHG and XADD.
         0xb0 | 0xb1 | 0xc0 | 0xc1 => FlagsEffect::Overwrites,
-        // The group of CLAC, XTEST and VMFUNC, and the instructions of VMX and SGX, which leave their results in the flags.
+        // The group of CLAC, XTEST and VMFUNC, and the instructions of VMX and SGX, which leave
+        // their results in the flags.
         0x01 | 0x04..=0x0c | 0x36..=0x3f | 0x78 | 0x79 | 0xa6 | 0xa7 => FlagsEffect::Reads,
         _ => FlagsEffect::Neither,
     }

@@ -22,8 +22,8 @@ pub enum DecodeError {
 
 /// Decodes the instruction at the beginning of `bytes`, for address `addr`.
 ///
-/// The bytes after the instruction do not matter, with one exception: the instruction after one of the
-/// two emulation prefixes (`ud2` and three letters).
+/// The bytes after the instruction do not matter, with one exception: the instruction after one of
+/// the two emulation prefixes (`ud2` and three letters).
 ///
 /// # Errors
 ///
@@ -34,13 +34,13 @@ pub fn decode(bytes: &[u8], addr: u64) -> Result<Insn, DecodeError> {
     Ok(insn)
 }
 
-/// Decodes like [`decode`], into the caller's place. A caller that decodes many instructions saves the
-/// copies of the results.
+/// Decodes like [`decode`], into the caller's place. A caller that decodes many instructions saves
+/// the copies of the results.
 ///
 /// # Errors
 ///
-/// The bytes are not an instruction, or not a whole one. `insn` has the parts that were found before
-/// the error.
+/// The bytes are not an instruction, or not a whole one. `insn` has the parts that were found
+/// before the error.
 pub fn decode_into(insn: &mut Insn, bytes: &[u8], addr: u64) -> Result<(), DecodeError> {
     if let [0x0f, 0x0b, ..] = bytes {
         if decode_forced_emulation(insn, bytes, addr).is_some() {
@@ -89,8 +89,8 @@ fn decode_forced_emulation(insn: &mut Insn, bytes: &[u8], addr: u64) -> Option<(
     Some(())
 }
 
-/// The bytes that are not read yet, and how many were read. Reading past the end gives zeros; the length
-/// is compared once, after the last read, so that the bytes stay in registers.
+/// The bytes that are not read yet, and how many were read. Reading past the end gives zeros; the
+/// length is compared once, after the last read, so that the bytes stay in registers.
 #[derive(Clone, Copy)]
 struct Rest {
     /// The next byte is the lowest.
@@ -396,8 +396,8 @@ impl Decoder<'_> {
     }
 }
 
-/// Reads the prefix that begins with `first` and names an opcode map, and the opcode after it. Returns
-/// the character for the operands, and the bytes that are left.
+/// Reads the prefix that begins with `first` and names an opcode map, and the opcode after it.
+/// Returns the character for the operands, and the bytes that are left.
 #[cold]
 #[inline(never)]
 fn introduced(insn: &mut Insn, rest: Rest, rex: Option<u8>, first: u8) -> (u8, Rest) {

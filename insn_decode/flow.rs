@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words for the effect of an instruction on the instruction pointer and on the arithmetic flags.
+//! The words for the effect of an instruction on the instruction pointer and on the arithmetic
+//! flags.
 
 /// A condition of Jcc, as the low four bits of its opcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

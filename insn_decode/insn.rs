@@ -246,8 +246,8 @@ impl Insn {
         plain || long
     }
 
-    /// Whether it delays interrupts and breakpoints until after the next instruction (MOV SS). The two
-    /// must not be separated.
+    /// Whether it delays interrupts and breakpoints until after the next instruction (MOV SS). The
+    /// two must not be separated.
     pub const fn casts_shadow(&self) -> bool {
         self.is_legacy(OpcodeMap::Primary) && self.opcode == 0x8e && self.modrm_reg() == 2
     }

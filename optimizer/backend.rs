@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The work that the optimizer orders: the kernel shell does it to the kernel, the tests to a model.
+//! The work that the optimizer orders: the kernel shell does it to the kernel, the tests to a
+//! model.
 
 use super::words::{Delay, Foreign, JumpTo, Poke, SiteLane};
 use crate::containers::slab::Arrays;
@@ -30,13 +31,14 @@ pub trait Backend: Arrays {
     fn let_others_finish(&self, lane: SiteLane);
     /// Lets the handlers of `site` run, or silences them.
     fn set_live(&self, site: &Self::Site, live: bool);
-    /// Sends the int3 hits of `site` to the detour's copy of the whole region, or to the copy of the
-    /// first instruction alone.
+    /// Sends the int3 hits of `site` to the detour's copy of the whole region, or to the copy of
+    /// the first instruction alone.
     fn set_detour_hits(&self, site: &Self::Site, on: bool);
     /// Enables or disables the handler of one probe.
     fn set_enabled(&self, probe: &Self::Probe, enabled: bool);
-    /// Notes that the text of `site` is unloaded while foreign code keeps our bytes in it: a `jump`, or
-    /// bytes made from one. From now on only hits of these bytes may find the site by its address.
+    /// Notes that the text of `site` is unloaded while foreign code keeps our bytes in it: a
+    /// `jump`, or bytes made from one. From now on only hits of these bytes may find the site by
+    /// its address.
     fn leave(&self, site: &Self::Site, jump: bool);
     /// Whether the text of `site`, which is being unloaded, may still be executed.
     fn may_run(&self, site: &Self::Site) -> bool;
@@ -48,20 +50,21 @@ pub trait Backend: Arrays {
     fn kick(&self, delay: Delay);
 }
 
-/// Pokes a batch of sites, sorted by address: `add` for each site, `finish` once, then `done` for each
-/// added site. Sites to be armed are announced before any batch; the announcement of a site that was
-/// not armed is withdrawn.
+/// Pokes a batch of sites, sorted by address: `add` for each site, `finish` once, then `done` for
+/// each added site. Sites to be armed are announced before any batch; the announcement of a site
+/// that was not armed is withdrawn.
 pub trait LockedText {
     /// As in [`Backend::Site`].
     type Site;
-    /// Announces a site that is to be armed: keeps other users of the text away from the bytes that the
-    /// site needs, unless one of them already has some. Returns whether this keeps them away from more
-    /// than before the call.
+    /// Announces a site that is to be armed: keeps other users of the text away from the bytes that
+    /// the site needs, unless one of them already has some. Returns whether this keeps them away
+    /// from more than before the call.
     fn announce(&mut self, site: &Self::Site) -> bool;
     /// Takes the announcement of a site back, because the site was not armed.
     fn withdraw(&mut self, site: &Self::Site);
     /// Compares the text with the expected bytes and adds the site to the batch. A jump that is
-    /// written or removed goes to the part `to` of the slot if the slot has that part, else to the detour.
+    /// written or removed goes to the part `to` of the slot if the slot has that part, else to the
+    /// detour.
     ///
     /// # Errors
     ///

@@ -11,7 +11,8 @@ use crate::containers::slab::Array;
 use crate::containers::sort::sort_by_key;
 use core::mem::take;
 
-/// How many times the sites to be armed are announced, while other users of the text come in between.
+/// How many times the sites to be armed are announced, while other users of the text come in
+/// between.
 const TRIES: u32 = 4;
 
 /// Removes the ids for which `keep` is false. The others keep their order.
@@ -36,8 +37,8 @@ fn retain(ids: &mut impl Array<SiteId>, mut keep: impl FnMut(SiteId) -> bool) {
 /// The steps.
 impl<B: Backend> Optimizer<B> {
     /// Brings every marked site to where it should be: queues the steps that can wait, and does the
-    /// others in one text section, sorted by address. May sleep before that section. A site that could
-    /// not be poked has the reason in [`Site::foreign`].
+    /// others in one text section, sorted by address. May sleep before that section. A site that
+    /// could not be poked has the reason in [`Site::foreign`].
     pub fn commit(&mut self, backend: &B) {
         loop {
             while let Some(id) = self.dirty.pop() {
@@ -69,7 +70,8 @@ impl<B: Backend> Optimizer<B> {
         // Rule 11.
         backend.set_live(&site.payload, wish.want != Want::Off);
         if matches!(state, State::Disarmed | State::Gone) {
-            // Rule 7: the sites whose region covers the address are blocked from now on, or no longer.
+            // Rule 7: the sites whose region covers the address are blocked from now on, or no
+            // longer.
             self.mark_covering(addr);
         }
         match state.step(&wish) {
@@ -115,8 +117,8 @@ impl<B: Backend> Optimizer<B> {
 
 /// The pokes.
 impl<B: Backend> Optimizer<B> {
-    /// Does the planned pokes, in this order: jumps are removed, int3s are written, int3s are removed,
-    /// jumps are written.
+    /// Does the planned pokes, in this order: jumps are removed, int3s are written, int3s are
+    /// removed, jumps are written.
     fn poke(&mut self, backend: &B) {
         let lanes = [
             (SiteLane::Ftrace, &[Poke::Arm, Poke::Disarm][..]),
@@ -273,7 +275,8 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
-    /// Enters the state that belongs to a poke which is in the text, and marks or plans the next step.
+    /// Enters the state that belongs to a poke which is in the text, and marks or plans the next
+    /// step.
     fn poked(&mut self, backend: &B, text: &mut B::Locked<'_>, poke: Poke, id: SiteId) {
         self.set_foreign(id, None);
         self.unplan(id);

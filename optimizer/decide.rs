@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The decision for a site: what its text should be, the next step to that, and the reason when it is
-//! not a jump. All of them use one list of conditions: [`Optimizer::keeps_out`] and
+//! The decision for a site: what its text should be, the next step to that, and the reason when it
+//! is not a jump. All of them use one list of conditions: [`Optimizer::keeps_out`] and
 //! [`Optimizer::keeps_int3`].
 
 use super::backend::Backend;

@@ -147,7 +147,8 @@ impl<B: Backend> Optimizer<B> {
         let first = self.before(start);
         let sites = self.order.as_slice().get(first..).unwrap_or(&[]);
         let is_before = |id: &SiteId| self.is_before(*id, end);
-        // Most ranges have few sites or none, so the search for the end starts here and doubles its stride.
+        // Most ranges have few sites or none, so the search for the end starts here and doubles its
+        // stride.
         let mut far = 1_usize;
         while sites.get(far.wrapping_sub(1)).is_some_and(is_before) {
             far = far.saturating_mul(2);

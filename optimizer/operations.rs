@@ -10,8 +10,8 @@ use crate::containers::slab::{Array, NoMemory};
 
 /// Each operation marks the sites that it concerns. [`Optimizer::commit`] acts.
 impl<B: Backend> Optimizer<B> {
-    /// Makes room for `sites` further sites and `probes` further probes. After that, neither adding them
-    /// nor any later operation on them can fail.
+    /// Makes room for `sites` further sites and `probes` further probes. After that, neither adding
+    /// them nor any later operation on them can fail.
     ///
     /// # Errors
     ///
@@ -33,8 +33,8 @@ impl<B: Backend> Optimizer<B> {
         Ok(())
     }
 
-    /// Adds a site without probes, in reserved room; returns `None` without such room. No linked site
-    /// may have the address.
+    /// Adds a site without probes, in reserved room; returns `None` without such room. No linked
+    /// site may have the address.
     pub fn add_site(&mut self, new: NewSite<B::Site>) -> Option<SiteId> {
         let at = self.before(new.addr);
         let id = SiteId(self.sites.insert(Site {
@@ -133,8 +133,9 @@ impl<B: Backend> Optimizer<B> {
         self.mark_all();
     }
 
-    /// Writes the original bytes back to the text in `start..end`, which its owner is about to free, and
-    /// does not touch it again (rule 13). The text may still be executed until it is freed. Commits.
+    /// Writes the original bytes back to the text in `start..end`, which its owner is about to
+    /// free, and does not touch it again (rule 13). The text may still be executed until it is
+    /// freed. Commits.
     pub fn text_gone(&mut self, backend: &B, start: usize, end: usize) {
         self.going = start..end;
         for at in 0..self.range(start, end).len() {
@@ -158,8 +159,8 @@ impl<B: Backend> Optimizer<B> {
         self.commit(backend);
     }
 
-    /// Notes that new text is in `start..end`. The text that was there before cannot be executed any
-    /// more (rule 13).
+    /// Notes that new text is in `start..end`. The text that was there before cannot be executed
+    /// any more (rule 13).
     pub fn text_came(&mut self, backend: &B, start: usize, end: usize) {
         if self.foreign == 0 {
             return;

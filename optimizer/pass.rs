@@ -48,8 +48,8 @@ impl Grace {
 
 impl<B: Backend> Optimizer<B> {
     /// Step 1 of a pass: unoptimizes all queued sites, disarms the disabled sites, puts the unused
-    /// sites on `freeing_list`, and turns regions of one instruction into jumps. Then notes the sites
-    /// that the grace period is for. The caller releases its lock before [`Grace::wait`].
+    /// sites on `freeing_list`, and turns regions of one instruction into jumps. Then notes the
+    /// sites that the grace period is for. The caller releases its lock before [`Grace::wait`].
     pub fn begin_pass(&mut self, backend: &B) -> Grace {
         self.begun = self.begun.saturating_add(1);
         self.mark_foreign();
@@ -70,16 +70,16 @@ impl<B: Backend> Optimizer<B> {
     }
 
     /// Whether the queued sites do not fit one vector of the kernel's batches. Then the sites that
-    /// could be jumps at once wait with the others, because two batches need more sync rounds of all
-    /// CPUs than one.
+    /// could be jumps at once wait with the others, because two batches need more sync rounds of
+    /// all CPUs than one.
     fn is_bulk(&self) -> bool {
         let optimizing = self.optimizing_list.as_slice();
         let waits = |id: &SiteId| self.site(*id).is_some_and(|site| !site.single);
         optimizing.len() > VECTOR && optimizing.iter().any(waits)
     }
 
-    /// Writes the number of this pass at all sites that the grace period is for, and returns whether
-    /// there are any. A site that is queued later waits for the next pass.
+    /// Writes the number of this pass at all sites that the grace period is for, and returns
+    /// whether there are any. A site that is queued later waits for the next pass.
     fn note_waiting(&mut self) -> bool {
         let waited = self.begun;
         let optimizing = self.optimizing_list.as_slice();
@@ -97,8 +97,9 @@ impl<B: Backend> Optimizer<B> {
         !(optimizing.is_empty() && freeing.is_empty())
     }
 
-    /// Steps 3 to 5: optimizes the sites that stayed on `optimizing_list` for the whole grace period,
-    /// frees the sites that stayed on `freeing_list` for it, and asks for the next pass if work is left.
+    /// Steps 3 to 5: optimizes the sites that stayed on `optimizing_list` for the whole grace
+    /// period, frees the sites that stayed on `freeing_list` for it, and asks for the next pass if
+    /// work is left.
     pub fn end_pass(&mut self, backend: &B, quiesced: Quiesced) {
         self.commit(backend);
         if quiesced.waited {

@@ -20,13 +20,13 @@ pub struct RateWindow {
 }
 
 impl RateWindow {
-    /// Whether the probe, which has `hits` at the time `now`, had more than `limit` hits a second in this
-    /// window. A window that is over is replaced by the next one.
+    /// Whether the probe, which has `hits` at the time `now`, had more than `limit` hits a second
+    /// in this window. A window that is over is replaced by the next one.
     pub fn exceeded(&mut self, limit: u32, now: u64, hits: u64) -> bool {
         let age = now.saturating_sub(self.begin);
         let more = hits.wrapping_sub(self.hits);
-        // A window that is not over is allowed a whole second's hits. A window that was read late is
-        // allowed more, by its age.
+        // A window that is not over is allowed a whole second's hits. A window that was read late
+        // is allowed more, by its age.
         let allowed = u128::from(limit).saturating_mul(u128::from(age.max(SECOND)));
         if u128::from(more).saturating_mul(u128::from(SECOND)) > allowed {
             return true;

@@ -33,8 +33,8 @@ pub enum State {
     Armed,
     /// An int3 whose hits already go through the detour; on `optimizing_list`.
     Optimizing {
-        /// The pass whose grace period began after the hits went through the detour; 0 if no pass has
-        /// begun one yet.
+        /// The pass whose grace period began after the hits went through the detour; 0 if no pass
+        /// has begun one yet.
         waited: Pass,
     },
     /// A jump to the detour.
@@ -43,8 +43,8 @@ pub enum State {
     Unoptimizing,
     /// The original bytes and no probes; on `freeing_list` until a grace period is over.
     Freeing {
-        /// The pass whose grace period began after the site was put on the list; 0 if no pass has begun
-        /// one yet.
+        /// The pass whose grace period began after the site was put on the list; 0 if no pass has
+        /// begun one yet.
         waited: Pass,
     },
     /// The owner of the text has freed it, or will. The text has the original bytes, or bytes that
@@ -67,9 +67,9 @@ impl State {
         matches!(self, State::Optimized | State::Unoptimizing)
     }
 
-    /// Whether hits continue in the copy of the whole region. The copy of the first instruction alone
-    /// returns into the region, which is fatal once a jump is there. The copy of the whole region
-    /// passes by the other probes in the region.
+    /// Whether hits continue in the copy of the whole region. The copy of the first instruction
+    /// alone returns into the region, which is fatal once a jump is there. The copy of the whole
+    /// region passes by the other probes in the region.
     pub(super) fn has_detour_hits(self) -> bool {
         matches!(self, State::Optimizing { .. }) || self.is_jump()
     }

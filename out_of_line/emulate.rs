@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Instructions that a breakpoint handler carries out itself, on the saved registers.
+//! Instructions that a breakpoint handler executes itself, on the saved registers.
 //!
-//! Near branches, calls and returns need no copy of the instruction: their whole effect
-//! is on the instruction pointer, the stack and the count register. The four that work on
-//! the flags register are here for the same reason.
+//! Near branches, calls and returns need no copy of the instruction, because their whole effect is
+//! on the instruction pointer, the stack and the count register. The four instructions that work on
+//! the flags register need no copy either, because they change that register and the stack alone.
 
 use crate::insn_decode::{Cond, Encoding, Flow, Insn, LoopKind, OpcodeMap, Prefixes};
 
@@ -24,25 +24,25 @@ pub trait Regs {
     fn gpr(&self, number: u8) -> u64;
     /// Sets general register `number`.
     fn set_gpr(&mut self, number: u8, value: u64);
-    /// Takes the stack pointer down by eight and stores `value` there.
+    /// Decreases the stack pointer by eight and stores `value` there.
     fn push(&mut self, value: u64);
-    /// Loads the word at the stack pointer and takes the stack pointer up by eight.
+    /// Loads the word at the stack pointer and increases the stack pointer by eight.
     fn pop(&mut self) -> u64;
 }
 
-/// An instruction that can be emulated, with all that its emulation needs.
+/// An instruction that can be emulated, with the operands of its emulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emulation {
     /// JMP to an absolute address.
     Jmp {
-        /// Where to.
+        /// The address.
         target: u64,
     },
     /// Jcc.
     Jcc {
-        /// When it branches.
+        /// The condition of the branch.
         cond: Cond,
-        /// Where to.
+        /// The address.
         target: u64,
     },
     /// LOOP, LOOPE, LOOPNE, JRCXZ.
@@ -51,12 +51,12 @@ pub enum Emulation {
         kind: LoopKind,
         /// Counts in ECX instead of RCX.
         ecx: bool,
-        /// Where to.
+        /// The address.
         target: u64,
     },
     /// CALL of an absolute address.
     Call {
-        /// What it calls.
+        /// The address.
         target: u64,
     },
     /// JMP through a register.
@@ -71,7 +71,7 @@ pub enum Emulation {
     },
     /// RET.
     Ret {
-        /// Bytes that it takes off the stack besides the return address.
+        /// Bytes removed from the stack besides the return address.
         pop: u16,
     },
     /// CLI.
@@ -84,10 +84,10 @@ pub enum Emulation {
     Popf,
 }
 
-/// Where an emulated instruction has left the instruction pointer.
+/// The place of the instruction pointer after an emulated instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Behind the instruction.
+    /// After the instruction.
     FellThrough,
     /// At its target.
     Branched,
@@ -99,17 +99,17 @@ const ZERO: u64 = 1 << 6;
 const INTERRUPT: u64 = 1 << 9;
 const RESUME: u64 = 1 << 16;
 const VIRTUAL_8086: u64 = 1 << 17;
-/// POPF leaves VM, VIF and VIP alone.
+/// POPF does not change VM, VIF and VIP.
 const POPF_KEEPS: u64 = VIRTUAL_8086 | 1 << 19 | 1 << 20;
-/// The bits of the flags register that POPF can set; the rest are reserved.
+/// The bits of the flags register that POPF can set. The others are reserved.
 const POPF_SETS: u64 = 0x0024_7fd5;
 /// Bit 1 is always set.
 const FIXED: u64 = 1 << 1;
 
 impl Emulation {
-    /// How to emulate `insn`; nothing if it must run itself.
+    /// The emulation of `insn`; `None` if the instruction must run itself.
     pub fn of(insn: &Insn) -> Option<Emulation> {
-        // Intel ignores the operand size on near branches, AMD cuts the target to 16 bits.
+        // On near branches Intel ignores the operand size, and AMD truncates the target to 16 bits.
         if insn
             .prefixes
             .has(Prefixes::OPERAND_SIZE.with(Prefixes::LOCK))
@@ -142,7 +142,7 @@ impl Emulation {
         }
     }
 
-    /// Does what the instruction of `len` bytes at `addr` would do to `regs`.
+    /// Changes `regs` as the instruction of `len` bytes at `addr` would.
     pub fn apply<R: Regs>(self, regs: &mut R, addr: u64, len: u8) -> Outcome {
         let next = addr.wrapping_add(u64::from(len));
         let target = match self {
@@ -155,7 +155,7 @@ impl Emulation {
             }
             Emulation::JmpReg { reg } => Some(regs.gpr(reg)),
             Emulation::CallReg { reg } => {
-                // Before the push, which may move it: CALL RSP.
+                // Before the push, because CALL RSP uses the stack pointer from before the push.
                 let target = regs.gpr(reg);
                 regs.push(next);
                 Some(target)
@@ -192,14 +192,14 @@ impl Emulation {
     }
 }
 
-/// Counts down as `kind` does; does it branch?
+/// Counts down as `kind` does, and returns whether it branches.
 fn count_down<R: Regs>(kind: LoopKind, ecx: bool, regs: &mut R) -> bool {
     let mask = if ecx { u64::from(u32::MAX) } else { u64::MAX };
     let count = regs.gpr(RCX) & mask;
     if kind == LoopKind::Jcxz {
         return count == 0;
     }
-    // Counts first, tests then. Writing ECX clears the upper half of RCX.
+    // Counts before it tests. Writing ECX clears the upper half of RCX.
     let count = count.wrapping_sub(1) & mask;
     regs.set_gpr(RCX, count);
     let zero = regs.flags() & ZERO != 0;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Copies whole instructions to another address so that they still mean the same.
+//! Copies of whole instructions that have the same effect at another address.
 //!
-//! Relative branches become their long forms, RIP-relative operands are re-based. A call
-//! pushes the return address of the original and jumps, so that stacks and unwinders see
-//! the original place and nothing ever returns into the copy.
+//! Relative branches get their long forms, and RIP-relative operands get a new displacement. A call
+//! becomes a push of the original's return address and a jump. Therefore stacks and unwinders see
+//! the original place, and nothing ever returns into the copy.
 
 use crate::insn_decode::opcodes::{JMP_REL32, JUMP_LEN};
 use crate::insn_decode::{decode, Cond, Flow, Insn, LoopKind, Prefixes, MAX_INSN_LEN};
 
-/// How `N` bytes of instructions may grow: the worst are two-byte conditional branches
-/// (six bytes) and two-byte loops (nine), with a call at the end (eighteen).
+/// The most bytes of a copy of `region` bytes of instructions. The worst instructions are two-byte
+/// conditional branches (six bytes), two-byte loops (nine), and a call at the end (eighteen).
 pub const fn worst_copy_len(region: usize) -> usize {
     region.saturating_mul(5).saturating_add(18)
 }
@@ -20,13 +20,13 @@ pub const fn worst_copy_len(region: usize) -> usize {
 pub enum CopyRefusal {
     /// The bytes are not whole instructions.
     Undecodable,
-    /// An instruction behind an emulation prefix.
+    /// An instruction after an emulation prefix.
     ForcedEmulation,
     /// A far branch, call or return.
     Far,
     /// A return from an interrupt or exception.
     ReturnFromEvent,
-    /// SYSCALL and its kind.
+    /// SYSCALL, SYSENTER, SYSRET, SYSEXIT or GETSEC.
     System,
     /// A call of the hypervisor or into a guest.
     Vm,
@@ -56,14 +56,14 @@ pub enum CopyRefusal {
     EipRelative,
     /// A call through the stack pointer.
     CallThroughStack,
-    /// The copy is more than 2 GiB away from what it refers to.
+    /// The copy is more than 2 GiB away from an address that it refers to.
     OutOfRange,
     /// The copy does not fit the buffer.
     NoSpace,
 }
 
 impl CopyRefusal {
-    /// A short text for people.
+    /// The reason as a short text.
     pub const fn text(self) -> &'static str {
         match self {
             CopyRefusal::Undecodable => "undecodable instruction",
@@ -91,20 +91,23 @@ impl CopyRefusal {
     }
 }
 
-/// What [`relocate`] has made.
+/// The result of [`relocate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// Bytes written.
+    /// The bytes written.
     pub len: usize,
-    /// Must a jump to the region's end follow the copy?
+    /// Whether the copy needs a jump to the region's end after it.
     pub falls_through: bool,
 }
 
-/// Copies the instructions that `bytes`, the region at `addr`, consists of into `out`,
-/// for execution at `dst`.
+/// Copies the instructions of `bytes`, the region at `addr`, into `out`, for execution at `dst`.
 ///
-/// What stands behind an unconditional branch or return is left out: the copy cannot get
-/// there, and who may jump there is for the caller to know.
+/// Instructions after an unconditional branch or return are left out, because the copy cannot reach
+/// them. Whether another branch reaches them is for the caller to check.
+///
+/// # Errors
+///
+/// Why the instructions cannot be copied. `out` may have been written to.
 pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Copied, CopyRefusal> {
     let mut copy = Copy {
         start: addr,
@@ -117,10 +120,10 @@ pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Cop
     while !rest.is_empty() {
         let at = copy.end.wrapping_sub(rest.len() as u64);
         let insn = decode(rest, at).map_err(|_| CopyRefusal::Undecodable)?;
-        let (raw, behind) = rest
+        let (raw, others) = rest
             .split_at_checked(usize::from(insn.len))
             .ok_or(CopyRefusal::Undecodable)?;
-        rest = behind;
+        rest = others;
         if !copy.insn(&insn, raw)? {
             return Ok(Copied {
                 len: copy.len,
@@ -134,7 +137,11 @@ pub fn relocate(bytes: &[u8], addr: u64, dst: u64, out: &mut [u8]) -> Result<Cop
     })
 }
 
-/// `jmp rel32` at `from` to `to`.
+/// The bytes of `jmp rel32` at `from` to `to`.
+///
+/// # Errors
+///
+/// `OutOfRange`.
 pub fn jmp_rel32(from: u64, to: u64) -> Result<[u8; JUMP_LEN], CopyRefusal> {
     let [a, b, c, d] = rel32(from.wrapping_add(JUMP_LEN as u64), to)?;
     Ok([JMP_REL32, a, b, c, d])
@@ -148,16 +155,16 @@ fn rel32(end: u64, to: u64) -> Result<[u8; 4], CopyRefusal> {
         .map_err(|_| CopyRefusal::OutOfRange)
 }
 
-/// `copy_from_slice` without its panic: the callers' slices are of one length.
+/// `copy_from_slice` without its panic. The callers' slices have the same length.
 fn store(to: &mut [u8], from: &[u8]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
-/// A copy in the making.
+/// A copy that is being made.
 struct Copy<'a> {
     /// The region's first address.
     start: u64,
-    /// The address behind the region.
+    /// The address after the region.
     end: u64,
     /// Where the copy will run.
     dst: u64,
@@ -167,7 +174,8 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Copies one instruction with the bytes `raw`; can the one behind it run next?
+    /// Copies one instruction, whose bytes are `raw`. Returns whether the following one can run
+    /// next.
     fn insn(&mut self, insn: &Insn, raw: &[u8]) -> Result<bool, CopyRefusal> {
         let branch_prefix = insn
             .prefixes
@@ -188,7 +196,7 @@ impl Copy<'_> {
         Ok(insn.flow.falls_through())
     }
 
-    /// An instruction that goes on to the next one.
+    /// Copies an instruction that continues at the next one.
     fn plain(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), CopyRefusal> {
         if insn.casts_shadow() {
             return Err(CopyRefusal::StackSegment);
@@ -199,7 +207,7 @@ impl Copy<'_> {
         self.verbatim(insn, raw)
     }
 
-    /// The same bytes, but for a RIP-relative displacement.
+    /// Copies the bytes; only a RIP-relative displacement changes.
     fn verbatim(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), CopyRefusal> {
         let Some(target) = insn.rip_target() else {
             return self.emit(raw);
@@ -217,8 +225,8 @@ impl Copy<'_> {
         self.emit(after.get(disp.len()..).ok_or(CopyRefusal::Undecodable)?)
     }
 
-    /// Where a relative branch goes, which must not be the inside of the region. Its
-    /// first address means the original: what is there by then is hit again.
+    /// The target of a relative branch, which must not be inside the region. The region's first
+    /// address stands for the original: the int3 or jump that is there then is hit again.
     fn target(&self, insn: &Insn) -> Result<u64, CopyRefusal> {
         let target = insn.target().ok_or(CopyRefusal::Undecodable)?;
         let offset = target.wrapping_sub(self.start);
@@ -239,7 +247,8 @@ impl Copy<'_> {
         self.emit(&rel)
     }
 
-    /// LOOP and JRCXZ have only a short form: taken, it jumps over a jump that is not.
+    /// LOOP and JRCXZ have only a short form. When taken, it skips a short jump and reaches the
+    /// long jump to the target.
     fn count_down(&mut self, kind: LoopKind, ecx: bool, target: u64) -> Result<(), CopyRefusal> {
         if ecx {
             self.emit(&[0x67])?;
@@ -254,14 +263,14 @@ impl Copy<'_> {
         self.jmp(target)
     }
 
-    /// CALL of a relative target.
+    /// Copies a CALL of a relative target.
     fn call(&mut self, insn: &Insn) -> Result<(), CopyRefusal> {
         let target = self.target(insn)?;
         self.push_return_address(insn)?;
         self.jmp(target)
     }
 
-    /// CALL through a register or memory: the same with JMP, after the push.
+    /// Copies a CALL through a register or memory: the push, then a JMP with the same operand.
     fn call_indirect(&mut self, insn: &Insn, raw: &[u8]) -> Result<(), CopyRefusal> {
         if uses_stack_pointer(insn) {
             return Err(CopyRefusal::CallThroughStack);
@@ -278,7 +287,8 @@ impl Copy<'_> {
         self.verbatim(insn, jmp)
     }
 
-    /// Pushes what the original call pushes: the address behind it, the region's end.
+    /// Pushes the return address of the original call: the address after it, which is the region's
+    /// end.
     fn push_return_address(&mut self, insn: &Insn) -> Result<(), CopyRefusal> {
         let address = insn.end();
         if address != self.end {
@@ -286,7 +296,7 @@ impl Copy<'_> {
         }
         let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
         self.emit(&[0x68, a, b, c, d])?;
-        // PUSH extends the sign, which makes the right address of all kernel text.
+        // PUSH extends the sign, which gives the right address for all kernel text.
         if i32::try_from(address as i64).is_err() {
             // movl $high, 4(%rsp)
             self.emit(&[0xc7, 0x44, 0x24, 4, e, f, g, h])?;
@@ -314,7 +324,8 @@ impl Copy<'_> {
     }
 }
 
-/// Is RSP the register or the base of the operand? The push before it would shift that.
+/// Whether RSP is the register or the base of the operand. The push before the jump would change
+/// it.
 fn uses_stack_pointer(insn: &Insn) -> bool {
     match (insn.flow, insn.sib) {
         (Flow::CallReg { reg }, _) => reg == 4,
@@ -323,7 +334,7 @@ fn uses_stack_pointer(insn: &Insn) -> bool {
     }
 }
 
-/// Why an instruction with this flow is not copied.
+/// Why an instruction with the flow of `insn` is not copied.
 fn refusal_of(insn: &Insn) -> CopyRefusal {
     match insn.flow {
         Flow::Apx => CopyRefusal::Apx,

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in a slot: the detour of a site, and the copies of its instructions.
+//! The contents of a slot: the detour of a site, and the copies of its instructions.
 //!
 //! ```text
 //! trap pointer | push ss sp flags cs ip, call rk_detour_entry | drop ip cs, popf, drop sp ss
-//! | copy of the region, jmp behind it | copy of the first instruction, jmp behind it
+//! | copy of the region, jmp after it | copy of the first instruction, jmp after it
 //! | pushf, push rax, count at gs:(rax), pop rax, popf, jmp to the copy of the region
 //! ```
 //!
-//! A region is executed by the jump (at [`DETOUR`]) and by the hits of an int3 that is about to
-//! become one (at the copy of the region); an int3 that stays one goes to the copy of the
-//! instruction, which is that of the region if that is one instruction. The last part is there if a
-//! probe without handlers came: the jump of a site whose probes only count goes to it. The flags
-//! are kept only where something may use them.
+//! The jump of a site enters the slot at [`DETOUR`]. The hits of an int3 that is about to become a
+//! jump continue at the copy of the region. The hits of an int3 that stays continue at the copy of
+//! the first instruction; if the region is one instruction, both copies are the same. The last part
+//! exists if a probe without handlers was added: the jump of a site whose probes only count goes
+//! there. The flags are saved only where an instruction may use them.
 
 use crate::insn_decode::opcodes::{CALL_REL32, INT3, JMP_REL32, JUMP_LEN};
 use crate::out_of_line::relocate::{jmp_rel32, relocate, CopyRefusal};
 
-/// Bytes of a slot: a detour and both copies always fit, and what counts nearly always.
+/// Bytes of a slot. A detour and both copies always fit, the counting part nearly always.
 pub const SLOT: usize = 96;
 
-/// Where the code of a detour begins, behind the trap pointer.
+/// The offset of a detour's code, after the trap pointer.
 pub const DETOUR: usize = 8;
 
-/// Where the call in a detour returns to; detour.h has it for detour_entry.S.
+/// The offset of the return address of the call in a detour. detour.h has it for detour_entry.S.
 pub const RETURN: usize = 24;
 
-/// Bytes of what [`Image::step`] makes of an instruction of `len` bytes.
+/// Bytes that [`Image::step`] appends for an instruction of `len` bytes.
 pub const fn step_len(len: u8) -> usize {
     len as usize + 1
 }
@@ -34,7 +34,7 @@ pub const fn step_len(len: u8) -> usize {
 /// `push $__KERNEL_DS; push %rsp; pushf; push $__KERNEL_CS; push $imm32`
 const PUSHES: [u8; 7] = [0x6a, 0x18, 0x54, 0x9c, 0x6a, 0x10, 0x68];
 
-/// `lea 16(%rsp),%rsp; popf; lea 16(%rsp),%rsp`: `lea` leaves the flags alone.
+/// `lea 16(%rsp),%rsp; popf; lea 16(%rsp),%rsp`, because `lea` does not change the flags.
 const POPS: [u8; 11] = [
     0x48, 0x8d, 0x64, 0x24, 0x10, 0x9d, 0x48, 0x8d, 0x64, 0x24, 0x10,
 ];
@@ -46,13 +46,13 @@ const POPF: u8 = 0x9d;
 /// `push %rax; movabs $imm64,%rax`
 const COUNTER_IN_RAX: [u8; 3] = [0x50, 0x48, 0xb8];
 
-/// `incq %gs:(%rax); pop %rax`: the increment is one instruction, so it is whole for whoever preempts
-/// or interrupts, and counts on one CPU.
+/// `incq %gs:(%rax); pop %rax`. The increment is one instruction, so neither preemption nor an
+/// interrupt can split it, and it counts on one CPU.
 const INCREMENT: [u8; 5] = [0x65, 0x48, 0xff, 0x00, 0x58];
 
-/// The bytes of a slot, and where its parts are.
+/// The bytes of a slot.
 pub struct Image {
-    /// What is to be written at the slot's address; int3 where there is nothing.
+    /// The bytes to write at the slot's address. Unused bytes are int3.
     pub bytes: [u8; SLOT],
     len: usize,
     dst: u64,
@@ -68,7 +68,8 @@ impl Image {
         }
     }
 
-    /// The slot at `dst`, of which `used` bytes are written: what is added goes behind them.
+    /// The slot at `dst`, of which the first `used` bytes are written. New parts are appended to
+    /// them.
     pub fn behind(dst: usize, used: usize) -> Self {
         Self {
             len: used,
@@ -99,13 +100,17 @@ impl Image {
         Ok(())
     }
 
-    /// Appends a copy of the whole instructions `bytes` of `addr`, and the jump behind them.
-    /// Returns the address of the copy. On failure nothing is appended.
+    /// Appends a copy of `bytes`, the whole instructions at `addr`, and the jump back to the
+    /// instruction after them. Returns the address of the copy.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no copy. Nothing is appended.
     pub fn copy(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, CopyRefusal> {
         self.whole(|image| image.try_copy(addr, bytes))
     }
 
-    /// Appends all that `part` does, or nothing.
+    /// Appends the whole of `part`, or nothing.
     fn whole(
         &mut self,
         part: impl FnOnce(&mut Self) -> Result<usize, CopyRefusal>,
@@ -134,12 +139,17 @@ impl Image {
         Ok(at as usize)
     }
 
-    /// Appends a copy of the instruction `bytes` of `addr` with an int3 behind it.
+    /// Appends a copy of `bytes`, the instruction at `addr`, and an int3 after it. Returns the
+    /// address of the copy.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no copy. The image may have a part of it.
     pub fn step(&mut self, addr: usize, bytes: &[u8]) -> Result<usize, CopyRefusal> {
         let at = self.here();
         let out = self.bytes.get_mut(self.len..).ok_or(CopyRefusal::NoSpace)?;
         let copied = relocate(bytes, addr as u64, at, out)?;
-        // The trap tells where the instruction ends, and the next one begins, by the original's length.
+        // The trap finds the end of the copy by the length of the original instruction.
         if copied.len != bytes.len() || !copied.falls_through {
             return Err(CopyRefusal::NoSpace);
         }
@@ -148,8 +158,12 @@ impl Image {
         Ok(at as usize)
     }
 
-    /// Appends what adds one to the per-CPU `counter` and goes on in `copy`, the copy of the region.
-    /// Returns its address. On failure nothing is appended.
+    /// Appends the code that adds one to the per-CPU `counter` and continues at `copy`, the copy of
+    /// the region. Returns the address of this code.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace`, `OutOfRange`. Nothing is appended.
     pub fn count(
         &mut self,
         counter: u64,
@@ -180,9 +194,13 @@ impl Image {
         Ok(at as usize)
     }
 
-    /// Makes the detour of the region `bytes` at `addr`: the image must be empty. `trap` is what
-    /// the handlers get, `entry` the address of `rk_detour_entry`. Returns the address of the
-    /// region's copy. On failure the image is empty again.
+    /// Makes the detour of the region `bytes` at `addr` in an empty image. `trap` is the pointer
+    /// that `rk_detour_entry`, whose address is `entry`, gives to the handlers. Returns the address
+    /// of the region's copy.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no detour. The image is empty again.
     pub fn detour(
         &mut self,
         trap: u64,
@@ -206,7 +224,7 @@ impl Image {
     ) -> Result<usize, CopyRefusal> {
         self.put(&trap.to_le_bytes())?;
         self.put(&PUSHES)?;
-        // Kernel text is in the upper 2 GiB: `push` extends the sign of its 32 bits.
+        // Kernel text is in the upper 2 GiB, and `push` extends the sign of its 32 bits.
         let ip = (addr as u64).wrapping_add(1);
         let low = ip as i32;
         if i64::from(low) as u64 != ip {
@@ -223,7 +241,11 @@ impl Image {
     }
 }
 
-/// The jump of a site to part of its slot: what is written over its region's first bytes.
+/// The jump of a site to a part of its slot, as it is written over the first bytes of the region.
+///
+/// # Errors
+///
+/// `OutOfRange`.
 pub fn jump(addr: usize, to: usize) -> Result<[u8; JUMP_LEN], CopyRefusal> {
     jmp_rel32(addr as u64, to as u64)
 }

@@ -6,7 +6,8 @@ use rkprobes_host::command::{
     parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, ProbeKind,
     TargetSpec, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
-use rkprobes_host::eligibility::refusal::{errno, Refusal};
+use rkprobes_host::eligibility::errno;
+use rkprobes_host::eligibility::refusal::Refusal;
 
 fn symbol(symbol: &str, offset: u64) -> TargetSpec<'_> {
     TargetSpec::Symbol {

@@ -255,7 +255,7 @@ check "our probe can be added as an int3" add ours $alu+7
 tool "another tool can write over our int3" poke "$seven" 90
 check "our probe can be disabled over a foreign byte" sh -c "echo 0 >$debugfs/probe/ours/enable"
 same "the foreign byte stays in the text" "$(bytes ours current | cut -c1-2)" 90
-same "the reason names foreign bytes" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
+same "the reason names foreign bytes" "$(of ours reason)" "foreign bytes in the text: find the tool that changed it"
 check "stats counts the foreign text" [ "$(stat_of foreign_text)" -gt "$foreign" ]
 tool "the other tool can write our int3 back" poke "$seven" cc
 wait_for "our int3 is removed" original ours
@@ -271,7 +271,7 @@ tool "another tool can write to our region" poke "$tail" 90 90
 echo 1 >"$debugfs/optimization"
 flush
 check "our site stays an int3 and keeps the foreign bytes" [ "$(bytes ours current | cut -c1-8)" = "cc 90 90" ]
-same "the reason names foreign bytes in the region" "$(of ours reason)" "foreign bytes in the text: find out who changed it"
+same "the reason names foreign bytes in the region" "$(of ours reason)" "foreign bytes in the text: find the tool that changed it"
 tool "the other tool can write the original bytes back" poke "$tail" "$2" "$3"
 wait_for "our site is a jump" jump ours
 works "with the jump after the foreign bytes"

@@ -1,44 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The index of reserved text of a kernel image, from the tables of the kernel.
+//! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
 
 use rkprobes_host::containers::slab::NoMemory;
 use rkprobes_host::eligibility::each_possible_jump;
 use rkprobes_host::eligibility::reserved::{Index, Kind};
+use rkprobes_host::eligibility::tables::{bugs, faults, jump_labels, static_calls};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::insn_decode::decode;
 use rkprobes_host::stock::{Function, Kernel, Section};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The facts about the text of a kernel that its tables contain.
+/// What a kernel's tables say about its text.
 pub struct Tables<'a> {
     kernel: &'a Kernel,
     /// The functions of `.text`, by address, without the padding before them.
     pub functions: Vec<Function<'a>>,
-    /// The functions of `.text`, and the padding before functions.
+    /// The same, and the padding before functions.
     all: Vec<Function<'a>>,
-    /// The places of the functions in `functions`, by name.
+    /// Their places in `functions`, by name.
     by_name: BTreeMap<String, Vec<usize>>,
-    /// Text that must not be probed or covered, and the targets of jumps.
+    /// What must not be probed or covered, and what jumps where.
     pub index: Index<Heap>,
     /// Exception-table entries and jump labels, by address.
     pub extable: BTreeSet<u64>,
-    /// Addresses to which the tables of the kernel jump.
+    /// Places that the kernel's own tables jump to.
     pub landings: Vec<(u64, Kind)>,
-    /// The areas of the pieces.
+    /// Where the pieces are.
     piece_areas: Vec<(u64, u64)>,
 }
+
+/// Bytes of an entry of the kernel's table of BUGs and WARNs.
+const BUG_ENTRY: usize = 16;
 
 /// Text within this distance may belong to a function in assembly.
 const NEAR: u64 = 1024;
 
-/// The areas in which the linker places the pieces that the compiler splits off, as in pieces.rs.
+/// Where the linker puts the pieces that the compiler splits off, as in pieces.rs.
 pub const PIECES: [(&str, &str); 2] = [
     ("__split_text_start", "__split_text_end"),
     ("__unlikely_text_start", "__unlikely_text_end"),
 ];
 
-/// The areas, as pairs of symbols.
+/// The ends of areas, by their symbols.
 const AREAS: [(&str, &str, Kind); 5] = [
     ("__entry_text_start", "__entry_text_end", Kind::Noinstr),
     ("__noinstr_text_start", "__noinstr_text_end", Kind::Noinstr),
@@ -47,7 +51,7 @@ const AREAS: [(&str, &str, Kind); 5] = [
         "__kprobes_text_end",
         Kind::Blacklist,
     ),
-    // Indirect and return thunks, because the path of the breakpoint runs through them.
+    // Indirect and return thunks, which the breakpoint's own path goes through.
     (
         "__x86_indirect_thunk_array",
         "__static_call_text_start",
@@ -60,7 +64,7 @@ const AREAS: [(&str, &str, Kind); 5] = [
     ),
 ];
 
-/// Functions that run before our notifier and are not on a blacklist.
+/// Functions that run before our notifier and are in no blacklist.
 const INT3_PATH: [&str; 9] = [
     "__rcu_read_lock",
     "__rcu_read_unlock",
@@ -74,7 +78,7 @@ const INT3_PATH: [&str; 9] = [
 ];
 
 impl<'a> Tables<'a> {
-    /// Reads the tables. An error names the missing symbol.
+    /// Reads the tables; an error names the symbol that is missing.
     pub fn read(kernel: &'a Kernel) -> Result<Self, String> {
         let text = kernel.section(".text").ok_or("no .text")?;
         let mut tables = Tables {
@@ -121,58 +125,69 @@ impl<'a> Tables<'a> {
         self.push(addr, 1, kind)
     }
 
-    /// The entries of a table between two symbols, each with its address.
-    fn entries(&self, name: &str, size: usize) -> Result<Vec<(u64, &'a [u8])>, String> {
+    /// The bytes of a table between two symbols, with the table's address.
+    fn table(&self, name: &str) -> Result<(u64, &'a [u8]), String> {
         let (first, last) = (format!("__start_{name}"), format!("__stop_{name}"));
         let table = self.kernel.table(&first, &last);
-        let (start, bytes) = table.ok_or_else(|| format!("no {first}"))?;
-        Ok(entries(start, bytes, size))
+        table.ok_or_else(|| format!("no {first}"))
+    }
+
+    /// The addresses of a table of absolute addresses between two symbols.
+    fn addresses(&self, name: &str) -> Result<Vec<u64>, String> {
+        let (_, bytes) = self.table(name)?;
+        let words = bytes
+            .chunks_exact(8)
+            .filter_map(|word| word.try_into().ok());
+        Ok(words.map(u64::from_le_bytes).collect())
     }
 
     fn read_jump_labels(&mut self) -> Result<(), String> {
-        for (at, entry) in self.entries("__jump_table", 16)? {
-            let site = relative(at, entry, 0);
+        let (addr, bytes) = self.table("__jump_table")?;
+        for label in jump_labels(bytes, addr) {
+            let site = label.code;
             let bytes = self.kernel.bytes(site, site.wrapping_add(16));
             let len = bytes.and_then(|bytes| decode(bytes, site).ok());
             let len = len
                 .ok_or_else(|| format!("no instruction at jump label {site:#x}"))?
                 .len;
             self.push(site, u64::from(len), Kind::JumpLabel)?;
-            self.push_landing(relative(at, entry, 4), Kind::JumpTarget)?;
+            self.push_landing(label.target, Kind::JumpTarget)?;
         }
         Ok(())
     }
 
     fn read_sites(&mut self) -> Result<(), String> {
-        for (at, entry) in self.entries("static_call_sites", 8)? {
-            self.push(relative(at, entry, 0), 5, Kind::StaticCall)?;
+        let (addr, bytes) = self.table("static_call_sites")?;
+        for call in static_calls(bytes, addr) {
+            self.push(call, 5, Kind::StaticCall)?;
         }
-        for (_, entry) in self.entries("mcount_loc", 8)? {
-            self.push(absolute(entry), 5, Kind::Ftrace)?;
+        for call in self.addresses("mcount_loc")? {
+            self.push(call, 5, Kind::Ftrace)?;
         }
-        for (at, entry) in self
-            .entries("__bug_table", 16)
-            .or_else(|_| self.section("__bug_table", 16))?
-        {
-            self.push(relative(at, entry, 0), 2, Kind::Bug)?;
+        let (addr, bytes) = self
+            .table("__bug_table")
+            .or_else(|_| self.section("__bug_table"))?;
+        for bug in bugs(bytes, addr, BUG_ENTRY) {
+            self.push(bug, 2, Kind::Bug)?;
         }
         Ok(())
     }
 
-    fn section(&self, name: &str, size: usize) -> Result<Vec<(u64, &'a [u8])>, String> {
+    /// The bytes of a section, with its address.
+    fn section(&self, name: &str) -> Result<(u64, &'a [u8]), String> {
         let section = self
             .kernel
             .section(name)
             .ok_or_else(|| format!("no {name}"))?;
-        Ok(entries(section.addr, &section.bytes, size))
+        Ok((section.addr, &section.bytes))
     }
 
     fn read_extable(&mut self) -> Result<(), String> {
-        for (at, entry) in self.section("__ex_table", 12)? {
-            let insn = relative(at, entry, 0);
-            self.extable.insert(insn);
-            self.push(insn, 1, Kind::ExtableInsn)?;
-            self.push_landing(relative(at, entry, 4), Kind::ExtableFixup)?;
+        let (addr, bytes) = self.section("__ex_table")?;
+        for fault in faults(bytes, addr) {
+            self.extable.insert(fault.insn);
+            self.push(fault.insn, 1, Kind::ExtableInsn)?;
+            self.push_landing(fault.fixup, Kind::ExtableFixup)?;
         }
         Ok(())
     }
@@ -191,12 +206,10 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Blacklisted functions, with the pieces that the compiler split off.
+    /// Blacklisted functions, with the pieces that the compiler has split off them.
     fn read_blacklist(&mut self) -> Result<(), String> {
-        let listed = self.entries("kprobe_blacklist", 8)?;
-        let listed = listed
-            .into_iter()
-            .map(|(_, entry)| (absolute(entry), Kind::Blacklist));
+        let listed = self.addresses("kprobe_blacklist")?;
+        let listed = listed.into_iter().map(|addr| (addr, Kind::Blacklist));
         let path = INT3_PATH
             .iter()
             .filter_map(|name| self.kernel.address(name));
@@ -228,7 +241,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// The possible targets of jumps that leave the area of a piece, as in pieces.rs.
+    /// Where jumps in the areas of pieces may go to outside of their area, as in pieces.rs.
     fn read_pieces(&mut self) -> Result<(), String> {
         for (first, last) in PIECES {
             let ends = self.kernel.address(first).zip(self.kernel.address(last));
@@ -258,8 +271,8 @@ impl<'a> Tables<'a> {
         areas.any(|(start, end)| *start <= symbol.start && symbol.start < *end)
     }
 
-    /// The assembly that may belong to a function: the text near it, up to the start of a compiled
-    /// function, which has padding before it. The pieces contain no assembly.
+    /// What assembly may be one with a function: what is near it, up to where a compiled function
+    /// begins, which has its padding before it. There is none among the pieces.
     pub fn neighbours(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let at = self
             .all
@@ -277,8 +290,8 @@ impl<'a> Tables<'a> {
         around.filter(move |_| !alone)
     }
 
-    /// The function from which a piece was split off: `NAME` for `NAME.cold`. Branches of pieces
-    /// are in the index.
+    /// The function that a piece was split off, `NAME` of `NAME.cold`. Branches of pieces are in the
+    /// index.
     pub fn pieces(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let names = function.names.iter();
         let others = names.filter_map(|name| name.strip_suffix(".cold"));
@@ -294,25 +307,4 @@ fn functions<'a>(kernel: &'a Kernel, text: &Section) -> Vec<Function<'a>> {
     let mut functions = kernel.functions(text);
     functions.retain(|function| !function.names.iter().all(|name| name.starts_with("__pfx_")));
     functions
-}
-
-fn entries(start: u64, bytes: &[u8], size: usize) -> Vec<(u64, &[u8])> {
-    let addresses = (start..).step_by(size);
-    addresses.zip(bytes.chunks_exact(size)).collect()
-}
-
-/// The address to which the word at `offset` of an entry is relative.
-fn relative(entry: u64, bytes: &[u8], offset: usize) -> u64 {
-    let word = bytes
-        .get(offset..offset + 4)
-        .and_then(|word| word.try_into().ok());
-    let distance = i32::from_le_bytes(word.unwrap_or_default());
-    entry
-        .wrapping_add(offset as u64)
-        .wrapping_add(i64::from(distance) as u64)
-}
-
-fn absolute(bytes: &[u8]) -> u64 {
-    let word = bytes.get(..8).and_then(|word| word.try_into().ok());
-    u64::from_le_bytes(word.unwrap_or_default())
 }
