@@ -66,7 +66,7 @@ install: modules ## the module into the modules of the kernel that KDIR is of
 
 clean: ## remove what was built here
 	find . -not -path './.git/*' -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
-		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' \) -delete
+		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' \) -delete
 	rm -rf tools/testing/host/target tools/testing/host/Cargo.lock
 
 distclean: clean ## clean, and remove the lab with all that was downloaded
