@@ -32,8 +32,9 @@ const ROOTS: [&CStr; 4] = [
 /// Branches there that are never taken in this context: the beginnings of the names of what they
 /// lead to. Reports of a broken kernel; what `in_nmi()` or disabled interrupts keep from being
 /// called (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
-/// kernel/irq_work.c:irq_work_queue_on); the scheduler, for preemption is off; tracepoints, which are
-/// off, and whose probes are functions of others that the kernel itself protects from recursion.
+/// kernel/irq_work.c:irq_work_queue_on); the scheduler, because preemption is off, so it has not changed
+/// the CPUs of the task since `migrate_disable()` (include/linux/sched.h:__migrate_enable). Trampolines of
+/// static calls are in an area of their own, which is reserved as a whole.
 ///
 /// On a kernel that looks for mistakes besides: what its reports call (lockdep, KASAN, lists,
 /// lib/smp_processor_id.c); what lockdep sets up once, when the kernel boots
@@ -46,12 +47,12 @@ const NOT_TAKEN: [&[u8]; 25] = [
     b"_printk",
     b"wake_up_process",
     b"preempt_schedule",
+    b"___migrate_enable",
     b"_raw_spin",
     b"rcu_preempt_deferred_qs_irqrestore",
     b"__smp_call_single_queue",
     b"tick_nohz",
     b"__SCT__",
-    b"__traceiter",
     b"__trace_set",
     b"__fentry__",
     b"print_",
@@ -82,10 +83,35 @@ const THUNKS: [&CStr; 10] = [
     c"warn_thunk_thunk",
 ];
 
-/// Where tracing of that way begins, if somebody traces it: the function tracer's callbacks, and
-/// those of the event of a notifier that runs. They have guards against recursion, but a probe in
-/// front of a guard would be hit again by the tracing of its own int3.
-const TRACERS: [&CStr; 16] = [
+/// What BPF's trampolines call on the path. A program can be attached to the entry and to the return of
+/// each function of the path that has an ftrace entry. The trampoline is called without ftrace's guards
+/// (kernel/bpf/trampoline.c, arch/x86/net/bpf_jit_comp.c:__arch_prepare_bpf_trampoline). Only the program
+/// has a guard against recursion, and these functions take the guard and release it. So all that they
+/// call runs at every int3, whether it has an ftrace entry or not. What a program calls runs under its
+/// guard.
+///
+/// A sleepable program cannot be attached to a function of the path
+/// (kernel/bpf/verifier.c:bpf_check_attach_target).
+const BPF_TRAMPOLINES: [&CStr; 7] = [
+    c"__bpf_prog_enter_recur",
+    c"__bpf_prog_exit_recur",
+    c"__bpf_prog_enter",
+    c"__bpf_prog_exit",
+    c"__bpf_tramp_enter",
+    c"__bpf_tramp_exit",
+    c"bpf_prog_inc_misses_counter",
+];
+
+/// What BPF programs and others on the tracepoint of a notifier that runs are called by. More than one
+/// function on it is called by the first of these, one program by the second
+/// (kernel/trace/bpf_trace.c:__bpf_trace_run has the guard).
+const TRACEPOINT: [&CStr; 2] = [c"__traceiter_notifier_run", c"__bpf_trace_notifier_info"];
+
+/// Where tracing of that way begins, if somebody traces it: the function tracer's callbacks, those of
+/// fprobes, livepatches and native kprobes at an entry, and those of the event of a notifier that runs.
+/// They have guards against recursion, but a probe before a guard would be hit again by the tracing of
+/// its own int3.
+const TRACERS: [&CStr; 23] = [
     c"ftrace_caller",
     c"return_to_handler",
     c"arch_ftrace_ops_list_func",
@@ -100,6 +126,13 @@ const TRACERS: [&CStr; 16] = [
     c"ftrace_graph_func",
     c"perf_ftrace_function_call",
     c"stack_trace_call",
+    c"fprobe_ftrace_entry",
+    c"fprobe_fgraph_entry",
+    c"fprobe_return",
+    c"klp_ftrace_handler",
+    c"kprobe_ftrace_handler",
+    c"wakeup_tracer_call",
+    c"irqsoff_tracer_call",
     c"trace_event_raw_event_notifier_info",
     c"perf_trace_notifier_info",
 ];
@@ -153,6 +186,8 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     for notifier in notifiers.iter().take(count as usize) {
         path.add(*notifier)?;
     }
+    path.add_names(&BPF_TRAMPOLINES)?;
+    path.add_names(&TRACEPOINT)?;
     // They return at once for what is not theirs.
     path.follow_all(locks, &notifiers)?;
     let mut tracing = Walk::new(is_untraced);

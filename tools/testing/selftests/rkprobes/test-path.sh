@@ -52,7 +52,9 @@ printf '%s\n' exc_int3 do_int3 kprobe_int3_handler get_kprobe notify_die atomic_
 	__rcu_read_lock __rcu_read_unlock rcu_read_unlock_special hw_breakpoint_exceptions_notify kprobe_exceptions_notify \
 	irqentry_nmi_enter irqentry_nmi_exit smp_text_poke_int3_handler ct_nmi_enter ct_nmi_exit __x86_return_thunk srso_alias_return_thunk \
 	ftrace_caller ftrace_caller_op_ptr ftrace_call ftrace_regs_caller ftrace_regs_call return_to_handler \
-	function_trace_call ring_buffer_lock_reserve trace_event_raw_event_notifier_info >"$work.names"
+	function_trace_call ring_buffer_lock_reserve trace_event_raw_event_notifier_info \
+	__bpf_prog_enter_recur __bpf_prog_exit_recur __bpf_tramp_enter __bpf_tramp_exit bpf_prog_inc_misses_counter __bpf_trace_notifier_info \
+	bpf_trace_run1 __bpf_trace_run __traceiter_notifier_run rcu_is_watching fprobe_ftrace_entry klp_ftrace_handler >"$work.names"
 awk 'FNR == NR { on[$1] = 1; next } $3 in on { print $3; print $3 "+4" }' "$work.names" "$work.text" >"$work.lines"
 check "this kernel has most of the names" [ "$(wc -l <"$work.lines")" -ge 28 ]
 all_refused "functions by name" "$on_path" "$noinstr" "$listed"
@@ -151,6 +153,46 @@ if [ -e "$tracing/current_tracer" ]; then
 	remove_others
 else
 	omit "a traced path" "this kernel has no function tracer"
+fi
+
+# With BPF programs on the path: each int3 calls their trampolines, which have no guards of ftrace. A function that a program calls runs under
+# the program's own guard, so it can be probed.
+trace_bpf=$here/../trace_bpf
+[ -x "$trace_bpf" ] || trace_bpf=$here/test_modules/trace_bpf
+if [ -x "$trace_bpf" ] && [ -e /sys/kernel/btf/vmlinux ]; then
+	awk 'FNR == NR { if ($2 ~ /bpf|notif|kprobe|rcu/) on[$1] = 1; next } NF == 3 { if ($1 in on) left = 4; else if (left-- > 0) print $1 }' \
+		"$work.path" "$work.text" | while read -r address; do
+		for offset in 0 4 5 7 8 11; do
+			printf 'p 0x%x\n' $((0x$address + offset))
+		done
+	done >"$work.lines"
+	write_probes <"$work.lines" >/dev/null
+	check "$(stat_of probes) probes around the trampolines" [ "$(stat_of probes)" -ge 5 ]
+	check "a function that the programs call can be probed" add called bpf_ktime_get_ns+4
+	before=$(of ours hits)
+	# Two programs on the tracepoint are called by an iterator.
+	set -- call:notifier_run call:notifier_run
+	for name in notifier_call_chain kprobe_exceptions_notify hw_breakpoint_exceptions_notify get_kprobe kprobe_int3_handler; do
+		set -- "$@" fentry:$name fexit:$name
+	done
+	rm -f "$work.over"
+	"$trace_bpf" hold "$work.over" "$@" >"$work.said" 2>&1 &
+	program=$!
+	programs_are_there() { grep -Eq 'ready|left out' "$work.said" || ! kill -0 $program; }
+	wait_for "the programs are attached" programs_are_there
+	traced=$(ask rktest_functions call alu 100)
+	touch "$work.over"
+	wait $program || fail "trace_bpf: $(cat "$work.said")"
+	sed 's/^/# /' "$work.said"
+	same_results "the results are right with BPF on the path" "$traced"
+	same "each call is a hit with BPF on the path" $(($(of ours hits) - before)) 100
+	# Each int3 runs the programs. The runs of nested int3s are missed.
+	check "the programs ran: $(sed -n 's/.*runs=//p' "$work.said")" [ "$(sed -n 's/.*runs=//p' "$work.said")" -ge 200 ]
+	check "the function that they call was hit: $(of called hits)" [ "$(of called hits)" -ge 200 ]
+	check "the probe of that function can be removed" remove called
+	remove_others
+else
+	omit "BPF programs on the path" "trace_bpf is not built, or this kernel has no BTF"
 fi
 check "our probe can be removed after the traces" remove ours
 echo 1 >"$debugfs/optimization"

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A user of BPF's trampolines and raw tracepoints: trace_bpf hold|cycle OVER KIND:NAME... .
+ * KIND is fentry or fexit (NAME is a function), or raw or call (NAME is a tracepoint). It
+ * attaches a program of its own to each. It counts; that of call also calls
+ * bpf_ktime_get_ns(). "hold" then waits until the file OVER exists; "cycle" detaches
+ * all and attaches all again until then. The kernel detaches what is open when it exits.
+ *
+ * It prints "trace_bpf ready attached=N refused=N" when all was attached once, and at the end
+ * "trace_bpf attached=N refused=N runs=N". It fails if something is refused for no known
+ * reason, or if nothing could be attached, or no program ran.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include <linux/btf.h>
+
+#define BTF		"/sys/kernel/btf/vmlinux"
+#define MOST_PLACES	64
+
+static char *btf;
+static size_t btf_size;
+static char log_text[4096];
+
+static void fail(const char *what, const char *place)
+{
+	printf("trace_bpf: %s: %s: %s\n%s", place, what, strerror(errno), log_text);
+	exit(1);
+}
+
+static int bpf(int command, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+/* The kernel's types: false if this kernel has none. */
+static bool read_btf(void)
+{
+	int fd = open(BTF, O_RDONLY);
+	ssize_t got;
+
+	if (fd < 0)
+		return false;
+	for (;;) {
+		btf = realloc(btf, btf_size + (1 << 20));
+		if (!btf)
+			fail("realloc", BTF);
+		got = read(fd, btf + btf_size, 1 << 20);
+		if (got < 0)
+			fail("read", BTF);
+		if (!got)
+			break;
+		btf_size += got;
+	}
+	close(fd);
+	return true;
+}
+
+/* How many bytes follow a type's header (Documentation/bpf/btf.rst), or -1. */
+static long tail_of(const struct btf_type *type)
+{
+	unsigned int vlen = BTF_INFO_VLEN(type->info);
+
+	switch (BTF_INFO_KIND(type->info)) {
+	case BTF_KIND_PTR:
+	case BTF_KIND_FWD:
+	case BTF_KIND_TYPEDEF:
+	case BTF_KIND_VOLATILE:
+	case BTF_KIND_CONST:
+	case BTF_KIND_RESTRICT:
+	case BTF_KIND_FUNC:
+	case BTF_KIND_FLOAT:
+	case BTF_KIND_TYPE_TAG:
+		return 0;
+	case BTF_KIND_INT:
+		return sizeof(uint32_t);
+	case BTF_KIND_ARRAY:
+		return sizeof(struct btf_array);
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+		return (long)vlen * sizeof(struct btf_member);
+	case BTF_KIND_ENUM:
+		return (long)vlen * sizeof(struct btf_enum);
+	case BTF_KIND_ENUM64:
+		return (long)vlen * sizeof(struct btf_enum64);
+	case BTF_KIND_FUNC_PROTO:
+		return (long)vlen * sizeof(struct btf_param);
+	case BTF_KIND_VAR:
+		return sizeof(struct btf_var);
+	case BTF_KIND_DATASEC:
+		return (long)vlen * sizeof(struct btf_var_secinfo);
+	case BTF_KIND_DECL_TAG:
+		return sizeof(struct btf_decl_tag);
+	}
+	return -1;
+}
+
+/* The number of the type of function @name, or 0. */
+static unsigned int type_of(const char *name)
+{
+	const struct btf_header *header = (void *)btf;
+	const char *names = btf + header->hdr_len + header->str_off;
+	const char *at = btf + header->hdr_len + header->type_off;
+	const char *end = at + header->type_len;
+	unsigned int id;
+
+	if (header->magic != BTF_MAGIC || end > btf + btf_size)
+		fail("header", BTF);
+	for (id = 1; at < end; id++) {
+		const struct btf_type *type = (const void *)at;
+		long tail = tail_of(type);
+
+		if (tail < 0) {
+			printf("trace_bpf: kind %u of type %u\n", BTF_INFO_KIND(type->info), id);
+			fail("unknown kind of type", BTF);
+		}
+		if (BTF_INFO_KIND(type->info) == BTF_KIND_FUNC && !strcmp(names + type->name_off, name))
+			return id;
+		at += sizeof(*type) + tail;
+	}
+	return 0;
+}
+
+static int make_counter(void)
+{
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_ARRAY,
+		.key_size = sizeof(uint32_t),
+		.value_size = sizeof(uint64_t),
+		.max_entries = 1,
+	};
+
+	return bpf(BPF_MAP_CREATE, &attr);
+}
+
+static uint64_t read_counter(int counter)
+{
+	uint64_t value;
+	uint32_t key = 0;
+	union bpf_attr attr = {
+		.map_fd = counter,
+		.key = (uintptr_t)&key,
+		.value = (uintptr_t)&value,
+	};
+
+	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr))
+		fail("BPF_MAP_LOOKUP_ELEM", "counter");
+	return value;
+}
+
+/*
+ * With a probe in bpf_ktime_get_ns(), each program that calls it runs at the int3 of each other
+ * one: n of them run more than n! times.
+ */
+static int load_program(int counter, bool calls, unsigned int program, unsigned int attach,
+			unsigned int type)
+{
+	struct bpf_insn insns[] = {
+		{ BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, counter },
+		{ 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 1 },
+		{ BPF_STX | BPF_DW | BPF_ATOMIC, BPF_REG_1, BPF_REG_2, 0, BPF_ADD },
+		{ BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0 },
+		{ BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = program,
+		.expected_attach_type = attach,
+		.attach_btf_id = type,
+		.insns = (uintptr_t)insns,
+		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
+		.license = (uintptr_t)"GPL",
+		.log_buf = (uintptr_t)log_text,
+		.log_size = sizeof(log_text),
+		.log_level = 1,
+	};
+	int fd;
+
+	if (!calls)
+		insns[4] = insns[5];
+	fd = bpf(BPF_PROG_LOAD, &attr);
+	if (fd >= 0)
+		log_text[0] = 0;
+	return fd;
+}
+
+static bool may_be_refused(void)
+{
+	switch (errno) {
+	case EINVAL:	/* no ftrace entry, or the kernel denies it */
+	case ENOENT:	/* no such function */
+	case EBUSY:	/* somebody else's trampoline is there */
+	case ENOMEM:
+	case EAGAIN:	/* the former trampoline is not gone yet */
+		return true;
+	}
+	return false;
+}
+
+/* Attaches a program to KIND:NAME: the file that keeps it attached, or -1. */
+static int attach(const char *place, int counter)
+{
+	const char *name = strchr(place, ':');
+	union bpf_attr attr = { 0 };
+	unsigned int type = 0;
+	int program, link;
+
+	if (!name++) {
+		errno = EINVAL;
+		fail("no KIND:NAME", place);
+	}
+	if (place[0] == 'r' || place[0] == 'c') {
+		program = load_program(counter, place[0] == 'c', BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0);
+		attr.raw_tracepoint.name = (uintptr_t)name;
+	} else {
+		type = type_of(name);
+		errno = ENOENT;
+		program = !type ? -1 :
+			  load_program(counter, false, BPF_PROG_TYPE_TRACING,
+				       place[1] == 'e' ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT, type);
+	}
+	if (program < 0) {
+		if (!may_be_refused())
+			fail("BPF_PROG_LOAD", place);
+		return -1;
+	}
+	attr.raw_tracepoint.prog_fd = program;
+	link = bpf(BPF_RAW_TRACEPOINT_OPEN, &attr);
+	if (link < 0 && !may_be_refused())
+		fail("BPF_RAW_TRACEPOINT_OPEN", place);
+	close(program);
+	return link;
+}
+
+int main(int argc, char **argv)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	unsigned long attached = 0, refused = 0;
+	int links[MOST_PLACES], places = argc - 3, counter, i;
+	bool cycle, ready = false;
+
+	if (argc < 4 || places > MOST_PLACES)
+		return 2;
+	cycle = !strcmp(argv[1], "cycle");
+	counter = make_counter();
+	if (counter < 0 && errno == ENOSYS) {
+		printf("trace_bpf: left out: this kernel has no BPF\n");
+		return 0;
+	}
+	if (counter < 0)
+		fail("BPF_MAP_CREATE", "counter");
+	if (!read_btf()) {
+		printf("trace_bpf: left out: this kernel has no types\n");
+		return 0;
+	}
+	do {
+		for (i = 0; i < places; i++) {
+			links[i] = attach(argv[3 + i], counter);
+			if (links[i] >= 0)
+				attached++;
+			else
+				refused++;
+			if (links[i] < 0 && !ready)
+				printf("trace_bpf: refused: %s: %s\n", argv[3 + i], strerror(errno));
+		}
+		if (!ready)
+			printf("trace_bpf ready attached=%lu refused=%lu\n", attached, refused);
+		fflush(stdout);
+		ready = true;
+		do
+			nanosleep(&moment, NULL);
+		while (!cycle && access(argv[2], F_OK));
+		for (i = 0; i < places; i++)
+			if (links[i] >= 0)
+				close(links[i]);
+	} while (access(argv[2], F_OK));
+	printf("trace_bpf attached=%lu refused=%lu runs=%lu\n", attached, refused,
+	       (unsigned long)read_counter(counter));
+	return !attached || !read_counter(counter);
+}
