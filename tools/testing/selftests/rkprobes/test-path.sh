@@ -142,7 +142,7 @@ unload_mod rkprobes
 load_mod rktest_crowd
 refused=$(insmod "$(module_file rkprobes)" 2>&1) && fail "it loads where not all of the path can be told"
 check "the error: $refused" [ "${refused%"$EOPNOTSUPP"*}" != "$refused" ]
-check "and the reason" sh -c 'dmesg | tail -n 3 | grep -q "rkprobes: cannot tell what runs between an int3 and its handler: die_chain has too many notifiers"'
+check "and the reason" sh -c 'dmesg | tail -n 3 | grep -q "rkprobes: cannot find all that runs between an int3 and its handler: die_chain has too many notifiers"'
 unload_mod rktest_crowd
 load_mod rkprobes
 unload_mod rkprobes
