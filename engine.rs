@@ -9,9 +9,10 @@
 //! - `limits`: disables probes that have more hits a second than their users allow.
 //! - `modules`: text that is loaded or unloaded, and probes that a module leaves behind.
 //! - `passes`: the delayed work, and waiting for it.
-//! - `queries`: what the files in debugfs show.
+//! - `queries`, `examination`: what the files in debugfs show.
 //! - `notifiers`: the kernel's notifier chains.
 
+mod examination;
 mod limits;
 mod modules;
 mod notifiers;
@@ -21,7 +22,8 @@ mod registration;
 mod state;
 
 pub(crate) use crate::arch_x86::probe_list::ProbePtr;
+pub(crate) use examination::Examination;
 pub(crate) use notifiers::Notifiers;
-pub(crate) use queries::{Examination, ListRow, ProbeReport};
+pub(crate) use queries::{ListRow, ProbeReport};
 pub(crate) use registration::Request;
 pub(crate) use state::{engine, retract, Engine};

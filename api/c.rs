@@ -97,8 +97,8 @@ unsafe fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
     };
     for (tag, probe) in probes.iter().enumerate() {
         // SAFETY: no pointer is NULL, so all are probes by the contract.
-        let addr = unsafe { address_of(*probe) };
-        let request = Request::new(known(*probe), addr, tag);
+        let (addr, probe) = unsafe { (address_of(*probe), ProbePtr::new(*probe)) };
+        let request = Request::new(probe, addr, tag);
         let full = requests.push_within_capacity(request).is_err();
         // There is room for all of them.
         kernel::warn_on!(full);
@@ -151,7 +151,8 @@ pub(crate) unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
-    unregister(&[probe]);
+    // SAFETY: by the contract of this function.
+    unsafe { unregister(&[probe]) };
 }
 
 /// Removes many probes; see `include/rkprobes.h`.
@@ -162,27 +163,35 @@ pub(crate) unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, num: c_int) {
     // SAFETY: by the contract of this function.
-    unregister(unsafe { array(probes, num) });
+    unsafe { unregister(array(probes, num)) };
 }
 
-/// A probe that a caller hands in.
-fn known(probe: *mut rkprobe) -> ProbePtr {
-    // SAFETY: by the contract of this interface callers keep their probes in place until the call has
-    // returned, and registered probes until they have unregistered them.
-    unsafe { ProbePtr::new(probe) }
-}
-
-fn unregister(probes: &[*mut rkprobe]) {
+/// Removes the probes that are not NULL.
+///
+/// # Safety
+///
+/// Each pointer is NULL or a probe as in [`register_rkprobe`].
+unsafe fn unregister(probes: &[*mut rkprobe]) {
     if let Ok(engine) = engine() {
         let probes = probes.iter().filter(|probe| !probe.is_null());
-        engine.unregister(probes.map(|probe| known(*probe)));
+        // SAFETY: the pointers are not NULL, so they are probes by the contract.
+        engine.unregister(probes.map(|probe| unsafe { ProbePtr::new(*probe) }));
     }
 }
 
-fn set_enabled(probe: *mut rkprobe, enabled: bool) -> c_int {
+/// The errno of what `change` does to a probe.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe as in [`register_rkprobe`].
+unsafe fn change(
+    probe: *mut rkprobe,
+    change: impl FnOnce(&Engine, ProbePtr) -> Result<(), Refusal>,
+) -> c_int {
     match engine() {
         Ok(_) if probe.is_null() => EINVAL.to_errno(),
-        Ok(engine) => to_errno(engine.set_enabled(known(probe), enabled)),
+        // SAFETY: the pointer is not NULL, so it is a probe by the contract.
+        Ok(engine) => to_errno(change(engine, unsafe { ProbePtr::new(probe) })),
         Err(error) => error.to_errno(),
     }
 }
@@ -194,7 +203,8 @@ fn set_enabled(probe: *mut rkprobe, enabled: bool) -> c_int {
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
-    set_enabled(probe, true)
+    // SAFETY: by the contract of this function.
+    unsafe { change(probe, |engine, probe| engine.set_enabled(probe, true)) }
 }
 
 /// Disables a probe; see `include/rkprobes.h`.
@@ -204,7 +214,8 @@ pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
-    set_enabled(probe, false)
+    // SAFETY: by the contract of this function.
+    unsafe { change(probe, |engine, probe| engine.set_enabled(probe, false)) }
 }
 
 /// Sets how many hits a second a probe may have; see `include/rkprobes.h`.
@@ -214,11 +225,8 @@ pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint) -> c_int {
-    match engine() {
-        Ok(_) if probe.is_null() => EINVAL.to_errno(),
-        Ok(engine) => to_errno(engine.set_limit(known(probe), hits)),
-        Err(error) => error.to_errno(),
-    }
+    // SAFETY: by the contract of this function.
+    unsafe { change(probe, |engine, probe| engine.set_limit(probe, hits)) }
 }
 
 /// Waits for the optimizer; see `include/rkprobes.h`.
@@ -238,7 +246,11 @@ pub(crate) extern "C" fn flush_rkprobes() -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
     match engine() {
-        Ok(engine) if !probe.is_null() => engine.hits(known(probe.cast_mut())) as c_ulong,
+        Ok(engine) if !probe.is_null() => {
+            // SAFETY: the pointer is not NULL, so it is a probe by the contract.
+            let probe = unsafe { ProbePtr::new(probe.cast_mut()) };
+            engine.hits(probe) as c_ulong
+        }
         _ => 0,
     }
 }

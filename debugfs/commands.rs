@@ -139,8 +139,9 @@ impl WriteOutcome {
 
 /// The line that begins at `start`, without white space at its ends.
 fn line_at(text: &[u8], start: usize) -> &[u8] {
-    let rest = text.get(start..).unwrap_or(&[]);
-    let line = rest.split(|byte| *byte == b'\n').next();
+    let rest = text.get(start..);
+    kernel::warn_on!(rest.is_none());
+    let line = rest.unwrap_or(&[]).split(|byte| *byte == b'\n').next();
     line.unwrap_or(&[]).trim_ascii()
 }
 
@@ -262,6 +263,7 @@ impl<'a> Batch<'a> {
         let mut doomed = Doomed::new();
         let mut registry = registry.lock();
         let mut requests = KVVec::new();
+        // Without memory `request` refuses the lines.
         let _ = requests.reserve(adds.len(), GFP_KERNEL);
         for (tag, add) in adds.iter_mut().enumerate() {
             match request(&mut registry, &mut requests, tag, add) {

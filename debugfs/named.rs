@@ -37,7 +37,10 @@ impl Name {
     }
 
     pub(super) fn as_cstr(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+        let name = CStr::from_bytes_until_nul(&self.0);
+        // The array is longer than any name.
+        kernel::warn_on!(name.is_err());
+        name.unwrap_or(c"")
     }
 }
 

@@ -69,7 +69,9 @@ fn disable(core: &mut Core, id: ProbeId) {
     probe
         .payload
         .set_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED, true);
-    let addr = core.optimizer.site(probe.site).map_or(0, |site| site.addr);
+    let site = core.optimizer.site(probe.site);
+    kernel::warn_on!(site.is_none());
+    let addr = site.map_or(0, |site| site.addr);
     core.set_enabled(id, false);
     if let Some(function) = symbols::function(addr) {
         let (name, offset) = (function.name(), addr.wrapping_sub(function.start));
