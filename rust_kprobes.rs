@@ -2,13 +2,14 @@
 
 //! rkprobes: breakpoint probes on live kernel text, turned into jumps by a delayed optimizer.
 //!
-//! This file only wires. Data flows one way: API or debugfs -> engine -> optimizer (pure) -> shell
-//! -> text.
+//! This file only connects the families, and ends them in the right order. The two blocks of `mod` lines
+//! are the table of contents. Calls go one way: api or debugfs -> engine -> optimizer (pure) -> shell ->
+//! text.
 
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
-// Pure: the host's tests compile these files as well, and use more of them than this module.
+// Pure: no kernel. The host's tests compile these families too, and use more of them than the module.
 pub mod command;
 pub mod containers;
 pub mod eligibility;
@@ -16,7 +17,8 @@ pub mod insn_decode;
 pub mod optimizer;
 pub mod out_of_line;
 
-// Of the kernel.
+// Kernel. A family uses the families that stand later in this order: api and debugfs, engine, examine,
+// shell, arch_x86, sys.
 mod api;
 mod arch_x86;
 mod debugfs;
@@ -41,17 +43,18 @@ module! {
     },
 }
 
-/// The module. Fields are dropped in this order, also when one of them cannot be made: first nobody
-/// can hit or call us, then what was hit is freed.
+/// The module. Fields are dropped in this order, also when one of them cannot be made: first no CPU can
+/// hit or call the module any more, then the memory that hits used is freed.
 #[pin_data(PinnedDrop)]
 pub struct RkProbes {
-    /// With the probes that were made there. `None` from the beginning of the end.
+    /// The files, with the probes that were made by them. `None` while the module is unloaded.
     debugfs: Option<Pin<KBox<debugfs::Debugfs>>>,
-    _notifiers: engine::notifiers::Notifiers,
+    _notifiers: engine::Notifiers,
     running: Running,
 }
 
-/// The engine with its delayed work. When it is dropped there are no sites, and nobody tells of any.
+/// The engine with its delayed work. When this is dropped there are no sites, and the notifiers are
+/// unregistered.
 struct Running(Pin<KBox<engine::Engine>>);
 
 impl Running {
@@ -74,14 +77,14 @@ impl Drop for Running {
 
 impl kernel::InPlaceModule for RkProbes {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: once, and before its first use.
+        // SAFETY: the kernel calls `init` once, and nothing has used `MEMORY` before.
         unsafe { shell::memory::MEMORY.init() };
         shell::work::OPTIMIZE_DELAY
             .store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
         try_pin_init!(Self {
             running: Running::start()?,
-            _notifiers: engine::notifiers::Notifiers::register()?,
-            // Last: nothing may fail when somebody can open a file.
+            _notifiers: engine::Notifiers::register()?,
+            // Last: after a user can open a file, nothing may fail.
             debugfs: Some(debugfs::Debugfs::new()?),
         })
     }
@@ -91,7 +94,7 @@ impl kernel::InPlaceModule for RkProbes {
 impl PinnedDrop for RkProbes {
     fn drop(mut self: Pin<&mut Self>) {
         *self.as_mut().project().debugfs = None;
-        // While the notifier still claims our int3s.
+        // The int3 notifier is still registered, because the last int3s are taken out here.
         self.running.0.drain();
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a typed handler gets to see of a hit.
+//! What a handler of the Rust interface sees of a hit.
 
 use crate::arch_x86::handlers;
 pub use crate::arch_x86::handlers::Lane;
@@ -10,10 +10,30 @@ use kernel::bindings::pt_regs;
 ///
 /// # Context
 ///
-/// Whatever the probe interrupted is still going on, possibly an interrupt or an NMI, and
-/// interrupts are off. So a handler may only do what is safe in an NMI: atomics and per-CPU data,
-/// but no sleep, no lock that others take, no allocation. Registering, enabling, dropping and
-/// flushing probes sleeps.
+/// The probe may have interrupted any context, an interrupt or an NMI too, and interrupts are off. So a
+/// handler may only do what is safe in an NMI. It may use atomics and per-CPU data. It must not sleep,
+/// take a lock that other code takes, or allocate. Registering, enabling, dropping and flushing probes
+/// sleeps.
+///
+/// # Examples
+///
+/// A handler that counts the calls of a function with a large third argument:
+///
+/// ```ignore
+/// use kernel::sync::atomic::{Atomic, Relaxed};
+/// use rust_kprobes::{Handler, Hit};
+///
+/// struct Large(Atomic<u64>);
+///
+/// #[vtable]
+/// impl Handler for Large {
+///     fn pre(&self, hit: &mut Hit<'_>) {
+///         if hit.regs().argument(2) > Some(4096) {
+///             self.0.add(1, Relaxed);
+///         }
+///     }
+/// }
+/// ```
 pub struct Hit<'a> {
     regs: &'a mut pt_regs,
     addr: usize,
@@ -25,7 +45,7 @@ impl<'a> Hit<'a> {
         Self { regs, addr, index }
     }
 
-    /// The probed address. `symbol` without an offset is behind the function's ENDBR.
+    /// The probed address. For a target without an offset it follows the function's ENDBR.
     pub fn address(&self) -> usize {
         self.addr
     }
@@ -36,33 +56,34 @@ impl<'a> Hit<'a> {
         self.index
     }
 
-    /// How this CPU came here. It may differ from hit to hit: an int3 becomes a jump, and back.
-    // What it reads is in this module, and not exported.
+    /// How this CPU reached the handler. It may differ from hit to hit, because an int3 becomes a jump,
+    /// and a jump becomes an int3.
+    // It reads a variable of this module that is not exported, so it must not be inlined elsewhere.
     #[inline(never)]
     pub fn lane(&self) -> Lane {
         handlers::lane()
     }
 
-    /// The registers: before the probed instruction in [`Handler::pre`](crate::Handler::pre),
-    /// behind it in [`Handler::post`](crate::Handler::post).
+    /// The registers: before the probed instruction in [`Handler::pre`](crate::Handler::pre), after it
+    /// in [`Handler::post`](crate::Handler::post).
     pub fn regs(&self) -> &Registers {
-        // SAFETY: `Registers` is a transparent wrapper.
+        // SAFETY: `Registers` is a transparent wrapper of `pt_regs`.
         unsafe { &*core::ptr::from_ref::<pt_regs>(self.regs).cast() }
     }
 
-    /// The registers, to be changed: general registers and flags take effect, the instruction
-    /// pointer does not.
+    /// The registers, to be changed. Changes to the general registers and the flags take effect. A change
+    /// to the instruction pointer does not.
     ///
     /// # Safety
     ///
-    /// The interrupted code goes on with what is in them: it must be able to. The stack pointer
+    /// The interrupted code continues with the changed registers, and must be able to. The stack pointer
     /// must not be changed.
     pub unsafe fn regs_mut(&mut self) -> &mut pt_regs {
         self.regs
     }
 }
 
-/// The registers at a probe, to be read.
+/// The registers at a probe, for reading.
 #[repr(transparent)]
 pub struct Registers(pt_regs);
 
@@ -83,8 +104,15 @@ macro_rules! registers {
 registers!(ax bx cx dx si di bp sp r8 r9 r10 r11 r12 r13 r14 r15 flags);
 
 impl Registers {
-    /// An integer or pointer argument of a function, counted from 0: of its first six, and only
-    /// where they are still in their registers, which is certain at its entry alone.
+    /// One of a function's first six integer or pointer arguments, counted from 0. It is right only while
+    /// the argument is still in its register. That is certain at the function's entry only.
+    ///
+    /// # Examples
+    ///
+    /// ```ignore
+    /// // vfs_read(file, buffer, count, position)
+    /// let count = hit.regs().argument(2);
+    /// ```
     pub fn argument(&self, index: usize) -> Option<usize> {
         match index {
             0 => Some(self.di()),

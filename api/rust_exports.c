@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Exports the functions of probe.rs that other Rust modules call; see Kbuild.
- * Their types are in the crate's metadata: here they are addresses only.
+ * Exports the functions of the Rust interface that other modules call; see
+ * Kbuild. The crate's metadata has their types. Here they are addresses only.
  */
 #include <linux/export.h>
 

@@ -1,27 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One write to `probes`: many lines, each on its own.
+//! `probes` and `errors`. One write to `probes` has many lines, and each line succeeds or fails on its
+//! own.
 //!
-//! Lines that follow each other and do the same make one batch, so that the CPUs are synchronized
-//! once for all of them; the order between additions and removals is kept.
+//! Lines that follow each other and have one command make one batch, so that the CPUs are
+//! synchronized once for all of them. The order between additions and removals is kept.
 
 use crate::command::{parse_line, Command, ProbeKind, TargetSpec};
 use crate::containers::sort::sort_by_key;
-use crate::debugfs::named::{Doomed, Name, Registry};
+use crate::debugfs::file::{Dir, File};
+use crate::debugfs::named::{Doomed, Name, Named, Registry};
+use crate::debugfs::print::{show_candidates, Printable};
+use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, Request};
-use crate::sys::symbols;
-use crate::sys::target::c_string;
-use core::fmt::Write;
+use crate::sys::target::{resolve, Unresolved};
 use core::mem::take;
-use kernel::fmt;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-use kernel::sync::Mutex;
+use kernel::sync::{new_mutex, Mutex};
+
+/// What the files `probes` and `errors` are about.
+#[pin_data]
+pub(super) struct Commands {
+    #[pin]
+    named: Mutex<Registry>,
+    /// The outcome of the last write to `probes`.
+    #[pin]
+    outcome: Mutex<WriteOutcome>,
+}
+
+impl Commands {
+    /// No probes, and no write yet. The directories of the probes will be in `dir`.
+    pub(super) fn new(dir: Option<Dir>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            named <- new_mutex!(Registry::new(dir)),
+            outcome <- new_mutex!(WriteOutcome::nothing()),
+        })
+    }
+}
+
+/// `probes`: the probes that were made by name. A write adds and removes probes.
+pub(super) struct ProbesFile;
+
+impl File for ProbesFile {
+    type Data = Commands;
+    const NAME: &'static CStr = c"probes";
+    const MODE: u16 = 0o600;
+
+    fn size_hint(commands: &Commands) -> usize {
+        commands.named.lock().size_hint()
+    }
+
+    fn show(commands: &Commands, out: &SeqFile) -> Result {
+        commands.named.lock().show(out);
+        Ok(())
+    }
+
+    fn write(commands: &Commands, text: KVVec<u8>) -> Result {
+        let outcome = run(&commands.named, text);
+        let result = outcome.result;
+        let last = core::mem::replace(&mut *commands.outcome.lock(), outcome);
+        drop(last);
+        result
+    }
+}
+
+/// `errors`: the lines of the last write that failed, and why.
+pub(super) struct ErrorsFile;
+
+impl File for ErrorsFile {
+    type Data = Commands;
+    const NAME: &'static CStr = c"errors";
+    const MODE: u16 = 0o400;
+
+    fn size_hint(commands: &Commands) -> usize {
+        commands.outcome.lock().size_hint()
+    }
+
+    fn show(commands: &Commands, out: &SeqFile) -> Result {
+        commands.outcome.lock().show(out);
+        Ok(())
+    }
+}
 
 /// A line that failed.
-struct Failed {
+struct FailedLine {
     /// Counted from 0.
     line: usize,
     /// Where it begins in the text.
@@ -29,17 +94,17 @@ struct Failed {
     refusal: Refusal,
 }
 
-/// What became of a write.
-pub(crate) struct Said {
+/// The outcome of a write.
+struct WriteOutcome {
     text: KVVec<u8>,
-    failed: KVVec<Failed>,
+    failed: KVVec<FailedLine>,
     /// The errno of the first line that failed.
-    pub(crate) result: Result,
+    result: Result,
 }
 
-impl Said {
-    /// Of no write.
-    pub(crate) const fn nothing() -> Self {
+impl WriteOutcome {
+    /// That of no write.
+    const fn nothing() -> Self {
         Self {
             text: KVVec::new(),
             failed: KVVec::new(),
@@ -48,7 +113,7 @@ impl Said {
     }
 
     /// About how many bytes `show` shows.
-    pub(crate) fn size_hint(&self) -> usize {
+    fn size_hint(&self) -> usize {
         self.failed
             .len()
             .saturating_mul(96)
@@ -56,7 +121,7 @@ impl Said {
     }
 
     /// `LINE: text: reason` for each line that failed.
-    pub(crate) fn show(&self, out: &SeqFile) {
+    fn show(&self, out: &SeqFile) {
         for failed in &self.failed {
             let line = line_at(&self.text, failed.start);
             let number = failed.line.saturating_add(1);
@@ -72,62 +137,29 @@ impl Said {
     }
 }
 
-/// The line that begins at `start`, without white space around it.
+/// The line that begins at `start`, without white space at its ends.
 fn line_at(text: &[u8], start: usize) -> &[u8] {
-    let rest = text.get(start..).unwrap_or(&[]);
-    let line = rest.split(|byte| *byte == b'\n').next();
+    let rest = text.get(start..);
+    kernel::warn_on!(rest.is_none());
+    let line = rest.unwrap_or(&[]).split(|byte| *byte == b'\n').next();
     line.unwrap_or(&[]).trim_ascii()
 }
 
-/// Bytes of a user, with what is no ASCII character written in hexadecimal.
-pub(crate) struct Printable<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0 {
-            match byte {
-                b' '..=b'~' => f.write_char(char::from(*byte))?,
-                _ => write!(f, "\\x{byte:02x}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The addresses that an ambiguous symbol has.
-pub(crate) fn show_candidates(target: &TargetSpec<'_>, out: &SeqFile) {
-    let TargetSpec::Symbol { module, symbol, .. } = target else {
-        return;
-    };
-    let Ok(symbol) = c_string(symbol.as_bytes()) else {
-        return;
-    };
-    let module = module.and_then(|module| c_string(module.as_bytes()).ok());
-    let candidates = symbols::candidates(module.as_deref(), &symbol);
-    for addr in candidates.addrs() {
-        seq_print!(out, " {:#018x}", addr);
-    }
-    let more = candidates.found.saturating_sub(candidates.addrs().count());
-    if more > 0 {
-        seq_print!(out, " and {} more", more);
-    }
-}
-
 /// A line that adds a probe.
-struct Add<'a> {
+struct Addition<'a> {
     line: usize,
     start: usize,
     kind: ProbeKind,
     name: Option<&'a str>,
     target: TargetSpec<'a>,
-    /// As it is written.
+    /// The target as it was written.
     written: &'a [u8],
     /// Its name in the registry, if it is there.
     made: Option<Name>,
 }
 
-/// A line that removes one.
-struct Remove {
+/// A line that removes a probe.
+struct Removal {
     line: usize,
     start: usize,
     name: Name,
@@ -136,15 +168,15 @@ struct Remove {
 /// A write that is being worked on. One of `adds` and `removes` is empty.
 struct Batch<'a> {
     registry: &'a Mutex<Registry>,
-    adds: KVVec<Add<'a>>,
-    removes: KVVec<Remove>,
-    failed: KVVec<Failed>,
+    adds: KVVec<Addition<'a>>,
+    removes: KVVec<Removal>,
+    failed: KVVec<FailedLine>,
     /// The first line that failed, and why.
     first: Option<(usize, Refusal)>,
 }
 
-/// Does what the lines of `text` say.
-pub(crate) fn run(registry: &Mutex<Registry>, text: KVVec<u8>) -> Said {
+/// Runs the commands that the lines of `text` have.
+fn run(registry: &Mutex<Registry>, text: KVVec<u8>) -> WriteOutcome {
     let mut batch = Batch {
         registry,
         adds: KVVec::new(),
@@ -165,7 +197,7 @@ pub(crate) fn run(registry: &Mutex<Registry>, text: KVVec<u8>) -> Said {
         .map_or(Ok(()), |(_, refusal)| Err(refusal.into()));
     drop(batch);
     sort_by_key(&mut failed, |failed| failed.line as u64);
-    Said {
+    WriteOutcome {
         text,
         failed,
         result,
@@ -179,7 +211,7 @@ impl<'a> Batch<'a> {
             Ok(Some(Command::Add { kind, name, target })) => {
                 self.remove_all();
                 let words = text.trim_ascii().rsplit(u8::is_ascii_whitespace);
-                let add = Add {
+                let add = Addition {
                     line,
                     start,
                     kind,
@@ -195,7 +227,7 @@ impl<'a> Batch<'a> {
             Ok(Some(Command::Remove { name })) => {
                 self.add_all();
                 let name = Name::new(name);
-                let remove = Remove { line, start, name };
+                let remove = Removal { line, start, name };
                 self.removes
                     .push(remove, GFP_KERNEL)
                     .map_err(|_| Refusal::NoMemory)
@@ -208,12 +240,12 @@ impl<'a> Batch<'a> {
     }
 
     fn fail(&mut self, line: usize, start: usize, refusal: Refusal) {
-        let failed = Failed {
+        let failed = FailedLine {
             line,
             start,
             refusal,
         };
-        // Without memory the line is not told of, but it counts.
+        // Without memory `errors` does not show the line, but the write fails all the same.
         let _ = self.failed.push(failed, GFP_KERNEL);
         match self.first {
             Some((first, _)) if first < line => {}
@@ -221,7 +253,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Registers what was collected, in one batch.
+    /// Registers the probes of the collected lines, in one batch.
     fn add_all(&mut self) {
         let mut adds = take(&mut self.adds);
         let Some(engine) = engine().filter(|_| !adds.is_empty()) else {
@@ -231,6 +263,7 @@ impl<'a> Batch<'a> {
         let mut doomed = Doomed::new();
         let mut registry = registry.lock();
         let mut requests = KVVec::new();
+        // Without memory `request` refuses the lines.
         let _ = requests.reserve(adds.len(), GFP_KERNEL);
         for (tag, add) in adds.iter_mut().enumerate() {
             match request(&mut registry, &mut requests, tag, add) {
@@ -249,7 +282,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Removes what was collected, in one batch. The registry is free while its grace period lasts.
+    /// Removes the probes of the collected lines, in one batch. The registry is not locked during the
+    /// grace period, because `doomed` is dropped after the lock.
     fn remove_all(&mut self) {
         let removes = take(&mut self.removes);
         if removes.is_empty() {
@@ -266,15 +300,20 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Puts a probe into the registry, and among those to be registered.
+/// Puts a probe into the registry, and its request into the batch. If the target has no address, the
+/// request is refused with the reason.
 fn request(
     registry: &mut Registry,
     requests: &mut KVVec<Request>,
     tag: usize,
-    add: &Add<'_>,
+    add: &Addition<'_>,
 ) -> Result<Name, Refusal> {
     let (name, probe) = registry.insert(add.kind, add.name, &add.target, add.written)?;
-    let request = Request::new(probe, tag);
+    let addr = match add.target {
+        TargetSpec::Address(0) => Err(Refusal::NotText),
+        target => resolve(&Unresolved::from(&target)),
+    };
+    let request = Request::new(probe, addr, tag);
     if requests.push_within_capacity(request).is_err() {
         registry.forget(&name);
         return Err(Refusal::NoMemory);
@@ -282,20 +321,22 @@ fn request(
     Ok(name)
 }
 
-/// Gives a probe its files if it was registered, else takes it out of the registry.
+/// Makes the files of a probe that was registered. Takes a refused probe out of the registry.
 fn settle(
     registry: &mut Registry,
-    add: &Add<'_>,
+    add: &Addition<'_>,
     registered: Result<(), Refusal>,
     doomed: &mut Doomed,
 ) -> Result<(), Refusal> {
     let Some(name) = &add.made else {
         return Ok(());
     };
+    // SAFETY: the registry drops the directory before the probe.
+    let make_files = |dir: &Dir, named: Pin<&Named>| unsafe { probe_dir::make(dir, named) };
     match registered {
-        Ok(()) if registry.make_files(name).is_ok() => Ok(()),
+        Ok(()) if registry.adopt(name, make_files).is_ok() => Ok(()),
         Ok(()) => {
-            // If there is not even memory for that, it stays, without files.
+            // If there is no memory to remove the probe either, it stays, without files.
             registry.doom(name, doomed)?;
             Err(Refusal::NoMemory)
         }

@@ -2,12 +2,13 @@
 
 //! Directories and files of debugfs.
 //!
-//! Not the `kernel` crate's: its files have no owner. A file that is still open when the module goes
-//! would be closed by a function that is not there any more; and errors of what is shown, and those
-//! for want of memory, would be lost. With an owner, `rmmod` says EBUSY while a file is open.
+//! The files of the `kernel` crate are not used, because they have no owner. If such a file is open
+//! when the module is unloaded, it is closed by a function that has been freed. Errors of showing a
+//! file and missing memory are lost, too. With an owner, `rmmod` fails with EBUSY while a file is
+//! open.
 
 use core::marker::PhantomData;
-use core::ptr::{from_ref, null};
+use core::ptr::null;
 use kernel::bindings::{self, dentry, file_operations, inode, loff_t, seq_file};
 use kernel::error::from_err_ptr;
 use kernel::ffi::{c_char, c_int, c_void};
@@ -21,9 +22,9 @@ const WRITE_MAX: usize = 4 << 20;
 /// The least memory for what a file shows.
 const SHOW_MIN: usize = 512;
 
-/// What a file shows and takes.
+/// A file: what a read shows, and what a write does.
 pub(crate) trait File: 'static {
-    /// What it is about.
+    /// What the file is about.
     type Data: Sync;
     /// Its name.
     const NAME: &'static CStr;
@@ -35,7 +36,7 @@ pub(crate) trait File: 'static {
         0
     }
 
-    /// Shows it. May be called again at once, with more memory.
+    /// Shows the file. If the memory is too small, it is called again at once, with more memory.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ pub(crate) trait File: 'static {
         Err(EINVAL)
     }
 
-    /// Takes what was written in one call.
+    /// Takes the bytes of one write.
     ///
     /// # Errors
     ///
@@ -54,34 +55,34 @@ pub(crate) trait File: 'static {
     }
 }
 
-/// A directory, removed with all that is in it when this is dropped; then none of its files'
-/// functions runs.
+/// A directory. When this is dropped, the directory and all that is in it are removed. After that no
+/// function of its files runs.
 ///
 /// # Invariants
 ///
-/// A live directory of debugfs that nothing else removes.
+/// The pointer is a live directory of debugfs that only this removes.
 pub(crate) struct Dir(*mut dentry);
 
-// SAFETY: debugfs does its own locking.
+// SAFETY: debugfs takes its own locks, and any task may use a directory.
 unsafe impl Send for Dir {}
-// SAFETY: as above.
+// SAFETY: debugfs takes its own locks, and any task may use a directory.
 unsafe impl Sync for Dir {}
 
 impl Dir {
-    /// Makes a directory at the top, or in another one, which must be dropped after it.
+    /// Makes a directory at the top of debugfs, or in `parent`. `parent` must be dropped after it.
     ///
     /// # Errors
     ///
     /// Those of debugfs: ENOMEM, or EPERM where it is switched off.
     pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Result<Self> {
         let parent = parent.map_or(core::ptr::null_mut(), |dir| dir.0);
-        // SAFETY: a name and a live directory, or NULL for the top.
+        // SAFETY: the name is a C string, and `parent` is NULL or, by the invariant, a live directory.
         let dir = unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) };
-        // INVARIANT: it was just made.
+        // INVARIANT: debugfs has just made it for this caller.
         Ok(Self(from_err_ptr(dir)?))
     }
 
-    /// Makes a file in it.
+    /// Makes a file in the directory.
     ///
     /// # Safety
     ///
@@ -91,7 +92,8 @@ impl Dir {
     ///
     /// Those of debugfs.
     pub(crate) unsafe fn file<F: File>(&self, data: *const F::Data) -> Result {
-        // SAFETY: the operations take `data` for what it is, and it lives by the contract.
+        // SAFETY: the operations of `F` cast `data` back to `F::Data`. `data` lives until the directory
+        // is dropped, by the contract, and no operation runs after that.
         let file = unsafe {
             bindings::debugfs_create_file_full(
                 F::NAME.as_char_ptr(),
@@ -108,12 +110,12 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: by the invariant.
+        // SAFETY: the directory is live, and only this removes it, by the invariant.
         unsafe { bindings::debugfs_remove(self.0) };
     }
 }
 
-/// The functions of a file. debugfs calls `open`, `read` and `write` only while the file is there.
+/// The functions of a file. debugfs calls `open`, `read` and `write` only before the file is removed.
 struct Operations<F>(PhantomData<F>);
 
 impl<F: File> Operations<F> {
@@ -143,14 +145,14 @@ impl<F: File> Operations<F> {
     ///
     /// Called by debugfs for a file of [`Dir::file`].
     unsafe extern "C" fn open(inode: *mut inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: debugfs hands in the inode that it has made with our data, and a new file.
+        // SAFETY: debugfs hands in the inode that it has made with the data, and a new file.
         let (data, flags) = unsafe { ((*inode).i_private, (*file).f_flags) };
         let mut size = SHOW_MIN;
         if flags & O_ACCMODE != O_WRONLY {
-            // SAFETY: the data lives as long as the file is there.
+            // SAFETY: the data lives until the file is removed.
             size = F::size_hint(unsafe { &*data.cast::<F::Data>() }).max(size);
         }
-        // SAFETY: as above; `show` is for this data.
+        // SAFETY: `file` is new, and `show` casts `data` back to `F::Data`.
         unsafe { bindings::single_open_size(file, Some(Self::show), data, size) }
     }
 
@@ -158,9 +160,9 @@ impl<F: File> Operations<F> {
     ///
     /// Called by seq_file for a file that [`Operations::open`] has opened.
     unsafe extern "C" fn show(seq: *mut seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `open` has set it; the data lives as long as the file is there.
+        // SAFETY: `open` has set the private data, which lives until the file is removed.
         let data = unsafe { &*(*seq).private.cast::<F::Data>() };
-        // SAFETY: seq_file lets one task at a time in.
+        // SAFETY: seq_file calls `show` for one task at a time.
         match F::show(data, unsafe { SeqFile::from_raw(seq) }) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
@@ -176,8 +178,7 @@ impl<F: File> Operations<F> {
         count: usize,
         _at: *mut loff_t,
     ) -> isize {
-        // SAFETY: `open` has made it a seq_file with our data, which lives as long as the file is
-        // there.
+        // SAFETY: `open` has made it a seq_file with the data, which lives until the file is removed.
         let data = unsafe {
             let seq = (*file).private_data.cast::<seq_file>();
             &*(*seq).private.cast::<F::Data>()
@@ -189,7 +190,7 @@ impl<F: File> Operations<F> {
     }
 }
 
-/// What the user writes.
+/// The bytes that the user writes.
 fn read_user(from: *const c_char, count: usize) -> Result<KVVec<u8>> {
     if count > WRITE_MAX {
         return Err(E2BIG);
@@ -198,9 +199,4 @@ fn read_user(from: *const c_char, count: usize) -> Result<KVVec<u8>> {
     let from = UserPtr::from_ptr(from.cast_mut().cast());
     UserSlice::new(from, count).read_all(&mut text, GFP_KERNEL)?;
     Ok(text)
-}
-
-/// The pointer that files get to data that stays where it is.
-pub(crate) fn data<T>(place: Pin<&T>) -> *const T {
-    from_ref(place.get_ref())
 }

@@ -2,18 +2,14 @@
 
 //! The probes that were made by name, by lines written to `probes`.
 //!
-//! Lock order, outermost first: the registry's lock, then the engine's. The files of one probe take
-//! the engine's lock only: they are removed, which waits for whoever is in them, with the
-//! registry's lock held.
+//! Lock order, outermost first: the registry's lock, then the engine's lock. The files of one probe
+//! take the engine's lock only. They are removed while the registry's lock is held, and removing
+//! waits until no task is in them.
 
-use crate::arch_x86::probe_list::ProbePtr;
 use crate::command::{AutoName, ProbeKind, TargetSpec, NAME_MAX};
 use crate::debugfs::file::Dir;
-use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{engine, Core};
-use crate::optimizer::{ProbeId, SiteProbe};
-use crate::shell::site;
+use crate::engine::{engine, ProbePtr};
 use crate::sys::ffi::rkprobe;
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
@@ -23,16 +19,16 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::types::Opaque;
 
-/// About how long a line is that makes a probe.
+/// About how long a line of `probes` is.
 const LINE: usize = 80;
 
-/// A probe's name, filled up with zeros.
+/// A probe's name. The rest of the array is zeros.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name([u8; NAME_MAX + 1]);
+pub(super) struct Name([u8; NAME_MAX + 1]);
 
 impl Name {
-    /// A name that the parser has let pass.
-    pub(crate) fn new(name: &str) -> Self {
+    /// A name that the parser has accepted.
+    pub(super) fn new(name: &str) -> Self {
         let mut bytes = [0; NAME_MAX + 1];
         for (to, from) in bytes.iter_mut().take(NAME_MAX).zip(name.bytes()) {
             *to = from;
@@ -40,148 +36,103 @@ impl Name {
         Self(bytes)
     }
 
-    pub(crate) fn as_cstr(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    pub(super) fn as_cstr(&self) -> &CStr {
+        let name = CStr::from_bytes_until_nul(&self.0);
+        // The array is longer than any name.
+        kernel::warn_on!(name.is_err());
+        name.unwrap_or(c"")
     }
 }
 
-/// The handler of `p`: its probe takes the way of one with a handler.
+/// The handler of `p`. A probe with this handler is hit as one with a handler of a user.
 ///
 /// # Safety
 ///
-/// It does nothing.
+/// It has no conditions, because it uses neither argument.
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn do_nothing(_probe: *mut rkprobe, _regs: *mut pt_regs) -> c_int {
     0
 }
 
-/// A probe with its name.
-pub(crate) struct Named {
+/// A probe that was made by name.
+pub(super) struct Named {
     /// Its files. Dropped first.
     files: Option<Dir>,
     kind: ProbeKind,
-    /// As it was written, but with a NUL between symbol and offset, or in front of an address.
+    /// Its target, as it was written.
     target: KVec<u8>,
     probe: Opaque<rkprobe>,
 }
 
-// SAFETY: the probe is changed with the engine's lock held, or when nobody else has it.
+// SAFETY: the probe is changed while the engine's lock is held, or before and after another task can
+// reach it.
 unsafe impl Send for Named {}
-// SAFETY: as above.
+// SAFETY: shared access reads the probe through the engine, or one counter that is volatile.
 unsafe impl Sync for Named {}
 
 impl Named {
-    /// A probe for `target`, which is `written`.
-    fn new(
-        kind: ProbeKind,
-        target: &TargetSpec<'_>,
-        written: &[u8],
-    ) -> Result<Pin<KBox<Self>>, Refusal> {
-        let mut text = KVec::with_capacity(written.len().saturating_add(1), GFP_KERNEL)
+    /// A probe that is not registered. `written` is its target.
+    fn new(kind: ProbeKind, written: &[u8]) -> Result<Pin<KBox<Self>>, Refusal> {
+        let mut target = KVec::new();
+        target
+            .extend_from_slice(written, GFP_KERNEL)
             .map_err(|_| Refusal::NoMemory)?;
-        let mut probe = rkprobe {
+        let probe = rkprobe {
             pre_handler: match kind {
                 ProbeKind::Probe => Some(do_nothing),
                 ProbeKind::Count => None,
             },
             ..Default::default()
         };
-        let symbol = match target {
-            TargetSpec::Symbol { offset, .. } => {
-                probe.offset = u32::try_from(*offset).map_err(|_| Refusal::OutsideFunction)?;
-                written
-                    .iter()
-                    .position(|byte| *byte == b'+')
-                    .unwrap_or(written.len())
-            }
-            TargetSpec::Address(0) => return Err(Refusal::NotText),
-            TargetSpec::Address(addr) => {
-                probe.addr = *addr as usize as *mut kernel::ffi::c_void;
-                0
-            }
-        };
-        let (symbol, rest) = written.split_at_checked(symbol).unwrap_or((written, &[]));
-        for part in [symbol, &[0], rest] {
-            text.extend_from_slice(part, GFP_KERNEL)
-                .map_err(|_| Refusal::NoMemory)?;
-        }
-        if !symbol.is_empty() {
-            probe.symbol_name = text.as_ptr().cast();
-        }
         let named = Self {
             files: None,
             kind,
-            target: text,
+            target,
             probe: Opaque::new(probe),
         };
         KBox::pin(named, GFP_KERNEL).map_err(|_| Refusal::NoMemory)
     }
 
-    /// What the engine knows it by.
-    pub(crate) fn probe(&self) -> ProbePtr {
+    /// The probe, for the engine.
+    pub(super) fn probe(&self) -> ProbePtr {
         // SAFETY: the probe is pinned, and is unregistered before it is freed.
         unsafe { ProbePtr::new(self.probe.get()) }
     }
 
-    /// How often it was hit.
-    ///
-    /// # Errors
-    ///
-    /// ENOENT: it is not registered.
-    pub(crate) fn hits(&self) -> Result<usize> {
-        self.look(|core, probe| site::hits(core.held(), probe.payload))
-    }
-
-    /// How often a hit was passed over.
-    pub(crate) fn missed(&self) -> u64 {
-        // SAFETY: a counter; handlers count at the same time.
+    /// How often its handler was not called, because the hit was inside a handler.
+    pub(super) fn missed(&self) -> u64 {
+        // SAFETY: the probe lives as long as `self`. Hits change the counter at the same time, so it
+        // is read with one volatile load.
         unsafe { core::ptr::addr_of!((*self.probe.get()).nmissed).read_volatile() as u64 }
-    }
-
-    /// Looks at what the optimizer has of it, with the engine's lock held.
-    ///
-    /// # Errors
-    ///
-    /// ENOENT: it is not registered.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&Core, &SiteProbe<ProbePtr>) -> R) -> Result<R> {
-        engine().ok_or(ENODEV)?.look(|core| {
-            // SAFETY: written when it was registered, before it had files.
-            let id = ProbeId::from_index(unsafe { (*self.probe.get()).id });
-            let probe = core
-                .optimizer
-                .probe(id)
-                .filter(|probe| probe.payload == self.probe());
-            Ok(look(core, probe.ok_or(ENOENT)?))
-        })
     }
 
     /// The line that makes this probe.
     fn show(&self, name: &Name, out: &SeqFile) {
         let letter = char::from(self.kind.letter());
         seq_print!(out, "{}:{} ", letter, name.as_cstr());
-        for part in self.target.split(|byte| *byte == 0) {
-            seq_print!(out, "{}", core::str::from_utf8(part).unwrap_or(""));
-        }
-        seq_print!(out, "\n");
+        // The parser lets ASCII targets pass only.
+        let target = core::str::from_utf8(&self.target);
+        kernel::warn_on!(target.is_err());
+        seq_print!(out, "{}\n", target.unwrap_or("?"));
     }
 }
 
-/// All of them, by name.
-pub(crate) struct Registry {
+/// All probes that were made by name.
+pub(super) struct Registry {
     probes: RBTree<Name, Pin<KBox<Named>>>,
-    /// Where their directories are. Dropped after them.
+    /// Where their directories are. Dropped after the probes.
     dir: Option<Dir>,
     count: usize,
-    /// How many names had to be told apart by a number.
+    /// How many names got a number to be unique.
     numbered: u32,
 }
 
-// SAFETY: a tree of owned probes.
+// SAFETY: the tree owns its probes, and `Named` is `Send`.
 unsafe impl Send for Registry {}
 
 impl Registry {
-    /// Without probes; their directories are in `dir`.
-    pub(crate) fn new(dir: Option<Dir>) -> Self {
+    /// No probes. Their directories will be in `dir`.
+    pub(super) fn new(dir: Option<Dir>) -> Self {
         Self {
             probes: RBTree::new(),
             dir,
@@ -190,12 +141,12 @@ impl Registry {
         }
     }
 
-    /// Makes a probe that has neither files nor is registered.
+    /// Makes a probe. It is not registered and has no files.
     ///
     /// # Errors
     ///
-    /// `NameInUse`, `OutsideFunction`, `NotText`, `NoMemory`.
-    pub(crate) fn insert(
+    /// `NameInUse`, `NoMemory`.
+    pub(super) fn insert(
         &mut self,
         kind: ProbeKind,
         name: Option<&str>,
@@ -209,7 +160,7 @@ impl Registry {
         if self.probes.get(&name).is_some() {
             return Err(Refusal::NameInUse);
         }
-        let named = Named::new(kind, target, written)?;
+        let named = Named::new(kind, written)?;
         let probe = named.probe();
         let node = RBTreeNode::new(name, named, GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
         self.probes.insert(node);
@@ -226,61 +177,66 @@ impl Registry {
         name
     }
 
-    /// Makes the files of a probe that is registered.
+    /// Gives a registered probe its directory. `make_files` makes the files there. The directory and its
+    /// files are removed before the probe is freed.
     ///
     /// # Errors
     ///
     /// Those of debugfs.
-    pub(crate) fn make_files(&mut self, name: &Name) -> Result {
+    pub(super) fn adopt(
+        &mut self,
+        name: &Name,
+        make_files: impl FnOnce(&Dir, Pin<&Named>) -> Result,
+    ) -> Result {
         let named = self.probes.get_mut(name).ok_or(ENOENT)?;
         let dir = Dir::new(name.as_cstr(), Some(self.dir.as_ref().ok_or(ENOENT)?))?;
-        // SAFETY: `Named` drops its directory first.
-        unsafe { probe_dir::make(&dir, named.as_ref())? };
-        // SAFETY: nothing is moved out of the pinned probe.
+        make_files(&dir, named.as_ref())?;
+        // SAFETY: only `files` is changed, which is not pinned.
         unsafe { named.as_mut().get_unchecked_mut() }.files = Some(dir);
         Ok(())
     }
 
-    /// Takes a probe and its files away; its memory goes with `doomed`.
+    /// Takes a probe out of the registry and removes its files. `doomed` frees the probe.
     ///
     /// # Errors
     ///
-    /// `NoSuchProbe`; `NoMemory`, and nothing has changed.
-    pub(crate) fn doom(&mut self, name: &Name, doomed: &mut Doomed) -> Result<(), Refusal> {
+    /// `NoSuchProbe`. `NoMemory`: the probe is still in the registry.
+    pub(super) fn doom(&mut self, name: &Name, doomed: &mut Doomed) -> Result<(), Refusal> {
         let full = doomed.0.reserve(1, GFP_KERNEL).is_err();
         match self.probes.get(name) {
             None => Err(Refusal::NoSuchProbe),
             Some(_) if full => Err(Refusal::NoMemory),
             Some(_) => {
                 if let Some(named) = self.take(name) {
-                    // There is room.
-                    let _ = doomed.0.push_within_capacity(named);
+                    let pushed = doomed.0.push_within_capacity(named);
+                    // Room was reserved before.
+                    kernel::warn_on!(pushed.is_err());
                 }
                 Ok(())
             }
         }
     }
 
-    /// Forgets a probe that is not registered.
-    pub(crate) fn forget(&mut self, name: &Name) {
+    /// Takes a probe that is not registered out of the registry, and frees it.
+    pub(super) fn forget(&mut self, name: &Name) {
         drop(self.take(name));
     }
 
     fn take(&mut self, name: &Name) -> Option<Pin<KBox<Named>>> {
         let mut named = self.probes.remove(name)?;
-        // SAFETY: nothing is moved out of the pinned probe.
+        // SAFETY: only `files` is changed, which is not pinned.
         drop(unsafe { named.as_mut().get_unchecked_mut() }.files.take());
         self.count = self.count.saturating_sub(1);
         Some(named)
     }
 
-    /// About how long the lines are that make them.
-    pub(crate) fn size_hint(&self) -> usize {
+    /// About how many bytes `show` shows.
+    pub(super) fn size_hint(&self) -> usize {
         self.count.saturating_mul(LINE)
     }
 
-    /// The lines that make them.
-    pub(crate) fn show(&self, out: &SeqFile) {
+    /// The lines that make the probes.
+    pub(super) fn show(&self, out: &SeqFile) {
         for (name, named) in self.probes.iter() {
             named.show(name, out);
         }
@@ -290,7 +246,7 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         let mut doomed = Doomed::new();
-        // All at once if there is memory, else one by one.
+        // With memory all are removed in one grace period, else each in its own.
         let _ = doomed.0.reserve(self.count, GFP_KERNEL);
         loop {
             let Some(name) = self.probes.keys().next().copied() else {
@@ -305,13 +261,13 @@ impl Drop for Registry {
     }
 }
 
-/// Probes that are out of the registry and still registered. When this is dropped they are
-/// unregistered, all in one grace period, and freed; the registry's lock need not be held over that.
-pub(crate) struct Doomed(KVVec<Pin<KBox<Named>>>);
+/// Probes that are not in the registry any more and still registered. When this is dropped they are
+/// unregistered, all in one grace period, and freed. The registry's lock need not be held for that.
+pub(super) struct Doomed(KVVec<Pin<KBox<Named>>>);
 
 impl Doomed {
-    /// None yet.
-    pub(crate) fn new() -> Self {
+    /// No probes yet.
+    pub(super) fn new() -> Self {
         Self(KVVec::new())
     }
 }

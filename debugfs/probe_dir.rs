@@ -2,23 +2,17 @@
 
 //! `probe/NAME/`: the files of one probe.
 
-use crate::arch_x86::probe_list::ProbePtr;
 use crate::command::{parse_limit, parse_switch};
-use crate::debugfs::file::{data, Dir, File};
+use crate::debugfs::file::{Dir, File};
 use crate::debugfs::named::Named;
 use crate::debugfs::words;
-use crate::engine::limits;
-use crate::engine::{engine, Core};
-use crate::optimizer::MAX_REGION;
-use crate::optimizer::{JumpTo, SiteProbe, State};
-use crate::shell::text::live;
-use crate::shell::window;
-use crate::sys::locks::TextMutex;
+use crate::engine::{engine, ProbeReport};
+use core::ptr::from_ref;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 
-/// Makes the files.
+/// Makes the files of a probe.
 ///
 /// # Safety
 ///
@@ -27,30 +21,40 @@ use kernel::seq_print;
 /// # Errors
 ///
 /// Those of debugfs.
-pub(crate) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
-    let named = data(named);
-    // SAFETY: by the contract.
+pub(super) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
+    let named = from_ref(named.get_ref());
+    // SAFETY: the data lives until `dir` is dropped, by the contract.
     unsafe {
-        dir.file::<Enable>(named)?;
-        dir.file::<Limit>(named)?;
-        dir.file::<Hits>(named)?;
-        dir.file::<Missed>(named)?;
+        dir.file::<EnableFile>(named)?;
+        dir.file::<LimitFile>(named)?;
+        dir.file::<HitsFile>(named)?;
+        dir.file::<MissedFile>(named)?;
         dir.file::<StateFile>(named)?;
-        dir.file::<Reason>(named)?;
-        dir.file::<Text>(named)
+        dir.file::<ReasonFile>(named)?;
+        dir.file::<TextFile>(named)
     }
 }
 
-struct Enable;
+/// What the engine knows of a probe.
+///
+/// # Errors
+///
+/// ENOENT: the probe is not registered.
+fn report(named: &Named) -> Result<ProbeReport> {
+    let engine = engine().ok_or(ENODEV)?;
+    engine.report(named.probe()).ok_or(ENOENT)
+}
 
-impl File for Enable {
+/// `enable`: whether the probe runs.
+struct EnableFile;
+
+impl File for EnableFile {
     type Data = Named;
     const NAME: &'static CStr = c"enable";
     const MODE: u16 = 0o600;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        let enabled = named.look(|_, probe| probe.enabled())?;
-        seq_print!(out, "{}\n", u8::from(enabled));
+        seq_print!(out, "{}\n", u8::from(report(named)?.enabled));
         Ok(())
     }
 
@@ -61,43 +65,44 @@ impl File for Enable {
     }
 }
 
-/// The most hits a second; 0 is no limit.
-struct Limit;
+/// `limit`: the most hits a second; 0 is no limit.
+struct LimitFile;
 
-impl File for Limit {
+impl File for LimitFile {
     type Data = Named;
     const NAME: &'static CStr = c"limit";
     const MODE: u16 = 0o600;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        let limit = named.look(|core, probe| window::limit_of(core.held(), probe.payload))?;
-        seq_print!(out, "{}\n", limit);
+        seq_print!(out, "{}\n", report(named)?.limit);
         Ok(())
     }
 
     fn write(named: &Named, text: KVVec<u8>) -> Result {
         let limit = parse_limit(&text)?;
         let engine = engine().ok_or(ENODEV)?;
-        Ok(limits::set(engine, named.probe(), limit)?)
+        Ok(engine.set_limit(named.probe(), limit)?)
     }
 }
 
-struct Hits;
+/// `hits`: how often the probe was hit.
+struct HitsFile;
 
-impl File for Hits {
+impl File for HitsFile {
     type Data = Named;
     const NAME: &'static CStr = c"hits";
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", named.hits()?);
+        seq_print!(out, "{}\n", report(named)?.hits);
         Ok(())
     }
 }
 
-struct Missed;
+/// `missed`: how often a hit called no handler, and why.
+struct MissedFile;
 
-impl File for Missed {
+impl File for MissedFile {
     type Data = Named;
     const NAME: &'static CStr = c"missed";
     const MODE: u16 = 0o400;
@@ -108,6 +113,7 @@ impl File for Missed {
     }
 }
 
+/// `state`: one word for the state of the probe.
 struct StateFile;
 
 impl File for StateFile {
@@ -116,96 +122,54 @@ impl File for StateFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", named.look(words::state)?);
+        seq_print!(out, "{}\n", words::state(&report(named)?));
         Ok(())
     }
 }
 
-struct Reason;
+/// `reason`: why the probe is not a jump.
+struct ReasonFile;
 
-impl File for Reason {
+impl File for ReasonFile {
     type Data = Named;
     const NAME: &'static CStr = c"reason";
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", named.look(words::reason)?);
+        seq_print!(out, "{}\n", words::reason(&report(named)?));
         Ok(())
     }
 }
 
-/// What is in the text at a probe.
-struct Bytes {
-    addr: usize,
-    len: usize,
-    original: [u8; MAX_REGION],
-    /// `None` if the text is gone.
-    current: Option<[u8; MAX_REGION]>,
-    /// `None` if no hit goes there.
-    detour: Option<usize>,
-}
+/// `text`: the bytes at the probe, before it was armed and now.
+struct TextFile;
 
-impl Bytes {
-    /// Reads them. The engine's lock is held, so a module's text cannot go meanwhile.
-    fn read(core: &Core, probe: &SiteProbe<ProbePtr>) -> Option<Self> {
-        let site = core.optimizer.site(probe.site)?;
-        let trap = site.payload.trap();
-        let len = trap.original().len();
-        let current = (site.state() != State::Gone).then(|| {
-            let mut bytes = [0; MAX_REGION];
-            let _whole = TextMutex::lock();
-            for (offset, byte) in bytes.iter_mut().take(len).enumerate() {
-                // SAFETY: the site is not gone, so its text is mapped, also all of its region.
-                let [now] = unsafe { live(trap.addr.wrapping_add(offset)) };
-                *byte = now;
-            }
-            bytes
-        });
-        let to = site.jump_to().unwrap_or(JumpTo::Detour);
-        let used = site.state().is_jump() || matches!(site.state(), State::Optimizing { .. });
-        Some(Self {
-            addr: trap.addr,
-            len,
-            original: trap.original,
-            current,
-            detour: used.then(|| site.payload.target(to)),
-        })
-    }
-}
-
-struct Text;
-
-impl Text {
-    fn show_bytes(out: &SeqFile, what: &str, bytes: &[u8]) {
-        seq_print!(out, "{}", what);
-        for byte in bytes {
-            seq_print!(out, " {:02x}", byte);
-        }
-        seq_print!(out, "\n");
-    }
-}
-
-impl File for Text {
+impl File for TextFile {
     type Data = Named;
     const NAME: &'static CStr = c"text";
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, out: &SeqFile) -> Result {
-        let bytes = named.look(Bytes::read)?.ok_or(ENOENT)?;
-        seq_print!(out, "address {:#018x}\n", bytes.addr);
-        Self::show_bytes(
-            out,
-            "original",
-            bytes.original.get(..bytes.len).unwrap_or(&[]),
-        );
-        match bytes.current {
-            Some(now) => Self::show_bytes(out, "current", now.get(..bytes.len).unwrap_or(&[])),
+        let engine = engine().ok_or(ENODEV)?;
+        let text = engine.text_at(named.probe()).ok_or(ENOENT)?;
+        seq_print!(out, "address {:#018x}\n", text.addr);
+        show_bytes("original", text.original(), out);
+        match text.current() {
+            Some(bytes) => show_bytes("current", bytes, out),
             None => seq_print!(out, "current -\n"),
         }
-        match bytes.detour {
+        match text.detour {
             Some(detour) => seq_print!(out, "detour {:#018x}\n", detour),
             None => seq_print!(out, "detour -\n"),
         }
         Ok(())
     }
+}
+
+fn show_bytes(what: &str, bytes: &[u8], out: &SeqFile) {
+    seq_print!(out, "{}", what);
+    for byte in bytes {
+        seq_print!(out, " {:02x}", byte);
+    }
+    seq_print!(out, "\n");
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes that have more hits a second than their users allow are disabled, by a delayed work that
-//! runs while there are such limits.
+//! Limits of hits a second. A delayed work disables probes that are over their limit. It runs while
+//! there are probes with a limit.
 
+use super::state::{engine, Core, Engine};
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{engine, Core, Engine};
 use crate::optimizer::rate::PERIOD;
 use crate::optimizer::ProbeId;
 use crate::shell::window;
@@ -14,22 +14,24 @@ use crate::sys::symbols;
 use kernel::ffi::c_uint;
 use kernel::prelude::*;
 
-/// Sets how many hits a second a probe may have; 0 is no limit.
-///
-/// # Errors
-///
-/// `NotRegistered`.
-pub(crate) fn set(engine: &Engine, probe: ProbePtr, limit: u32) -> Result<(), Refusal> {
-    engine.change(|core| {
-        if !core.knows(probe) {
-            return Err(Refusal::NotRegistered);
-        }
-        window::set_limit(core.held(), probe, limit);
-        Ok(())
-    })
+impl Engine {
+    /// Sets how many hits a second a probe may have; 0 is no limit.
+    ///
+    /// # Errors
+    ///
+    /// `NotRegistered`.
+    pub(crate) fn set_limit(&self, probe: ProbePtr, limit: u32) -> Result<(), Refusal> {
+        self.change(|core| {
+            if !core.knows(probe) {
+                return Err(Refusal::NotRegistered);
+            }
+            window::set_limit(core.held(), probe, limit);
+            Ok(())
+        })
+    }
 }
 
-/// The delayed work: says in how many milliseconds it wants to be called again, 0 for never.
+/// The delayed work. Returns after how many milliseconds it is to be called again, 0 for never.
 ///
 /// # Safety
 ///
@@ -42,7 +44,7 @@ unsafe extern "C" fn rk_check_limits() -> c_uint {
     }
 }
 
-/// Disables the probes that are over their limit; says whether others have one.
+/// Disables the probes that are over their limit. Returns whether other probes have a limit.
 fn check(core: &mut Core) -> bool {
     let mut over: KVVec<ProbeId> = KVVec::new();
     let mut more = false;
@@ -50,7 +52,7 @@ fn check(core: &mut Core) -> bool {
     let held = core.held();
     let enabled = core.optimizer.probes().filter(|(_, probe)| probe.enabled());
     for (id, probe) in enabled.filter(|(_, probe)| window::limit_of(held, probe.payload) != 0) {
-        // Without memory the next look will find it again.
+        // Without memory the probe stays enabled, and the next call finds it again.
         let taken = window::is_over(held, probe.payload, now) && over.push(id, GFP_KERNEL).is_ok();
         more |= !taken;
     }
@@ -67,7 +69,9 @@ fn disable(core: &mut Core, id: ProbeId) {
     probe
         .payload
         .set_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED, true);
-    let addr = core.optimizer.site(probe.site).map_or(0, |site| site.addr);
+    let site = core.optimizer.site(probe.site);
+    kernel::warn_on!(site.is_none());
+    let addr = site.map_or(0, |site| site.addr);
     core.set_enabled(id, false);
     if let Some(function) = symbols::function(addr) {
         let (name, offset) = (function.name(), addr.wrapping_sub(function.start));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modules that come and go: their text, and the probes that they forget.
+//! Modules that are loaded and unloaded: their text, and the probes that they leave behind.
 
-use super::{release, Core, Engine};
+use super::registration::release;
+use super::state::{Core, Engine};
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::optimizer::{ProbeId, State};
 use crate::shell::module_text;
@@ -11,9 +12,10 @@ use core::ops::Range;
 use kernel::prelude::*;
 
 impl Engine {
-    /// A module is live or goes: `texts` are about to be freed, and may still be executed until then
-    /// (rule 13). Takes the text locks. May sleep.
-    pub(crate) fn text_gone(&self, module: usize, texts: &[Range<usize>]) {
+    /// `texts` of a module are about to be freed, because the module is unloaded or because its init
+    /// function has ended. CPUs may still execute them until then (rule 13). Takes the text locks. May
+    /// sleep.
+    pub(super) fn text_going(&self, module: usize, texts: &[Range<usize>]) {
         let core = &mut *self.core.lock();
         module_text::module_is_not_coming(core.shell.held(), module);
         for text in texts.iter().filter(|text| !text.is_empty()) {
@@ -30,8 +32,9 @@ impl Engine {
         }
     }
 
-    /// A module is being loaded, and `texts` may be probed: its end will be told (rule 13).
-    pub(crate) fn text_came(&self, module: usize, texts: &[Range<usize>]) {
+    /// A module is being loaded. Its `texts` may be probed, because the engine will be told before
+    /// they are freed (rule 13).
+    pub(super) fn text_came(&self, module: usize, texts: &[Range<usize>]) {
         self.change(|core| {
             module_text::module_is_coming(core.shell.held(), module);
             for text in texts {
@@ -40,15 +43,16 @@ impl Engine {
         });
     }
 
-    /// The memory of a module is about to be freed: removes the probes that it has forgotten there.
-    pub(crate) fn owner_gone(&self, is_freed: impl Fn(usize) -> bool) {
+    /// The memory of a module is about to be freed: removes the probes that the module has left in
+    /// it.
+    pub(super) fn owner_gone(&self, is_freed: impl Fn(usize) -> bool) {
         while self.remove_orphan(&is_freed) {
             pr_err!("a probe was left behind by its module: removed\n");
         }
     }
 
-    /// Removes a probe that is itself in such memory, or has a handler there, whatever it says of
-    /// itself; says whether there was one.
+    /// Removes one probe that is in such memory, or has a handler there, even if the structure says
+    /// that it is not registered. Returns whether there was one.
     fn remove_orphan(&self, is_freed: &impl Fn(usize) -> bool) -> bool {
         let mut core = self.core.lock();
         let Some((id, orphan)) = core.orphan(is_freed) else {
@@ -64,11 +68,11 @@ impl Engine {
 }
 
 impl Core {
-    /// A probe that rests on memory that is freed.
+    /// A probe that is in freed memory, or has a handler there.
     fn orphan(&self, is_freed: &impl Fn(usize) -> bool) -> Option<(ProbeId, ProbePtr)> {
         let mut probes = self.optimizer.probes();
         let (id, orphan) =
-            probes.find(|(_, probe)| probe.payload.rests_on(self.shell.held(), is_freed))?;
+            probes.find(|(_, probe)| probe.payload.rests_on(self.held(), is_freed))?;
         Some((id, orphan.payload))
     }
 }

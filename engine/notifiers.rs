@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the kernel tells us of int3s, and of modules that come and go.
+//! The kernel's notifier chains: they tell the module of int3s, and of modules that are loaded and
+//! unloaded.
 
+use super::state::engine;
 use crate::arch_x86::int3::int3_notify;
-use crate::engine::engine;
 use crate::sys::ffi;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -15,7 +16,7 @@ use kernel::prelude::*;
 /// A notifier block of the kernel's chains.
 struct Block(UnsafeCell<notifier_block>);
 
-// SAFETY: the chain that it is on serializes all changes.
+// SAFETY: the lock of the chain that the block is on serializes all changes.
 unsafe impl Sync for Block {}
 
 impl Block {
@@ -35,25 +36,31 @@ impl Block {
     }
 }
 
-/// Behind those that were there before with this priority: native kprobes and hardware
-/// breakpoints. In front of uprobes.
+/// Notifier for int3s. Runs after the notifiers of native kprobes and hardware breakpoints, which were
+/// registered earlier with the same priority. Runs before the notifier of uprobes.
 static DIE: Block = Block::new(int3_notify, i32::MAX);
-/// Of what goes, in front of the kernel's own for kprobes, which frees what of their blacklist is in
-/// the module. Who was told of a module that comes by [`COMING`] is told here if it then fails, for
-/// this one is in front of that (kernel/notifier.c:notifier_call_chain_robust).
-static GOING: Block = Block::new(module_goes, 1);
-/// Of what comes, behind the kernel's own for kprobes, which adds the module's functions to their
-/// blacklist.
-static COMING: Block = Block::new(module_comes, -1);
+/// Notifier for modules that are unloaded. Runs before the kprobes notifier, which frees the module's
+/// blacklist entries. It also runs before [`COMING`]: when loading fails after `COMING` was told of a
+/// module, the kernel tells the notifiers before the one that failed, so this one is told
+/// (kernel/notifier.c:notifier_call_chain_robust).
+static GOING: Block = Block::new(module_going, 1);
+/// Notifier for modules that are loaded. Runs after the kprobes notifier, which adds the module's
+/// functions to the blacklist.
+static COMING: Block = Block::new(module_coming, -1);
 
-/// The notifiers, registered until this is dropped; then none of them is running.
+/// The notifiers are registered until this is dropped. After that none of them is running.
 pub(crate) struct Notifiers(());
 
 impl Notifiers {
-    /// Registers all.
+    /// Registers all of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the chains.
     pub(crate) fn register() -> Result<Self> {
-        // SAFETY: static blocks, unregistered before the module goes. A module that is being loaded
-        // meanwhile is told of to the first at least, and not probed before it is live.
+        // SAFETY: the blocks are static, and `drop` unregisters them before the module is unloaded. Of
+        // a module that is being loaded at this time at least `GOING` is told, and no probe is put
+        // there before the module is live.
         unsafe {
             to_result(ffi::register_die_notifier(DIE.0.get()))?;
             if let Err(error) = register_for_modules() {
@@ -65,11 +72,13 @@ impl Notifiers {
     }
 }
 
+/// Registers the notifiers for modules.
+///
 /// # Safety
 ///
-/// Once, and what is registered is unregistered before the module goes.
+/// Called once. The caller unregisters both notifiers before the module is unloaded.
 unsafe fn register_for_modules() -> Result {
-    // SAFETY: by the contract of this function.
+    // SAFETY: the blocks are static and, by the contract, on the chains once.
     unsafe {
         to_result(ffi::register_module_notifier(GOING.0.get()))?;
         if let Err(error) = to_result(ffi::register_module_notifier(COMING.0.get())) {
@@ -82,7 +91,7 @@ unsafe fn register_for_modules() -> Result {
 
 impl Drop for Notifiers {
     fn drop(&mut self) {
-        // SAFETY: they are registered.
+        // SAFETY: `register` has registered all three.
         unsafe {
             ffi::unregister_module_notifier(COMING.0.get());
             ffi::unregister_module_notifier(GOING.0.get());
@@ -91,14 +100,14 @@ impl Drop for Notifiers {
     }
 }
 
-/// A module's text, and that of its initialization.
+/// A module's text, and its initialization text.
 ///
 /// # Safety
 ///
-/// A module that is not freed.
+/// `module` is a module that is not freed yet.
 unsafe fn texts(module: *mut c_void) -> [Range<usize>; 2] {
     let module = module.cast();
-    // SAFETY: by the contract of this function.
+    // SAFETY: the module is not freed, by the contract of this function.
     let texts = unsafe {
         [
             ffi::rk_module_core_text(module),
@@ -108,14 +117,14 @@ unsafe fn texts(module: *mut c_void) -> [Range<usize>; 2] {
     texts.map(|text| text.start..text.end)
 }
 
-/// Text that a module takes with it gets its own bytes back, for what the module has left to run
-/// asynchronously is waited for behind us only (kernel/module/main.c: delete_module,
-/// do_init_module).
+/// A module is unloaded, or its init function has ended. Its text that is about to be freed gets its
+/// own bytes back here, because the kernel waits for asynchronous work of the module only after this
+/// notifier has run (kernel/module/main.c: delete_module, do_init_module).
 ///
 /// # Safety
 ///
 /// Called by the module notifier chain only.
-unsafe extern "C" fn module_goes(
+unsafe extern "C" fn module_going(
     _block: *mut notifier_block,
     state: kernel::ffi::c_ulong,
     module: *mut c_void,
@@ -123,27 +132,25 @@ unsafe extern "C" fn module_goes(
     let Some(engine) = engine() else {
         return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     };
-    // After its init function has ended, a module's init text is freed.
     let live = state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong;
     if live || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
         // SAFETY: the chain hands in a module that is not freed yet.
-        let texts = unsafe { texts(module) };
-        engine.text_gone(
-            module as usize,
-            texts.get(usize::from(live)..).unwrap_or(&[]),
-        );
-        // SAFETY: as above.
+        let [core, init] = unsafe { texts(module) };
+        // Of a live module only the init text is freed, because its init function has ended.
+        let core = if live { 0..0 } else { core };
+        engine.text_going(module as usize, &[core, init]);
+        // SAFETY: the chain hands in a module that is not freed yet.
         engine.owner_gone(|addr| unsafe { ffi::rk_module_holds(module.cast(), addr, live) });
     }
     ffi::NOTIFY_OK as kernel::ffi::c_int
 }
 
-/// From now on a module may be probed.
+/// A module is being loaded. From now on it may be probed.
 ///
 /// # Safety
 ///
 /// Called by the module notifier chain only.
-unsafe extern "C" fn module_comes(
+unsafe extern "C" fn module_coming(
     _block: *mut notifier_block,
     state: kernel::ffi::c_ulong,
     module: *mut c_void,

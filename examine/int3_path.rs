@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What runs between an int3 and our handler, or on the way back.
+//! The int3 path: what runs between an int3 and the module's handler, and on the way back.
 //!
-//! A probe there would be hit by its own int3, without end: before our handler can tell that it is
-//! in a handler already. Native kprobes are asked first (`exc_int3` calls them before the notifier
-//! chain), so their blacklist leaves out what is only in our way. The functions are worked out from
-//! the running kernel: the direct branches from where the exception entry calls us, followed
-//! through what can be executed there, and the notifiers that are in the chain before us.
+//! A probe on the int3 path would hit its own int3 without end, because the int3 comes before the
+//! handler can see that this CPU is in a handler already. The blacklist of native kprobes does not have
+//! the whole path: `exc_int3` calls native kprobes before the notifier chain, so text between the two
+//! endangers only this module. The functions are found in the running kernel: the direct branches from
+//! the entry of the exception to the module's notifier are followed through all that can be executed
+//! there. The notifiers that the chain calls before the module's notifier are added.
 
 use crate::eligibility::collect_cross_branches;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
 use crate::examine::pieces::is_preamble;
 use crate::insn_decode::opcodes::INT3;
-use crate::shell::module_text;
-use crate::shell::text;
+use crate::shell::{module_text, text};
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols::{self, Symbol};
 use kernel::prelude::*;
 
-/// Where arch/x86/kernel/traps.c:exc_int3 goes until it is in our notifier.
+/// What arch/x86/kernel/traps.c:exc_int3 calls until the module's notifier runs.
 const ROOTS: [&CStr; 4] = [
     c"irqentry_nmi_enter",
     c"irqentry_nmi_exit",
@@ -29,17 +29,22 @@ const ROOTS: [&CStr; 4] = [
     c"notify_die",
 ];
 
-/// Branches there that are never taken in this context: the beginnings of the names of what they
-/// lead to. Reports of a broken kernel; what `in_nmi()` or disabled interrupts keep from being
-/// called (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
-/// kernel/irq_work.c:irq_work_queue_on); the scheduler, because preemption is off, so it has not changed
-/// the CPUs of the task since `migrate_disable()` (include/linux/sched.h:__migrate_enable). Trampolines of
-/// static calls are in an area of their own, which is reserved as a whole.
+/// Functions that the int3 path has branches to and never calls: the beginnings of their names.
 ///
-/// On a kernel that looks for mistakes besides: what its reports call (lockdep, KASAN, lists,
-/// lib/smp_processor_id.c); what lockdep sets up once, when the kernel boots
-/// (kernel/locking/lockdep.c:init_data_structures_once); what KASAN keeps of an irq_work in
-/// irq_work_queue_on, which is not called, as said above.
+/// - Reports of a broken kernel.
+/// - Functions that are not called because of `in_nmi()` or disabled interrupts
+///   (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
+///   kernel/irq_work.c:irq_work_queue_on).
+/// - The scheduler, because preemption is off, so it has not changed the CPUs of the task since
+///   `migrate_disable()` (include/linux/sched.h:__migrate_enable).
+/// - Trampolines of static calls. Their area is reserved as a whole.
+///
+/// On a debug kernel also:
+///
+/// - What the reports of lockdep, KASAN, lists and lib/smp_processor_id.c call.
+/// - What lockdep sets up once, when the kernel boots
+///   (kernel/locking/lockdep.c:init_data_structures_once).
+/// - What KASAN records of an irq_work in irq_work_queue_on, because that function is not called.
 const NOT_TAKEN: [&[u8]; 25] = [
     b"panic",
     b"__ubsan",
@@ -68,8 +73,8 @@ const NOT_TAKEN: [&[u8]; 25] = [
     b"kasan_record_aux_stack",
 ];
 
-/// Thunks behind those of indirect branches, which are all in one area: which of them a return runs
-/// through depends on the processor.
+/// Thunks of returns, and others outside the area of thunks of indirect branches. The processor's
+/// mitigations decide which thunk a return runs through.
 const THUNKS: [&CStr; 10] = [
     c"__x86_return_thunk",
     c"srso_return_thunk",
@@ -83,12 +88,12 @@ const THUNKS: [&CStr; 10] = [
     c"warn_thunk_thunk",
 ];
 
-/// What BPF's trampolines call on the path. A program can be attached to the entry and to the return of
+/// The functions that BPF's trampolines call on the path. A program can be attached to the entry and to the return of
 /// each function of the path that has an ftrace entry. The trampoline is called without ftrace's guards
 /// (kernel/bpf/trampoline.c, arch/x86/net/bpf_jit_comp.c:__arch_prepare_bpf_trampoline). Only the program
 /// has a guard against recursion, and these functions take the guard and release it. So all that they
-/// call runs at every int3, whether it has an ftrace entry or not. What a program calls runs under its
-/// guard.
+/// call runs at every int3, whether it has an ftrace entry or not. A function that a program calls
+/// runs under the program's guard.
 ///
 /// A sleepable program cannot be attached to a function of the path
 /// (kernel/bpf/verifier.c:bpf_check_attach_target).
@@ -102,15 +107,15 @@ const BPF_TRAMPOLINES: [&CStr; 7] = [
     c"bpf_prog_inc_misses_counter",
 ];
 
-/// What BPF programs and others on the tracepoint of a notifier that runs are called by. More than one
-/// function on it is called by the first of these, one program by the second
-/// (kernel/trace/bpf_trace.c:__bpf_trace_run has the guard).
+/// The callers of BPF programs and other functions on the tracepoint notifier_run. The first one calls
+/// several functions, the second one calls a single program (kernel/trace/bpf_trace.c:__bpf_trace_run has
+/// the guard).
 const TRACEPOINT: [&CStr; 2] = [c"__traceiter_notifier_run", c"__bpf_trace_notifier_info"];
 
-/// Where tracing of that way begins, if somebody traces it: the function tracer's callbacks, those of
-/// fprobes, livepatches and native kprobes at an entry, and those of the event of a notifier that runs.
-/// They have guards against recursion, but a probe before a guard would be hit again by the tracing of
-/// its own int3.
+/// The entries of tracing, which run when a user traces the int3 path: the callbacks of the function
+/// tracer, those of fprobes, livepatches and native kprobes at an entry, and those of the event for a
+/// notifier that runs. They have guards against recursion. But the tracing of an int3 would hit a probe
+/// before such a guard again.
 const TRACERS: [&CStr; 23] = [
     c"ftrace_caller",
     c"return_to_handler",
@@ -137,29 +142,30 @@ const TRACERS: [&CStr; 23] = [
     c"perf_trace_notifier_info",
 ];
 
-/// From where to where ftrace has the code that calls tracers, whose parts are symbols. The kernel
-/// copies it into trampolines, and would copy our int3 to where nobody claims it.
+/// The first symbol of the code that calls tracers, and the first symbol after it. The code has more
+/// symbols inside. The kernel copies the code into trampolines. It would copy the int3 of a probe too, to
+/// an address that no notifier claims.
 const COPIED: (&CStr, &CStr) = (c"ftrace_caller", c"return_to_handler");
 
-/// More functions than are there, on a kernel with all its checks as well: a walk that finds more has
-/// left the way.
+/// More functions than the int3 path has, on a kernel with all debug options too. A walk that finds more
+/// has left the path.
 const MOST: usize = 4096;
 
-/// More than notifiers that come before ours.
+/// More notifiers than the chain calls before the module's.
 const MOST_NOTIFIERS: usize = 16;
 
-/// Functions longer than this are not small steps of an exception.
+/// No function of the int3 path is longer than this.
 const LONGEST: usize = 1 << 16;
 
-/// The most bytes in front of a function that calls go through (callthunks.c:nops).
-const IN_FRONT: usize = 32;
+/// The most bytes before a function's entry that calls go through (callthunks.c:nops).
+const BEFORE_ENTRY: usize = 32;
 
-/// Puts all of it into `index`. The text locks are held.
+/// Puts the int3 path into `index`.
 ///
 /// # Errors
 ///
-/// ENOENT, EOPNOTSUPP: not all of it can be told on this kernel. Nothing is left out for that: an
-/// unprotected function would be found by the one who probes it.
+/// ENOENT, EOPNOTSUPP: a part of the path is unknown on this kernel. The module does not load without
+/// that part, because a probe on an unprotected function would bring the kernel down.
 pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     let mut path = Walk::new(is_taken);
     for name in ROOTS {
@@ -167,12 +173,12 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     }
     path.add_names(&THUNKS)?;
     let thunks = symbols::lookup(c"__x86_indirect_thunk_array");
-    let (behind, _) = symbols::static_call_text();
+    let (thunks_end, _) = symbols::static_call_text();
     if thunks != 0 {
-        path.found.push((thunks, behind), GFP_KERNEL)?;
+        path.found.push((thunks, thunks_end), GFP_KERNEL)?;
     }
     let mut notifiers = [0; MOST_NOTIFIERS];
-    // SAFETY: the address of the chain, and room for the number that is said.
+    // SAFETY: the chain is found at load, and the array has room for the number that is given.
     let count = unsafe {
         ffi::rk_notifiers_before(
             symbols::address(symbols::Data::DieChain),
@@ -181,14 +187,14 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
         )
     };
     if count as usize == MOST_NOTIFIERS {
-        return Err(untold(c"die_chain", "has too many notifiers"));
+        return Err(unknown(c"die_chain", "has too many notifiers"));
     }
     for notifier in notifiers.iter().take(count as usize) {
         path.add(*notifier)?;
     }
     path.add_names(&BPF_TRAMPOLINES)?;
     path.add_names(&TRACEPOINT)?;
-    // They return at once for what is not theirs.
+    // A notifier returns at once for an int3 that is not its own, so its branches are not followed.
     path.follow_all(locks, &notifiers)?;
     let mut tracing = Walk::new(is_untraced);
     tracing.add_names(&TRACERS)?;
@@ -207,9 +213,9 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
 
 /// A walk along direct branches.
 struct Walk {
-    /// The functions that are reached, by where they begin and end.
+    /// The functions that are reached: where they begin and end.
     found: KVec<(usize, usize)>,
-    /// Whether a function may be executed there.
+    /// Whether the path may execute a function.
     is_taken: fn(&Symbol) -> bool,
 }
 
@@ -228,12 +234,12 @@ impl Walk {
         Ok(())
     }
 
-    /// Adds the function at `addr`, if it is one that can be executed there and probed: text that is
-    /// made at run time (trampolines, native probes' copies, thunks) has no probes, and calls what it
-    /// does through pointers or is a copy of what is followed.
+    /// Adds the function at `addr`, if the path can execute it and it can be probed. Text that is made at
+    /// run time (trampolines, copies of native probes, thunks) has no probes. It calls through pointers,
+    /// or it is a copy of text that is followed.
     fn add(&mut self, mut addr: usize) -> Result {
-        // With call depth tracking calls go to what is in front of a function, and through it
-        // (arch/x86/kernel/callthunks.c): that has a name of its own, or is the end of another function.
+        // With call depth tracking a call goes to bytes before the function's entry, and through them
+        // (arch/x86/kernel/callthunks.c). These bytes have a symbol, or are the end of another function.
         let function = loop {
             match symbols::function(addr) {
                 Some(function) if is_preamble(function.name()) => addr = function.end(),
@@ -241,9 +247,9 @@ impl Walk {
                 None => return Ok(()),
             }
         };
-        let behind = function.end();
-        if addr != function.start && behind.wrapping_sub(addr) <= IN_FRONT {
-            self.add(behind)?;
+        let next = function.end();
+        if addr != function.start && next.wrapping_sub(addr) <= BEFORE_ENTRY {
+            self.add(next)?;
         }
         if !(self.is_taken)(&function) {
             return Ok(());
@@ -255,15 +261,15 @@ impl Walk {
         }
         let end = end_of(&function);
         if end.saturating_sub(start) > LONGEST {
-            return Err(untold(function.name(), "is too long to be on it"));
+            return Err(unknown(function.name(), "is too long to be on it"));
         }
         if self.found.len() >= MOST {
-            return Err(untold(function.name(), "and too many others are on it"));
+            return Err(unknown(function.name(), "and too many others are on it"));
         }
         Ok(self.found.push((start, end), GFP_KERNEL)?)
     }
 
-    /// Follows all that was added but `leaves`.
+    /// Follows the branches of all functions that were added, those of `leaves` excepted.
     fn follow_all(&mut self, locks: &TextLocks, leaves: &[kernel::ffi::c_ulong]) -> Result {
         let mut at = 0usize;
         while let Some((start, end)) = self.found.get(at).copied() {
@@ -278,7 +284,7 @@ impl Walk {
     fn follow(&mut self, locks: &TextLocks, start: usize, end: usize) -> Result {
         let mut bytes: KVec<u8> = KVec::new();
         bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
-        // SAFETY: the bytes are those of a function.
+        // SAFETY: the bytes are those of a function, which is mapped.
         unsafe { text::read_without_natives(locks, start, &mut bytes) };
         let mut result = Ok(());
         let whole = collect_cross_branches(start as u64, &bytes, |branch| {
@@ -291,27 +297,28 @@ impl Walk {
             return Ok(());
         }
         let name = symbols::function(start);
-        let name = name.as_ref().map_or(c"what has no name", Symbol::name);
-        Err(untold(name, "does not decode to its end"))
+        let name = name.as_ref().map_or(c"text without a symbol", Symbol::name);
+        Err(unknown(name, "does not decode to its end"))
     }
 }
 
-/// Where a function ends. A symbol goes up to the next one, and behind srso_alias_return_thunk, which
-/// has its place for its address, that is up to 2 MiB of fill.
+/// Where a function ends. A symbol ends where the next symbol begins. srso_alias_return_thunk must be at a
+/// certain address, so up to 2 MiB of fill follow it.
 fn end_of(function: &Symbol) -> usize {
     if function.size <= LONGEST || !symbols::in_kernel_text(function.end()) {
         return function.end();
     }
-    // SAFETY: both ends are in the kernel's text, which is mapped, and nobody writes it meanwhile.
+    // SAFETY: both ends are in the kernel's text, which is mapped, and `text_mutex` is held, so no task
+    // writes it.
     let bytes = unsafe { core::slice::from_raw_parts(function.start as *const u8, function.size) };
     let last = bytes.iter().rposition(|byte| !matches!(*byte, 0x00 | INT3));
     let len = last.map_or(0, |last| last.wrapping_add(1));
     function.start.wrapping_add(len)
 }
 
-/// Says why a walk cannot be ended.
-fn untold(name: &CStr, why: &str) -> Error {
-    pr_err!("cannot tell what runs between an int3 and its handler: {name} {why}\n");
+/// The error of a walk that does not find the whole path. Prints why.
+fn unknown(name: &CStr, why: &str) -> Error {
+    pr_err!("cannot find all that runs between an int3 and its handler: {name} {why}\n");
     EOPNOTSUPP
 }
 
@@ -320,10 +327,11 @@ fn is_taken(function: &Symbol) -> bool {
     !name.ends_with(b".cold") && !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// What tracing runs itself. It calls what is traced, which has an ftrace entry, only behind its
-/// guards: else it would trace itself without end, and no probe would be needed for that.
+/// Whether tracing runs a function before its guards against recursion. It calls functions with an ftrace
+/// entry only after these guards, because such functions are traced. Else it would trace itself without
+/// end, with no probe at all.
 fn is_untraced(function: &Symbol) -> bool {
-    // SAFETY: looks an address range up.
+    // SAFETY: ftrace searches its own tables for the range; any range is allowed.
     let traced =
         unsafe { ffi::rk_ftrace_location_range(function.start, function.end().wrapping_sub(1)) };
     traced == 0 && is_taken(function)

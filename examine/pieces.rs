@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who else jumps into a function: its other pieces, and its neighbours in assembly.
+//! Other text that jumps into a function: its other pieces, and its neighbours in assembly.
 //!
-//! gcc moves unlikely code to `NAME.cold`, which jumps back into the middle of `NAME`. The kernel
-//! keeps all such pieces in areas of their own, whose ends are symbols: where a jump there may go to
-//! outside of them is put into the index of reserved text, once. In modules pieces are
-//! found by name, and so is the function that a piece was split off.
+//! gcc moves unlikely code to `NAME.cold`, which jumps back into the middle of `NAME`. The kernel has all
+//! such pieces in areas of their own, whose ends are symbols. At load the targets of jumps that leave
+//! these areas are put into the index of reserved text. In modules pieces are found by name. The
+//! function that a piece was split from is found by name, too.
 
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
 use crate::eligibility::{collect_cross_branches, each_possible_jump, DecodedFunction};
 use crate::optimizer::Optimizer;
-use crate::shell::module_text;
-use crate::shell::text;
-use crate::shell::text::live;
-use crate::shell::Shell;
+use crate::shell::text::{self, live};
+use crate::shell::{module_text, Shell};
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols::{self, Candidates};
@@ -24,13 +22,13 @@ use kernel::str::CString;
 
 /// The longest function that is decoded.
 pub(crate) const LONGEST: usize = 1 << 20;
-/// How much of an area is read at a time.
+/// How many bytes of an area are read at a time.
 const PART: usize = 1 << 14;
-/// The longest jump: with a condition, and a displacement of 32 bits.
+/// The longest jump: a conditional one with a displacement of 32 bits.
 const JCC: usize = 6;
-/// How far from a function others in assembly may be that jump into it.
+/// How far a neighbour in assembly may be that jumps into a function.
 const NEAR: usize = 1024;
-/// What the compiler puts in front of a function, in a symbol of its own, while no mitigation uses it.
+/// What the compiler puts before a function, with a symbol of its own, while no mitigation uses it.
 const PADDING: [u8; 16] = [0x90; 16];
 
 /// The areas of the kernel's text where its linker puts pieces (include/asm-generic/vmlinux.lds.h).
@@ -39,16 +37,16 @@ const AREAS: [(&CStr, &CStr); 2] = [
     (c"__unlikely_text_start", c"__unlikely_text_end"),
 ];
 
-/// The kernel's areas, of which the index has the jumps; `None` where the kernel does not tell them.
+/// The kernel's areas whose jumps the index has. `None` if the kernel has no symbols for their ends.
 pub(crate) struct Searched(Option<[Range<usize>; AREAS.len()]>);
 
 impl Searched {
-    /// Puts all that jumps in the areas may go to outside of their area into `index`.
+    /// Puts the possible targets of jumps in the areas into `index`, those inside their area excepted.
     ///
-    /// What is inside of an area is made by the compiler: a piece jumps within itself, to its
-    /// function, which is in another section, so that the displacement has 32 bits, or to a symbol, which
-    /// no region has inside. So nothing has to be decoded, and of what only looks like a jump hardly
-    /// anything would go into the kernel's text.
+    /// The text in an area is made by the compiler. A piece jumps to one of three places: within itself;
+    /// to its function, which is in another section, so that the displacement has 32 bits; or to a
+    /// symbol, which no region has inside. So nothing needs to be decoded. Bytes that only look like a
+    /// jump hardly ever have a target in the kernel's text.
     ///
     /// # Errors
     ///
@@ -65,8 +63,8 @@ impl Searched {
         Ok(Self(Some(areas)))
     }
 
-    /// Whether the index has what the pieces of a function that begins at `start` jump to: not where
-    /// both may be in one area.
+    /// Whether the index has the targets of the pieces of a function that begins at `start`. It does not
+    /// have them if the function may be in one area with its pieces.
     fn has_pieces_of(&self, start: usize) -> bool {
         self.0.is_some() && symbols::in_kernel_text(start) && !self.has(start)
     }
@@ -86,7 +84,7 @@ fn search(
 ) -> Result {
     let mut pushed = Ok(());
     for start in area.clone().step_by(PART) {
-        // The last jump that begins in the part may end behind it.
+        // The last jump that begins in the part may end after it.
         let end = area.end.min(start.saturating_add(PART + JCC - 1));
         let bytes = sized(buffer, end.saturating_sub(start))?;
         // SAFETY: the area is text of the kernel, which is mapped.
@@ -101,7 +99,7 @@ fn search(
     pushed.map_err(|_| ENOMEM)
 }
 
-/// The first `len` bytes of a buffer, which grows if it has to.
+/// The first `len` bytes of a buffer. The buffer grows if it is too small.
 fn sized(buffer: &mut KVVec<u8>, len: usize) -> Result<&mut [u8]> {
     if buffer.len() < len {
         buffer.resize(len, 0, GFP_KERNEL)?;
@@ -109,8 +107,13 @@ fn sized(buffer: &mut KVVec<u8>, len: usize) -> Result<&mut [u8]> {
     buffer.get_mut(..len).ok_or(ENOMEM)
 }
 
-/// The other pieces of a function that the index knows nothing of. Functions of one name each have
-/// their pieces; whose they are does not matter, a branch of a stranger does not land there.
+/// The other pieces of a function, if the index does not have their targets. Several functions of one
+/// name have pieces of one name. All of them are taken, because a branch of another function's piece has
+/// no target in this function.
+///
+/// # Errors
+///
+/// `BadTarget` for a name that is not UTF-8, `NoMemory`.
 pub(crate) fn of(
     function: &symbols::Symbol,
     searched: &Searched,
@@ -124,7 +127,7 @@ pub(crate) fn of(
     Ok(Some(symbols::pieces(function.module(), &other)))
 }
 
-/// Adds branches from elsewhere to a function that was decoded.
+/// Adds branches of other text to a function that was decoded.
 pub(crate) struct Adder<'a> {
     pub(crate) locks: &'a TextLocks,
     pub(crate) optimizer: &'a Optimizer<Shell>,
@@ -135,10 +138,14 @@ pub(crate) struct Adder<'a> {
 }
 
 impl Adder<'_> {
-    /// Adds those that leave the pieces that were found.
+    /// Adds the branches that leave the pieces that were found.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
     pub(crate) fn pieces(&mut self, found: &Candidates) -> Result<(), Refusal> {
         if found.found > found.addrs().count() {
-            // More than are told: nothing in this function may be a jump.
+            // There are more pieces than the search returns: nothing in this function may be a jump.
             self.function.add_unknown();
         }
         for piece in found.addrs().filter_map(symbols::bounds) {
@@ -147,9 +154,13 @@ impl Adder<'_> {
         Ok(())
     }
 
-    /// Adds those that come from around the function: assembly jumps across labels that are
-    /// symbols. The compiler puts `__pfx_NAME` in front of what it makes, so there it ends; and all
-    /// that is in the areas of pieces is made by it.
+    /// Adds the branches of neighbours in assembly, because assembly jumps across labels that are
+    /// symbols. The compiler puts `__pfx_NAME` before its functions, so assembly ends there. All text in
+    /// the areas of pieces is made by the compiler.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
     pub(crate) fn neighbours(&mut self, searched: &Searched) -> Result<(), Refusal> {
         let first = self.function.start() as usize;
         let last = self.function.end() as usize;
@@ -165,24 +176,24 @@ impl Adder<'_> {
             self.piece(before)?;
         }
         let mut end = last;
-        while let Some(behind) = self.assembly(end) {
-            if behind.end <= end || behind.start.saturating_sub(last) >= NEAR {
+        while let Some(after) = self.assembly(end) {
+            if after.end <= end || after.start.saturating_sub(last) >= NEAR {
                 break;
             }
-            end = behind.end;
-            self.piece(behind)?;
+            end = after.end;
+            self.piece(after)?;
         }
         Ok(())
     }
 
-    /// The symbol at `addr`, if it is in the same kind of text and not what the compiler puts in
-    /// front of a function.
+    /// The symbol at `addr`. `None` if it is in another kind of text than the function, or if the compiler
+    /// put it before a function.
     fn assembly(&mut self, addr: usize) -> Option<Range<usize>> {
         let found = symbols::bounds(addr)?;
         if module_text::check(found.start) != module_text::check(self.function.start() as usize) {
             return None;
         }
-        // SAFETY: a symbol of this length is in text that is checked above.
+        // SAFETY: the symbol is in text, by the check.
         let is_padding = || unsafe { live(found.start) } == PADDING;
         let padding = found.len() == PADDING.len() && is_padding();
         if padding || !self.named.find(addr) || is_preamble(self.named.name()) {
@@ -191,17 +202,17 @@ impl Adder<'_> {
         Some(found)
     }
 
-    /// Adds those that leave `piece`.
+    /// Adds the branches that leave `piece`.
     fn piece(&mut self, piece: Range<usize>) -> Result<(), Refusal> {
         if piece.len() > LONGEST || module_text::check(piece.end.wrapping_sub(1)).is_err() {
             self.function.add_unknown();
             return Ok(());
         }
         let bytes = sized(self.buffer, piece.len()).map_err(|_| Refusal::NoMemory)?;
-        // SAFETY: the piece is one symbol, both ends of which are in text.
+        // SAFETY: the piece is one symbol, and both ends are in text.
         unsafe { text::read_original(self.locks, self.optimizer, piece.start, bytes) };
         let function = &mut *self.function;
-        // Where it does not decode, what it has up to there is known, and the rest is not.
+        // If a part does not decode, the branches before that part are known, and the others are not.
         let whole = collect_cross_branches(piece.start as u64, bytes, |branch| {
             function.add_target(branch.to)
         });
@@ -212,7 +223,7 @@ impl Adder<'_> {
     }
 }
 
-/// `__cfi_NAME` and `__pfx_NAME` are in front of functions.
+/// Whether a symbol stands before a function: `__cfi_NAME` or `__pfx_NAME`.
 pub(crate) fn is_preamble(name: &CStr) -> bool {
     [&b"__cfi_"[..], b"__pfx_"]
         .iter()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Walks over the kernel's and its modules' tables of text that others patch,
- * trap on or jump to. What they find is handed on; nothing is decided here.
+ * Reads the kernel's and its modules' tables of text that the kernel patches,
+ * traps on or jumps to. Each entry is given to a sink; nothing is decided here.
  */
 #include <linux/bug.h>
 #include <linux/jump_label.h>
@@ -29,7 +29,7 @@ static bool rk_reserve_jumps(const struct jump_entry *entry,
 		unsigned long code = jump_entry_code(entry);
 		unsigned long target = jump_entry_target(entry);
 
-		/* Init text that may be freed by now. */
+		/* Init text may have been freed. */
 		if (!init && jump_entry_is_init(entry))
 			continue;
 		if (!rk_reserved_sink(sink, code, code + rk_jump_size(code), RK_JUMP_LABEL) ||
@@ -80,7 +80,7 @@ static bool rk_reserve_faults(const struct exception_table_entry *entry,
 	return true;
 }
 
-/* What of native kprobes' blacklist begins in @text. kprobe_mutex is held. */
+/* The entries of the kprobes blacklist that begin in @text. kprobe_mutex is held. */
 static bool rk_reserve_blacklist(unsigned long blacklist, struct rk_range text,
 				 void *sink)
 {
@@ -96,7 +96,7 @@ static bool rk_reserve_blacklist(unsigned long blacklist, struct rk_range text,
 	return true;
 }
 
-/* Hands all reserved text of the kernel to @sink. kprobe_mutex is held. */
+/* Gives all reserved text of the kernel to @sink. kprobe_mutex is held. */
 bool rk_reserved_kernel(const struct rk_tables *tables, void *sink)
 {
 	const struct rk_range all = { 0, ULONG_MAX };
@@ -127,7 +127,7 @@ static bool rk_reserve_module(struct module *module, unsigned long blacklist,
 	    !rk_reserve_faults(module->extable,
 			       module->extable + module->num_exentries, sink))
 		return false;
-	/* The kernel has found the ends of the module's blacklisted functions. */
+	/* The blacklist has the module's functions with their ends. */
 	if (!rk_reserve_blacklist(blacklist, rk_module_core_text(module), sink) ||
 	    !rk_reserve_blacklist(blacklist, rk_module_init_text(module), sink))
 		return false;
@@ -143,12 +143,15 @@ static bool rk_reserve_module(struct module *module, unsigned long blacklist,
 }
 
 /*
- * Hands the reserved text of the module at @addr to @sink, and says where its
- * text is; that has no init text when we will not be told any more that it is
- * freed, or it is already, but the tables may still have it. -ENOENT if @addr
- * is in no module, in one that is going or in such init text; -ENOMEM if @sink
- * is full. The engine's lock is held, so what our module notifiers have not
- * been told of stays; and so is kprobe_mutex.
+ * Gives the reserved text of the module at @addr to @sink, and stores where its
+ * text is. @init is empty if the init text is freed already, or if no notifier
+ * will tell when it is freed; the tables may have entries of it all the same.
+ *
+ * Returns -ENOENT if @addr is in no module, in a module that is being unloaded
+ * or in such init text; -ENOMEM if @sink refuses an entry.
+ *
+ * kprobe_mutex is held. The engine's lock is held too, so text is not freed
+ * before the module notifier has got that lock.
  */
 int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
 		       struct rk_range *core, struct rk_range *init)

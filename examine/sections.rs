@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Text in sections of its own: ours, and what must not be instrumented. The kernel's blacklist has
-//! most of that as well, but cannot say why.
+//! Text in sections of its own: that of this module, and text that must not be instrumented. The
+//! kernel's blacklist has most of it too, but not the reason.
 
 use crate::eligibility::reserved::{Index, Kind};
 use crate::sys::ffi;
@@ -16,13 +16,13 @@ const NOINSTR: [(&CStr, &CStr); 2] = [
     (c"__entry_text_start", c"__entry_text_end"),
 ];
 
-/// Puts all of it into `index`.
+/// Puts these sections into `index`.
 ///
 /// # Errors
 ///
 /// ENOMEM.
 pub(crate) fn reserve(index: &mut Index<Kernel>) -> Result {
-    // SAFETY: our own module.
+    // SAFETY: this module is loaded while its code runs.
     let own = unsafe { ffi::rk_module_core_text(this_module::<crate::LocalModule>().as_ptr()) };
     let mut reserve = |start: usize, end: usize, kind| {
         let pushed = index.push(start as u64, end as u64, kind);

@@ -4,9 +4,9 @@
  * delayed optimizer.
  *
  * The functions and their errors are those of kprobes: porting is a rename.
- * All of them may sleep, none may be called from a handler: there they do
- * nothing, and those that can say so return -EDEADLK. To remove a probe because
- * of a hit, queue an irq_work that queues a work item.
+ * All functions may sleep, so none may be called from a handler. In a handler
+ * they do nothing, and those that return an error return -EDEADLK. To remove a
+ * probe because of a hit, queue an irq_work that queues a work item.
  */
 #ifndef _RKPROBES_H
 #define _RKPROBES_H
@@ -22,54 +22,55 @@ struct rkprobe;
  * @regs: the registers at the probe; changes to the general registers and the
  *	flags take effect. @regs->ip is the probe's address plus one.
  *
- * Context: like in an NMI, with interrupts off on both lanes (int3 and jump).
- * Must not sleep, take locks or allocate.
+ * Context: as in an NMI. Interrupts are off on each lane (int3, jump, function
+ * tracer). Must not sleep, take locks or allocate.
  *
- * Return: 0. Non-zero says that @regs->ip was changed and that the probed
- * instruction must not be executed; that is honoured on an int3 only, so give
- * such a probe a post_handler to keep it from becoming a jump.
+ * Return: 0. Any other value means that @regs->ip was changed and that the
+ * probed instruction must not be executed. Only an int3 honours it, so give
+ * such a probe a post_handler, which keeps it from becoming a jump.
  */
 typedef int (*rkprobe_pre_handler_t)(struct rkprobe *p, struct pt_regs *regs);
 
 /**
- * typedef rkprobe_post_handler_t - called behind the probed instruction.
+ * typedef rkprobe_post_handler_t - called after the probed instruction.
  * @p: the probe that was hit
- * @regs: the registers behind the instruction
+ * @regs: the registers after the instruction
  * @flags: always 0
  *
- * Context: as the pre_handler. A probe with a post_handler is never a jump.
+ * Context: that of the pre_handler. A probe with a post_handler is never a jump.
  */
 typedef void (*rkprobe_post_handler_t)(struct rkprobe *p, struct pt_regs *regs,
 				       unsigned long flags);
 
-/* The probe does not run: set by its user before registering, or by
+/* The probe does not run. Set by its user before registering, or by
  * disable_rkprobe(). */
 #define RKPROBE_FLAG_DISABLED	1
-/* The probed text was unloaded: set by rkprobes. */
+/* The probed text was unloaded. Set by rkprobes. */
 #define RKPROBE_FLAG_GONE	2
-/* Disabled for it had more hits a second than its limit: set by rkprobes, and
- * cleared when it is enabled again. */
+/* The probe is disabled because it had more hits a second than its limit. Set by
+ * rkprobes, and cleared when the probe is enabled again. */
 #define RKPROBE_FLAG_LIMITED	4
 
 /**
  * struct rkprobe - one probe
- * @symbol_name: the function to probe, "module:function" for a module's; or
- *	NULL if @addr is given
- * @offset: bytes from the beginning of @symbol_name (or of @addr)
- * @addr: the address to probe; filled in when @symbol_name is given
+ * @symbol_name: the function to probe, "module:function" for a function of a
+ *	module; or NULL if @addr is given
+ * @offset: bytes from the beginning of @symbol_name (or from @addr)
+ * @addr: the address to probe; filled in if @symbol_name is given
  * @pre_handler: called before the instruction, or NULL
- * @post_handler: called behind the instruction, or NULL
+ * @post_handler: called after the instruction, or NULL
  * @flags: RKPROBE_FLAG_*
- * @limit: the most hits a second, 0 for no limit; read when it is registered,
- *	see limit_rkprobe() for later
- * @nmissed: how often the probe was hit and no handler was called, for the
- *	hit was inside a handler on the same CPU
+ * @limit: the most hits a second, 0 for no limit; read when the probe is
+ *	registered, and changed by limit_rkprobe() after that
+ * @nmissed: how often the probe was hit and no handler was called, because the
+ *	hit was inside a handler on this CPU
  *
- * A probe without handlers counts its hits. While all probes on an address are
- * such, their jump counts without a call; a hit of it inside a handler is a
- * hit, for nothing would be called.
+ * A probe without handlers counts its hits. While no probe on an address has a
+ * handler, the jump there counts without a call. A hit of such a jump inside a
+ * handler is counted as a hit, because no handler is left out.
  *
- * Zero all that is not set. The members behind @nmissed belong to rkprobes.
+ * Zero all members that are not set. The members after @nmissed belong to
+ * rkprobes.
  */
 struct rkprobe {
 	const char *symbol_name;
@@ -94,14 +95,14 @@ struct rkprobe {
 
 /**
  * register_rkprobe() - put a probe on kernel text and arm it
- * @p: the probe; must stay where it is until it is unregistered
+ * @p: the probe; must not be moved or freed until it is unregistered
  *
  * Return: 0; -EINVAL (both or neither of symbol_name and addr, registered
- * already, text that must not be probed), -ENOENT (no such symbol, text is
- * going away), -EADDRNOTAVAIL (the symbol is ambiguous), -EILSEQ (not an
+ * already, text that must not be probed), -ENOENT (no such symbol, text that is
+ * being unloaded), -EADDRNOTAVAIL (the symbol is ambiguous), -EILSEQ (not an
  * instruction boundary, or an instruction that cannot be probed), -EOPNOTSUPP
  * (an instruction that cannot be executed elsewhere), -EEXIST (a native kprobe
- * is there), -EBUSY (somebody else's bytes are there), -ENOMEM.
+ * is there), -EBUSY (foreign bytes are there), -ENOMEM.
  */
 int register_rkprobe(struct rkprobe *p);
 
@@ -109,7 +110,7 @@ int register_rkprobe(struct rkprobe *p);
  * unregister_rkprobe() - remove a probe
  * @p: the probe
  *
- * When this returns no handler of @p runs any more and @p may be freed.
+ * When this returns, no handler of @p runs any more, and @p may be freed.
  */
 void unregister_rkprobe(struct rkprobe *p);
 
@@ -118,19 +119,19 @@ void unregister_rkprobe(struct rkprobe *p);
  * @ps: the probes
  * @num: how many
  *
- * One sync of all CPUs for the lot, instead of one each.
+ * All CPUs are synchronized once for all probes, instead of once for each.
  *
  * Return: 0, -EINVAL if @num is not positive, or the error of the first probe
- * that failed; then none of them is registered.
+ * that failed. After an error none of the probes is registered.
  */
 int register_rkprobes(struct rkprobe **ps, int num);
 
 /**
  * unregister_rkprobes() - remove many probes at once
- * @ps: the probes; those that are not registered are passed over
+ * @ps: the probes; a probe that is not registered is ignored
  * @num: how many
  *
- * One grace period for the lot.
+ * Waits for one grace period for all probes.
  */
 void unregister_rkprobes(struct rkprobe **ps, int num);
 
@@ -146,8 +147,8 @@ int disable_rkprobe(struct rkprobe *p);
  * enable_rkprobe() - run a disabled probe again
  * @p: the probe
  *
- * Return: 0, -EINVAL if @p is not registered or its text is gone, or -EBUSY if
- * somebody else's bytes are there.
+ * Return: 0, -EINVAL if @p is not registered or its text was unloaded, or
+ * -EBUSY if foreign bytes are there.
  */
 int enable_rkprobe(struct rkprobe *p);
 
@@ -156,9 +157,9 @@ int enable_rkprobe(struct rkprobe *p);
  * @p: the probe
  * @hits: the most hits a second, 0 for no limit
  *
- * Looked at ten times a second: a probe that had more within a second is
- * disabled, with RKPROBE_FLAG_LIMITED and a line in the log, until
- * enable_rkprobe().
+ * Ten times a second the hits of @p are compared with the limit. If @p had more
+ * hits within a second, it is disabled, RKPROBE_FLAG_LIMITED is set and the log
+ * gets a line. enable_rkprobe() enables it again.
  *
  * Return: 0, or -EINVAL if @p is not registered.
  */
@@ -168,7 +169,7 @@ int limit_rkprobe(struct rkprobe *p, unsigned int hits);
  * flush_rkprobes() - wait for the optimizer
  *
  * Return: 0 when a full pass that began after the call has ended, or -EINTR if
- * a signal came first.
+ * the task received a signal first.
  */
 int flush_rkprobes(void);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counts the calls of many functions, which are probed with one batch, and
- * prints the busiest ones when the module is unloaded.
+ * Counts the calls of many functions, and prints the functions with the most
+ * calls when the module is unloaded. One batch registers all probes.
  *
  *   insmod rkprobe_count.ko functions=vfs_read,vfs_write,do_sys_openat2
  */
@@ -22,7 +22,7 @@ static char *functions[MOST] = {
 };
 static int count;
 module_param_array(functions, charp, &count, 0400);
-MODULE_PARM_DESC(functions, "names of the functions, with commas between them");
+MODULE_PARM_DESC(functions, "names of the functions, separated by commas");
 
 struct counted {
 	struct rkprobe probe;
@@ -58,7 +58,7 @@ static int __init count_init(void)
 {
 	int ret;
 
-	/* No parameter: the list above. */
+	/* Without a parameter the functions are those of the list. */
 	if (!count)
 		while (count < MOST && functions[count])
 			count++;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One probe: says where the probed function is called from, the first few
- * times, and how often it was hit when the module is unloaded.
+ * One probe. The first hits print the CPU, the stack pointer and the flags.
+ * Unloading the module prints how often the probe was hit.
  *
  *   insmod rkprobe_example.ko symbol=do_sys_openat2
  */
@@ -15,14 +15,14 @@ MODULE_PARM_DESC(symbol, "function to probe");
 
 static unsigned int offset;
 module_param(offset, uint, 0400);
-MODULE_PARM_DESC(offset, "bytes behind the function's begin; an instruction must begin there");
+MODULE_PARM_DESC(offset, "bytes from the beginning of the function; an instruction must begin there");
 
-/* Printed by the first hits only: a probe can be hit a million times a second. */
+/* Only the first hits print, because a probe can be hit a million times a second. */
 static atomic_t to_print = ATOMIC_INIT(3);
 
 static int before(struct rkprobe *p, struct pt_regs *regs)
 {
-	/* The handler may have interrupted anything: no locks, no sleep. */
+	/* The probe may have interrupted any context: no locks, no sleep. */
 	if (atomic_dec_if_positive(&to_print) >= 0)
 		pr_info("rkprobe_example: %s+%u on CPU %d, sp %#lx, flags %#lx\n",
 			p->symbol_name, p->offset, raw_smp_processor_id(), regs->sp, regs->flags);

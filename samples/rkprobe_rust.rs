@@ -2,8 +2,8 @@
 
 //! Sample of the Rust API of rkprobes: a handler with state.
 //!
-//! Counts the calls of `vfs_read` by how much is asked for, and prints the counts when it is
-//! unloaded:
+//! Counts the calls of `vfs_read` by the size that they ask for, and prints the counts when the module
+//! is unloaded:
 //!
 //! ```text
 //! insmod rkprobe_rust.ko
@@ -22,18 +22,18 @@ module! {
     params: {
         offset: usize {
             default: 0,
-            description: "Bytes behind the begin of vfs_read; an instruction must begin there",
+            description: "Bytes from the beginning of vfs_read; an instruction must begin there",
         },
     },
 }
 
-/// How many reads there were of less than 16, 256, 4096 bytes, and of more.
+/// How many reads of less than 16, 256 and 4096 bytes there were, and of 4096 bytes or more.
 struct Sizes([Atomic<u64>; 4]);
 
 #[vtable]
 impl Handler for Sizes {
     fn pre(&self, hit: &mut Hit<'_>) {
-        // vfs_read(file, buffer, count, position): at its begin, the third argument.
+        // The third argument, at the beginning of vfs_read(file, buffer, count, position).
         let count = hit.regs().argument(2).unwrap_or(0);
         let class = match count {
             0..=15 => 0,
@@ -48,7 +48,7 @@ impl Handler for Sizes {
 }
 
 impl Drop for Sizes {
-    // When the registration is dropped, the probe is gone before its handler's state is.
+    // The registration removes its probe before it drops the handler's state.
     fn drop(&mut self) {
         for (counter, below) in self.0.iter().zip(["16", "256", "4096", "any size"]) {
             pr_info!("{} reads below {}\n", counter.load(Relaxed), below);
@@ -56,7 +56,7 @@ impl Drop for Sizes {
     }
 }
 
-/// The module: its probe is removed when this is dropped.
+/// The module. Dropping it removes its probe.
 #[pin_data]
 struct Sample {
     #[pin]

@@ -1,40 +1,126 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From what a user names to an address.
+//! From a target to an address.
 
+use crate::command;
 use crate::eligibility::refusal::Refusal;
 use crate::sys::symbols;
 use kernel::prelude::*;
 use kernel::str::{CStr, CString};
 
-/// The address of "symbol" or "module:symbol".
+/// What a target begins with.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    /// "symbol" or "module:symbol".
+    Name(&'a CStr),
+    /// A symbol, in any text or in one module.
+    Symbol {
+        module: Option<&'a str>,
+        symbol: &'a str,
+    },
+    Address(u64),
+}
+
+/// A target before it is resolved: a symbol or an address, and an offset from it. Each interface has
+/// its own way to write one, and all are resolved in one way.
+#[derive(Clone, Copy)]
+pub(crate) struct Unresolved<'a> {
+    origin: Origin<'a>,
+    offset: u64,
+}
+
+impl<'a> Unresolved<'a> {
+    /// `offset` bytes from the beginning of "symbol" or "module:symbol".
+    pub(crate) const fn name(name: &'a CStr, offset: u64) -> Self {
+        Self {
+            origin: Origin::Name(name),
+            offset,
+        }
+    }
+
+    /// `offset` bytes from `addr`, in the function of `addr`.
+    pub(crate) const fn address(addr: u64, offset: u64) -> Self {
+        Self {
+            origin: Origin::Address(addr),
+            offset,
+        }
+    }
+}
+
+impl<'a> From<&command::TargetSpec<'a>> for Unresolved<'a> {
+    fn from(target: &command::TargetSpec<'a>) -> Self {
+        match *target {
+            command::TargetSpec::Address(addr) => Self::address(addr, 0),
+            command::TargetSpec::Symbol {
+                module,
+                symbol,
+                offset,
+            } => Self {
+                origin: Origin::Symbol { module, symbol },
+                offset,
+            },
+        }
+    }
+}
+
+/// The address of a target. Says nothing about whether an instruction begins there.
 ///
 /// # Errors
 ///
-/// `UnknownSymbol`, `AmbiguousSymbol`, `NoMemory`.
-pub(crate) fn symbol(name: &CStr) -> Result<usize, Refusal> {
-    let bytes = name.to_bytes();
-    let Some(colon) = bytes.iter().position(|byte| *byte == b':') else {
-        return symbols::resolve(None, name);
+/// `UnknownSymbol`, `AmbiguousSymbol`, `BadTarget` for a name that is not UTF-8, `NotText` for an
+/// offset from an address that is in no function, `OutsideFunction`, `NoMemory`.
+pub(crate) fn resolve(target: &Unresolved<'_>) -> Result<usize, Refusal> {
+    let base = match target.origin {
+        Origin::Address(addr) => usize::try_from(addr).map_err(|_| Refusal::NotText)?,
+        Origin::Name(name) => name_address(name)?,
+        Origin::Symbol { module, symbol } => {
+            let module = module.map(|module| c_string(module.as_bytes()));
+            let symbol = c_string(symbol.as_bytes())?;
+            symbols::resolve(module.transpose()?.as_deref(), &symbol)?
+        }
     };
-    let (module, rest) = bytes.split_at_checked(colon).ok_or(Refusal::BadTarget)?;
-    let module = c_string(module)?;
-    let rest = c_string(rest.get(1..).unwrap_or(&[]))?;
-    symbols::resolve(Some(&module), &rest)
+    let offset = usize::try_from(target.offset).map_err(|_| Refusal::OutsideFunction)?;
+    in_function(base, offset)
 }
 
-/// `bytes` with a NUL behind.
+/// The address of "symbol" or "module:symbol".
+fn name_address(name: &CStr) -> Result<usize, Refusal> {
+    let mut parts = name.to_bytes().splitn(2, |byte| *byte == b':');
+    let (Some(module), Some(symbol)) = (parts.next(), parts.next()) else {
+        return symbols::resolve(None, name);
+    };
+    symbols::resolve(Some(&*c_string(module)?), &c_string(symbol)?)
+}
+
+/// The candidates of a target whose symbol is ambiguous; `None` for an address.
+///
+/// # Errors
+///
+/// `NoMemory`.
+pub(crate) fn candidates(
+    target: &command::TargetSpec<'_>,
+) -> Result<Option<symbols::Candidates>, Refusal> {
+    let command::TargetSpec::Symbol { module, symbol, .. } = target else {
+        return Ok(None);
+    };
+    let module = module.map(|module| c_string(module.as_bytes()));
+    let symbol = c_string(symbol.as_bytes())?;
+    let found = symbols::candidates(module.transpose()?.as_deref(), &symbol);
+    Ok(Some(found))
+}
+
+/// `bytes`, and the NUL that ends a C string.
+///
+/// # Errors
+///
+/// `BadTarget` for bytes that are not UTF-8, `NoMemory`.
 pub(crate) fn c_string(bytes: &[u8]) -> Result<CString, Refusal> {
     let text = core::str::from_utf8(bytes).map_err(|_| Refusal::BadTarget)?;
     CString::try_from_fmt(fmt!("{}", text)).map_err(|_| Refusal::NoMemory)
 }
 
 /// `base` plus `offset`, which must be in the function of `base`.
-///
-/// # Errors
-///
-/// `NotText` when `base` is in no function, `OutsideFunction`.
-pub(crate) fn in_function(base: usize, offset: usize) -> Result<usize, Refusal> {
+fn in_function(base: usize, offset: usize) -> Result<usize, Refusal> {
     if offset == 0 {
         return Ok(base);
     }

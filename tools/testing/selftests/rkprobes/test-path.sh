@@ -205,7 +205,7 @@ unload_mod rkprobes
 load_mod rktest_crowd
 refused=$(insmod "$(module_file rkprobes)" 2>&1) && fail "rkprobes loads although it cannot follow the whole path"
 check "loading fails with the right errno: $refused" [ "${refused%"$EOPNOTSUPP"*}" != "$refused" ]
-check "the kernel's log has the reason" sh -c 'dmesg | tail -n 3 | grep -q "rkprobes: cannot tell what runs between an int3 and its handler: die_chain has too many notifiers"'
+check "the kernel's log has the reason" sh -c 'dmesg | tail -n 3 | grep -q "rkprobes: cannot find all that runs between an int3 and its handler: die_chain has too many notifiers"'
 unload_mod rktest_crowd
 load_mod rkprobes
 unload_mod rkprobes

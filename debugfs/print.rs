@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How files write text of a user, and candidates of an ambiguous symbol.
+
+use crate::command::TargetSpec;
+use crate::sys::target;
+use core::fmt::Write;
+use kernel::fmt;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
+
+/// Bytes that a user wrote. Bytes that are no printable ASCII characters become hexadecimal.
+pub(super) struct Printable<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            match byte {
+                b' '..=b'~' => f.write_char(char::from(*byte))?,
+                _ => write!(f, "\\x{byte:02x}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows the addresses of an ambiguous symbol. Shows nothing if there is no memory to find them.
+pub(super) fn show_candidates(target: &TargetSpec<'_>, out: &SeqFile) {
+    let Ok(Some(candidates)) = target::candidates(target) else {
+        return;
+    };
+    for addr in candidates.addrs() {
+        seq_print!(out, " {:#018x}", addr);
+    }
+    let more = candidates.found.saturating_sub(candidates.addrs().count());
+    if more > 0 {
+        seq_print!(out, " and {} more", more);
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The optimizer's passes: the delayed work, and waiting for it.
+
+use super::state::{engine, Engine};
+use crate::arch_x86::int3_table::Retired;
+use crate::optimizer::Grace;
+use crate::shell::{memory, work, RcuTasks};
+use kernel::prelude::*;
+
+impl Engine {
+    /// Arms or disarms all probes. Returns when that is done.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task received a signal. The change takes effect all the same.
+    pub(crate) fn set_all_armed(&self, armed: bool) -> Result {
+        self.change(|core| core.optimizer.set_all_armed(armed));
+        match armed {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    /// Allows or forbids jumps. When it forbids them, it returns after the last jump was removed.
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task received a signal. The change takes effect all the same.
+    pub(crate) fn set_optimization(&self, allowed: bool) -> Result {
+        self.change(|core| core.optimizer.set_optimization(allowed));
+        match allowed {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    /// Waits until a full pass that began after this call has ended (rule 6).
+    ///
+    /// # Errors
+    ///
+    /// EINTR: the task received a signal.
+    pub(crate) fn flush(&self) -> Result {
+        let mut core = self.core.lock();
+        let target = core.optimizer.begun().saturating_add(1);
+        work::hurry();
+        while core.optimizer.ended() < target {
+            if self.passed.wait_interruptible(&mut core) {
+                return Err(EINTR);
+            }
+        }
+        Ok(())
+    }
+
+    /// One pass of the optimizer. Only one runs at a time.
+    fn pass(&self) {
+        work::pass_begins();
+        let (grace, retired): (Grace, Retired) = {
+            let core = &mut *self.core.lock();
+            let grace = core.optimizer.begin_pass(&core.shell);
+            (grace, memory::take_retired())
+        };
+        if !retired.is_empty() && !grace.needed() {
+            kernel::sync::rcu::synchronize_rcu();
+        }
+        let quiesced = grace.wait(&RcuTasks);
+        drop(retired);
+        {
+            let core = &mut *self.core.lock();
+            core.optimizer.end_pass(&core.shell, quiesced);
+        }
+        self.passed.notify_all();
+    }
+
+    /// Removes the probes that are left, takes each of our bytes out of the text and frees all
+    /// sites. Waits for as long as foreign bytes prevent that.
+    pub(crate) fn drain(&self) {
+        // A probe may be left whose module was unloaded and whose memory was leaked. That memory is
+        // still allocated.
+        self.owner_gone(|_| true);
+        let mut told = false;
+        loop {
+            let mut core = self.core.lock();
+            if core.optimizer.sites().next().is_none() {
+                return;
+            }
+            if core.optimizer.foreign() > 0 && !told {
+                pr_warn!("waiting for others' probes on our jumps to be removed\n");
+                told = true;
+            }
+            let target = core.optimizer.begun().saturating_add(1);
+            if !told {
+                work::hurry();
+            }
+            while core.optimizer.ended() < target {
+                self.passed.wait(&mut core);
+            }
+        }
+    }
+}
+
+/// The delayed work.
+///
+/// # Safety
+///
+/// Called by the work queue only, which runs one call at a time.
+#[no_mangle]
+unsafe extern "C" fn rk_optimizer_pass() {
+    if let Some(engine) = engine() {
+        engine.pass();
+    }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registering, unregistering, enabling and disabling probes.
+
+use super::state::{id_of, Core, Engine};
+use crate::arch_x86::probe_list::ProbePtr;
+use crate::containers::sort::sort_by_key;
+use crate::eligibility::refusal::Refusal;
+use crate::examine::{Session, SitePlan};
+use crate::optimizer::{Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
+use crate::shell::{window, Shell};
+use crate::sys::ffi;
+use crate::sys::locks::EngineHeld;
+use crate::sys::stats;
+use core::ptr::{addr_of_mut, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use kernel::prelude::*;
+
+/// One probe of a batch.
+pub(crate) struct Request {
+    pub(crate) probe: ProbePtr,
+    /// The address of its target, 0 if the target has none.
+    addr: usize,
+    /// This request has registered the probe.
+    added: bool,
+    /// A number that the caller gives the request, because the batch is sorted.
+    pub(crate) tag: usize,
+    pub(crate) result: Result<(), Refusal>,
+}
+
+impl Request {
+    /// A request to register `probe` at `addr`. If the target has no address, the request is refused
+    /// with the reason.
+    pub(crate) fn new(probe: ProbePtr, addr: Result<usize, Refusal>, tag: usize) -> Self {
+        Self {
+            probe,
+            addr: addr.unwrap_or(0),
+            added: false,
+            tag,
+            result: addr.map(|_| ()),
+        }
+    }
+}
+
+/// The per-CPU counter of a probe that is being registered. Freed when this is dropped.
+struct Hits(*mut kernel::ffi::c_ulong);
+
+impl Hits {
+    /// Allocates a counter.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    fn new() -> Result<Self, Refusal> {
+        // SAFETY: process context, so the allocation may sleep.
+        let hits = unsafe { ffi::rk_alloc_hits() };
+        match hits.is_null() {
+            true => Err(Refusal::NoMemory),
+            false => Ok(Self(hits)),
+        }
+    }
+
+    /// Leaves the counter to the probe, which gives it to [`release`].
+    fn into_raw(self) -> *mut kernel::ffi::c_ulong {
+        core::mem::ManuallyDrop::new(self).0
+    }
+}
+
+impl Drop for Hits {
+    fn drop(&mut self) {
+        // SAFETY: `new` allocated it, and no probe has it: `into_raw` consumes the owner.
+        unsafe { ffi::free_percpu(self.0.cast()) };
+    }
+}
+
+impl Engine {
+    /// Registers a batch. Each probe gets a result of its own, and a refused probe changes nothing.
+    /// The requests come back sorted by address. May sleep.
+    pub(crate) fn register(&self, requests: &mut [Request]) {
+        // Sites of one function become neighbours, so the function is decoded once.
+        sort_by_key(requests, |request: &Request| request.addr as u64);
+        let mut core = self.core.lock();
+        core.add(requests);
+        core.commit();
+        let failed = core.take_back_unarmed(requests);
+        drop(core);
+        if failed {
+            kernel::sync::rcu::synchronize_rcu();
+        }
+        // A request refused before it was added owns no counter. Its structure may be another
+        // caller's registered probe, so it must not be released.
+        for request in requests.iter().filter(|request| request.added) {
+            if request.result.is_err() {
+                release(request.probe);
+            }
+        }
+    }
+
+    /// Removes probes, and ignores probes that are not registered. When this returns, none of their
+    /// handlers runs. May sleep for a grace period.
+    pub(crate) fn unregister(&self, probes: impl Iterator<Item = ProbePtr> + Clone) {
+        let mut core = self.core.lock();
+        for probe in probes.clone() {
+            if core.knows(probe) {
+                core.remove(id_of(probe), probe);
+            }
+        }
+        core.commit();
+        drop(core);
+        if probes.clone().next().is_none() {
+            return;
+        }
+        // Also for a probe that is not registered any more: another task may be in the middle of
+        // removing it, and this caller must not free it earlier.
+        kernel::sync::rcu::synchronize_rcu();
+        // A structure that still says that it is registered is a copy of a registered probe. Its
+        // counter belongs to that probe.
+        // SAFETY: the caller's probes are alive for the call.
+        for probe in probes.filter(|probe| unsafe { (*probe.as_ptr()).registered } == 0) {
+            release(probe);
+        }
+    }
+
+    /// Enables or disables a probe.
+    ///
+    /// # Errors
+    ///
+    /// `NotRegistered`. For enabling also `NotText` if the text was unloaded, and the reason why the
+    /// site could not be armed. In both cases the probe stays disabled.
+    pub(crate) fn set_enabled(&self, probe: ProbePtr, enabled: bool) -> Result<(), Refusal> {
+        let mut core = self.core.lock();
+        if !core.knows(probe) {
+            return Err(Refusal::NotRegistered);
+        }
+        let id = id_of(probe);
+        let site = core
+            .optimizer
+            .probe(id)
+            .map(|probe| probe.site)
+            .ok_or(Refusal::NotRegistered)?;
+        let state = core.optimizer.site(site).map(|site| site.state());
+        if enabled && state == Some(State::Gone) {
+            return Err(Refusal::NotText);
+        }
+        if enabled {
+            window::begin(core.held(), probe);
+        }
+        core.set_enabled(id, enabled);
+        core.commit();
+        match core.unarmed(site) {
+            Some(refusal) if enabled => {
+                core.set_enabled(id, false);
+                core.commit();
+                Err(refusal)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Frees what a probe owned that no handler can see any more.
+pub(super) fn release(probe: ProbePtr) {
+    // SAFETY: the caller's probe is alive, and no CPU uses its counter any more. Another task may
+    // unregister the probe at the same time: the swap gives the counter to one of the two.
+    unsafe {
+        let probe = probe.as_ptr();
+        let hits = AtomicPtr::from_ptr(addr_of_mut!((*probe).hits));
+        let hits = hits.swap(null_mut(), Ordering::Relaxed);
+        if !hits.is_null() {
+            let all = ffi::rk_sum_hits(hits).wrapping_add((*probe).counted);
+            stats::add(&stats::REMOVED_HITS, all as u64);
+            (*probe).counted = 0;
+            ffi::free_percpu(hits.cast());
+        }
+        if !(*probe).symbol_name.is_null() {
+            (*probe).addr = null_mut();
+        }
+    }
+}
+
+impl Core {
+    /// Examines the requests that have an address, and adds their probes.
+    fn add(&mut self, requests: &mut [Request]) {
+        let room = self.optimizer.reserve(requests.len(), requests.len());
+        let mut session = self.examiner.begin();
+        for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
+            request.result = match room {
+                Ok(()) => add_one(
+                    self.shell.held(),
+                    &mut self.optimizer,
+                    &mut session,
+                    request,
+                ),
+                Err(_) => Err(Refusal::NoMemory),
+            };
+            request.added = request.result.is_ok();
+        }
+    }
+
+    /// Removes the probes again that could not be armed. Returns whether there were any.
+    fn take_back_unarmed(&mut self, requests: &mut [Request]) -> bool {
+        let mut failed = false;
+        for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
+            let id = id_of(request.probe);
+            let Some(site) = self.optimizer.probe(id).map(|probe| probe.site) else {
+                continue;
+            };
+            if let Some(refusal) = self.unarmed(site) {
+                self.remove(id, request.probe);
+                request.result = Err(refusal);
+                failed = true;
+            }
+        }
+        if failed {
+            self.commit();
+        }
+        failed
+    }
+
+    /// Why a site that should be armed is not, or why a handler there is not called (rule 14).
+    fn unarmed(&self, id: SiteId) -> Option<Refusal> {
+        let site = self.optimizer.site(id)?;
+        match site.state() {
+            State::Disarmed => site.foreign().map(Refusal::from),
+            _ if site.passes_over() => site.foreign().map(Refusal::from),
+            _ => None,
+        }
+    }
+
+    /// Takes a probe off its site and out of the optimizer.
+    pub(super) fn remove(&mut self, id: ProbeId, probe: ProbePtr) {
+        let site = self.optimizer.probe(id).map(|probe| probe.site);
+        if let Some(site) = site.and_then(|site| self.optimizer.site(site)) {
+            let held = self.shell.held();
+            site.payload.credit(held, probe, false);
+            site.payload.trap().unlink(held, probe);
+        }
+        self.optimizer.remove_probe(id);
+        // SAFETY: the probe is alive until `unregister` returns.
+        unsafe { addr_of_mut!((*probe.as_ptr()).registered).write_volatile(0) };
+    }
+}
+
+/// Adds one probe to the site at its address. If there is no site, it makes one.
+fn add_one(
+    held: &EngineHeld,
+    optimizer: &mut Optimizer<Shell>,
+    session: &mut Session<'_>,
+    request: &Request,
+) -> Result<(), Refusal> {
+    let probe = request.probe.as_ptr();
+    // SAFETY: the caller's probe is alive for the call.
+    let (flags, registered) = unsafe { ((*probe).flags, (*probe).registered) };
+    // The batch may have the same structure twice.
+    if registered != 0 {
+        return Err(Refusal::AlreadyRegistered);
+    }
+    let handlers = request.probe.handlers();
+    let addr = session.entry(request.addr);
+    let hits = Hits::new()?;
+    let id = match optimizer.find(addr) {
+        Some(id) => id,
+        None => {
+            let plan = session.plan(optimizer, addr, handlers == Handlers::None)?;
+            add_site(optimizer, addr, plan)?
+        }
+    };
+    prepare(held, optimizer, session, id, request.probe, handlers)?;
+    let enabled = flags & ffi::RKPROBE_FLAG_DISABLED == 0;
+    let added = optimizer
+        .add_probe(id, request.probe, enabled, handlers)
+        .ok_or(Refusal::NoMemory)?;
+    // SAFETY: the caller's probe is alive, and no handler sees it before it is linked.
+    unsafe {
+        (*probe).addr = addr as *mut kernel::ffi::c_void;
+        (*probe).hits = hits.into_raw();
+        (*probe).counting = null_mut();
+        (*probe).counted = 0;
+        (*probe).nmissed = 0;
+        (*probe).flags = flags & ffi::RKPROBE_FLAG_DISABLED;
+        (*probe).id = added.index();
+        (*probe).registered = 1;
+    }
+    window::begin(held, request.probe);
+    if let Some(site) = optimizer.site(id) {
+        site.payload.trap().link(held, request.probe);
+    }
+    Ok(())
+}
+
+/// Gives a site what the handlers of a new probe need.
+fn prepare(
+    held: &EngineHeld,
+    optimizer: &Optimizer<Shell>,
+    session: &mut Session<'_>,
+    id: SiteId,
+    probe: ProbePtr,
+    handlers: Handlers,
+) -> Result<(), Refusal> {
+    let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
+    // Its user may have overwritten a registered probe. Linking it would link it to itself.
+    let mut linked = site.payload.trap().all_probes(held);
+    if linked.any(|linked| linked == probe) {
+        return Err(Refusal::AlreadyRegistered);
+    }
+    match handlers {
+        Handlers::None => session.prepare_count(optimizer, &site.payload),
+        Handlers::Pre => Ok(()),
+        Handlers::Post => session.prepare_steps(&site.payload),
+    }
+}
+
+fn add_site(
+    optimizer: &mut Optimizer<Shell>,
+    addr: usize,
+    plan: SitePlan,
+) -> Result<SiteId, Refusal> {
+    let added = optimizer.add_site(NewSite {
+        addr,
+        lane: plan.lane,
+        region: plan.region,
+        single: plan.single,
+        payload: plan.memory,
+    });
+    let id = added.ok_or(Refusal::NoMemory)?;
+    // From now on the optimizer gives the site's memory back: `Backend::free`.
+    plan.reserved.keep();
+    Ok(id)
+}

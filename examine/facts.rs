@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an address allows: a probe, and a jump.
+
+use super::original::{Examiner, Session};
+use crate::eligibility::hidden::{Hidden, FAR};
+use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use crate::eligibility::reserved::Kind;
+use crate::eligibility::Region;
+use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
+use crate::insn_decode::{decode, Insn};
+use crate::optimizer::Optimizer;
+use crate::shell::module_text::check as check_text;
+use crate::shell::native::lookup::kprobe_at;
+use crate::shell::text::live;
+use crate::shell::Shell;
+
+/// What an address allows.
+pub(crate) struct Facts {
+    pub(super) insn: Insn,
+    /// The region of a jump, or why there can be none. `None` where the function tracer does the
+    /// poking.
+    pub(crate) region: Option<Result<Region, NotOptimizable>>,
+    /// Where the function calls the tracer.
+    traced: Option<usize>,
+}
+
+impl Session<'_> {
+    /// The address of a probe on `addr`. An ENDBR is never overwritten, so a probe on an ENDBR goes to
+    /// the instruction that follows it.
+    pub(crate) fn entry(&self, addr: usize) -> usize {
+        // What follows the end of a module's text may not be mapped.
+        let last = addr.saturating_add(ENDBR_LEN - 1);
+        if check_text(addr).is_err() || check_text(last).is_err() {
+            return addr;
+        }
+        // SAFETY: both ends of the bytes are in text.
+        let bytes = unsafe { live::<ENDBR_LEN>(addr) };
+        match decode(&bytes, addr as u64) {
+            Ok(insn) if insn.is_endbr() => insn.end() as usize,
+            _ => addr,
+        }
+    }
+
+    /// Finds out what `addr` allows. Makes nothing, and reserves nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no probe.
+    pub(crate) fn facts(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+    ) -> Result<Facts, Refusal> {
+        if check_text(addr)? {
+            self.examiner.reserved.learn_module(&self.locks, addr)?;
+        }
+        let traced = self.load(optimizer, addr)?;
+        let Examiner {
+            function, reserved, ..
+        } = &*self.examiner;
+        let insn = function.probe(addr as u64, reserved.index())?;
+        let region = match traced {
+            Some(entry) if entry == addr => None,
+            _ if kprobe_at(addr) => return Err(Refusal::KprobeHere),
+            _ => Some(self.region(addr, traced)),
+        };
+        Ok(Facts {
+            insn,
+            region,
+            traced,
+        })
+    }
+
+    /// What native kprobes do not see while there is a site at `addr`. `None` if that is unknown, and
+    /// where it depends on other bytes that change: those of another site, or of the tracer.
+    pub(super) fn hidden(
+        &self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+        facts: &Facts,
+    ) -> Option<Hidden> {
+        let Examiner {
+            function, reserved, ..
+        } = &*self.examiner;
+        let region = facts.region?.map_or(0, |region| region.len);
+        let hidden = function.hidden(addr as u64, facts.insn.len, region, reserved.index())?;
+        let end = addr.wrapping_add(usize::from(hidden.stretch.jump));
+        if facts
+            .traced
+            .is_some_and(|traced| addr < traced && traced < end)
+        {
+            return None;
+        }
+        if !self.examiner.shared {
+            return Some(hidden);
+        }
+        let near = optimizer.range(addr.saturating_sub(usize::from(FAR)), end);
+        let mut others = near.iter().filter_map(|id| optimizer.site(*id));
+        let meets = others.any(|other| match addr.checked_sub(other.addr) {
+            None => hidden
+                .stretch
+                .runs_over(usize::from(region), other.addr.wrapping_sub(addr)),
+            Some(distance) => other
+                .payload
+                .fence()
+                .stretch()
+                .is_some_and(|stretch| stretch.runs_over(other.region(), distance)),
+        });
+        (!meets).then_some(hidden)
+    }
+
+    /// Whether the instructions from `addr` on use the flags. The function at `addr` is decoded.
+    pub(super) fn uses_flags(&self, addr: usize) -> bool {
+        let Examiner {
+            function, reserved, ..
+        } = &*self.examiner;
+        !function.flags_are_dead(addr as u64, reserved.index())
+    }
+
+    fn region(&self, addr: usize, traced: Option<usize>) -> Result<Region, NotOptimizable> {
+        let Examiner {
+            function, reserved, ..
+        } = &*self.examiner;
+        let region = function.region(addr as u64, reserved.index())?;
+        let end = addr.wrapping_add(usize::from(region.len));
+        match traced {
+            Some(entry) if addr < entry.wrapping_add(JUMP_LEN) && entry < end => {
+                Err(NotOptimizable::Reserved(Kind::Ftrace))
+            }
+            _ => Ok(region),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The function at an address, decoded from the bytes that its owner wrote.
+
+use super::index::ReservedText;
+use super::pieces::{self, is_preamble, Adder, LONGEST};
+use crate::eligibility::refusal::Refusal;
+use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::DecodedFunction;
+use crate::optimizer::Optimizer;
+use crate::shell::text::read_original;
+use crate::shell::Shell;
+use crate::sys::ffi;
+use crate::sys::growable::Kernel;
+use crate::sys::locks::TextLocks;
+use crate::sys::symbols;
+use crate::sys::target::c_string;
+use kernel::prelude::*;
+
+/// What is known of text: the index of reserved text, and the function that was decoded last.
+pub(crate) struct Examiner {
+    pub(super) reserved: ReservedText,
+    pub(super) function: DecodedFunction<Kernel>,
+    /// There may be sites in the function.
+    pub(super) shared: bool,
+    /// Room for the bytes of another piece.
+    buffer: KVVec<u8>,
+    /// Room for a name.
+    named: KBox<symbols::Symbol>,
+}
+
+impl Examiner {
+    /// Reads the kernel's tables.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ReservedText::new`].
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            reserved: ReservedText::new()?,
+            function: DecodedFunction::default(),
+            shared: false,
+            buffer: KVVec::new(),
+            named: KBox::new(symbols::Symbol::none(), GFP_KERNEL)?,
+        })
+    }
+
+    /// The index of reserved text.
+    pub(crate) fn index(&self) -> &Index<Kernel> {
+        self.reserved.index()
+    }
+
+    /// Takes the text locks for examining addresses.
+    pub(crate) fn begin(&mut self) -> Session<'_> {
+        // The text may have changed since the locks were held last.
+        self.function.clear();
+        Session {
+            examiner: self,
+            locks: TextLocks::lock(),
+        }
+    }
+
+    /// Forgets text of a module that is about to be freed.
+    pub(crate) fn forget(&mut self, start: usize, end: usize) {
+        self.function.clear();
+        self.reserved.forget(start, end);
+    }
+}
+
+/// An examination of several addresses, with the text locks held.
+pub(crate) struct Session<'a> {
+    pub(super) examiner: &'a mut Examiner,
+    pub(super) locks: TextLocks,
+}
+
+impl Session<'_> {
+    /// The function that was decoded last.
+    pub(crate) fn function(&self) -> &DecodedFunction<Kernel> {
+        &self.examiner.function
+    }
+
+    /// Decodes the function at `addr`, unless it was decoded last. Returns where the function calls
+    /// the tracer.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no probe in the function.
+    pub(super) fn load(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+    ) -> Result<Option<usize>, Refusal> {
+        let (start, end) = match self.examiner.function.contains(addr as u64) {
+            true => (
+                self.examiner.function.start() as usize,
+                self.examiner.function.end() as usize,
+            ),
+            false => self.decode(optimizer, addr)?,
+        };
+        // SAFETY: ftrace searches its own tables for the range; any range is allowed.
+        let traced = unsafe { ffi::rk_ftrace_location_range(start, end.wrapping_sub(1)) };
+        Ok((traced != 0).then_some(traced))
+    }
+
+    /// Decodes the function at `addr`, and adds the branches that other text has into it.
+    fn decode(
+        &mut self,
+        optimizer: &Optimizer<Shell>,
+        addr: usize,
+    ) -> Result<(usize, usize), Refusal> {
+        let examiner = &mut *self.examiner;
+        let named = &mut *examiner.named;
+        if !named.find(addr) {
+            return Err(Refusal::NotText);
+        }
+        let (start, end) = (named.start, named.end());
+        may_be_probed(named, examiner.reserved.index())?;
+        let pieces = pieces::of(named, examiner.reserved.searched())?;
+        let shared = &mut examiner.shared;
+        let fill = |bytes: &mut [u8]| {
+            // SAFETY: the bytes are those of a function, which is mapped.
+            *shared = unsafe { read_original(&self.locks, optimizer, start, bytes) };
+        };
+        let analysed = examiner.function.analyse(start as u64, named.size, fill);
+        analysed.map_err(|_| Refusal::NoMemory)?;
+        let mut adder = Adder {
+            locks: &self.locks,
+            optimizer,
+            function: &mut examiner.function,
+            buffer: &mut examiner.buffer,
+            named,
+        };
+        let added = pieces.map_or(Ok(()), |found| adder.pieces(&found));
+        if let Err(refusal) = added.and_then(|()| adder.neighbours(examiner.reserved.searched())) {
+            // Some branches into the function are missing. The function must not be used for the next
+            // site.
+            examiner.function.clear();
+            return Err(refusal);
+        }
+        Ok((start, end))
+    }
+}
+
+/// Refuses functions in which there can be no probe at all.
+fn may_be_probed(function: &symbols::Symbol, index: &Index<Kernel>) -> Result<(), Refusal> {
+    let name = function.name();
+    if function.size > LONGEST {
+        return Err(Refusal::Undecodable);
+    }
+    if is_preamble(name) {
+        return Err(Refusal::Reserved(Kind::Preamble));
+    }
+    // The trampolines of static calls, those of modules too: the kernel rewrites them, and stops at
+    // bytes that it does not know.
+    if name.to_bytes().starts_with(b"__SCT__") {
+        return Err(Refusal::Reserved(Kind::StaticCall));
+    }
+    let Some(base) = base_of(name)? else {
+        return Ok(());
+    };
+    let (from, to) = (base as u64, base.wrapping_add(1) as u64);
+    index
+        .reserved(from, to)
+        .map_or(Ok(()), |kind| Err(Refusal::Reserved(kind)))
+}
+
+/// The function that the compiler made NAME.isra.0, NAME.cold and so on from. What is reserved there
+/// is reserved in them.
+fn base_of(name: &CStr) -> Result<Option<usize>, Refusal> {
+    let mut parts = name.to_bytes().splitn(2, |byte| *byte == b'.');
+    let (Some(stem), Some(_)) = (parts.next(), parts.next()) else {
+        return Ok(None);
+    };
+    Ok(Some(symbols::lookup(&c_string(stem)?)).filter(|addr| *addr != 0))
+}
