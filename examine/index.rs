@@ -191,9 +191,11 @@ fn read_module(
     // The kinds are constants in reserved_tables.c, so an unknown one is a mistake in this module. The
     // probe is refused.
     kernel::warn_on!(sink.unknown);
-    match Error::from_errno(result) {
-        _ if result >= 0 => Ok([core, init].map(|text| text.start..text.end)),
-        error if error == ENOMEM => Err(Refusal::NoMemory),
-        _ => Err(Refusal::ModuleGoing),
+    if result >= 0 {
+        return Ok([core, init].map(|text| text.start..text.end));
     }
+    Err(match Error::from_errno(result) {
+        error if error == ENOMEM => Refusal::NoMemory,
+        _ => Refusal::ModuleGoing,
+    })
 }
