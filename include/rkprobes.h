@@ -11,6 +11,7 @@
 #ifndef _RKPROBES_H
 #define _RKPROBES_H
 
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 struct pt_regs;

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Per-CPU data of a hit, which needs macros of C. */
+#include <linux/irqflags.h>
+#include "sys/helpers.h"
+
+DEFINE_PER_CPU(u32, rk_busy);
+
+/*
+ * Whether the caller is in a handler. Handlers run with interrupts off. So if
+ * interrupts are on, the flag is from a handler that has died on this CPU.
+ */
+bool rk_in_handler(void)
+{
+	return irqs_disabled() && this_cpu_read(rk_busy);
+}
+
+/* Stands for the probes of a site that detour_entry.S leaves to Rust. */
+static DEFINE_PER_CPU(unsigned long, rk_any_hits);
+struct rkprobe rk_any_probe = {
+	.pre_handler = rk_detour_hit,
+	.hits = &rk_any_hits,
+};

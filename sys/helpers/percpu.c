@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Per-CPU counters. */
+#include <linux/cpumask.h>
+#include <linux/percpu.h>
+#include "sys/helpers.h"
+
+unsigned long __percpu *rk_alloc_hits(void)
+{
+	return alloc_percpu(unsigned long);
+}
+
+unsigned long rk_sum_hits(const unsigned long __percpu *hits)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	if (!hits)
+		return 0;
+	for_each_possible_cpu(cpu)
+		sum += *per_cpu_ptr(hits, cpu);
+	return sum;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The work queue: the optimizer's passes, and the checks of limits. */
+#include <linux/ktime.h>
+#include <linux/workqueue.h>
+#include "sys/helpers.h"
+
+static struct workqueue_struct *rk_queue;
+
+static void rk_work_fn(struct work_struct *work)
+{
+	rk_optimizer_pass();
+}
+
+static DECLARE_DELAYED_WORK(rk_work, rk_work_fn);
+
+/*
+ * Starts the optimizer after @ticks jiffies, unless it is pending. With @sooner a
+ * pending optimizer starts after @ticks jiffies at the latest. Returns whether it
+ * was not pending.
+ */
+bool rk_kick_optimizer(unsigned int ticks, bool sooner)
+{
+	if (sooner)
+		return !mod_delayed_work(rk_queue, &rk_work, ticks);
+	return queue_delayed_work(rk_queue, &rk_work, ticks);
+}
+
+int rk_start_optimizer(void)
+{
+	rk_queue = alloc_workqueue("rkprobes", WQ_UNBOUND, 0);
+	return rk_queue ? 0 : -ENOMEM;
+}
+
+static void rk_limits_fn(struct work_struct *work)
+{
+	unsigned int ms = rk_check_limits();
+
+	if (ms)
+		rk_watch_limits(ms);
+}
+
+static DECLARE_DELAYED_WORK(rk_limits, rk_limits_fn);
+
+/* Checks the limits in @ms milliseconds, unless a check is pending. */
+void rk_watch_limits(unsigned int ms)
+{
+	queue_delayed_work(rk_queue, &rk_limits, msecs_to_jiffies(ms));
+}
+
+u64 rk_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
+/*
+ * After this no work runs, and none is pending. Callers of rk_kick_optimizer()
+ * and rk_watch_limits() have ended before.
+ */
+void rk_stop_optimizer(void)
+{
+	cancel_delayed_work_sync(&rk_limits);
+	cancel_delayed_work_sync(&rk_work);
+	destroy_workqueue(rk_queue);
+}
