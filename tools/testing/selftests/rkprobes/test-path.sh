@@ -178,11 +178,11 @@ if [ -x "$trace_bpf" ] && [ -e /sys/kernel/btf/vmlinux ]; then
 	rm -f "$work.over"
 	"$trace_bpf" hold "$work.over" "$@" >"$work.said" 2>&1 &
 	program=$!
-	programs_are_there() { grep -Eq 'ready|left out' "$work.said" || ! kill -0 $program; }
+	programs_are_there() { grep -Eq 'ready|left out' "$work.said" || ! kill -0 "$program"; }
 	wait_for "the programs are attached" programs_are_there
 	traced=$(ask rktest_functions call alu 100)
 	touch "$work.over"
-	wait $program || fail "trace_bpf: $(cat "$work.said")"
+	wait "$program" || fail "trace_bpf: $(cat "$work.said")"
 	sed 's/^/# /' "$work.said"
 	same_results "the results are right with BPF on the path" "$traced"
 	same "each call is a hit with BPF on the path" $(($(of ours hits) - before)) 100

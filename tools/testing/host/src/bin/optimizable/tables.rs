@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The index of reserved text of a kernel image, from the tables that the kernel itself uses.
+//! The index of reserved text of a kernel image, from the tables of the kernel.
 
 use rkprobes_host::containers::slab::NoMemory;
 use rkprobes_host::eligibility::each_possible_jump;
@@ -11,38 +11,38 @@ use rkprobes_host::insn_decode::decode;
 use rkprobes_host::stock::{Function, Kernel, Section};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a kernel's tables say about its text.
+/// The facts about the text of a kernel that its tables contain.
 pub struct Tables<'a> {
     kernel: &'a Kernel,
     /// The functions of `.text`, by address, without the padding before them.
     pub functions: Vec<Function<'a>>,
-    /// The same, and the padding before functions.
+    /// The functions of `.text`, and the padding before functions.
     all: Vec<Function<'a>>,
-    /// Their places in `functions`, by name.
+    /// The places of the functions in `functions`, by name.
     by_name: BTreeMap<String, Vec<usize>>,
-    /// What must not be probed or covered, and what jumps where.
+    /// Text that must not be probed or covered, and the targets of jumps.
     pub index: Index<Heap>,
     /// Exception-table entries and jump labels, by address.
     pub extable: BTreeSet<u64>,
-    /// Places that the kernel's own tables jump to.
+    /// Addresses to which the tables of the kernel jump.
     pub landings: Vec<(u64, Kind)>,
-    /// Where the pieces are.
+    /// The areas of the pieces.
     piece_areas: Vec<(u64, u64)>,
 }
 
-/// Bytes of an entry of the kernel's table of BUGs and WARNs.
+/// The size of an entry in the kernel's table of BUGs and WARNs.
 const BUG_ENTRY: usize = 16;
 
 /// Text within this distance may belong to a function in assembly.
 const NEAR: u64 = 1024;
 
-/// Where the linker puts the pieces that the compiler splits off, as in pieces.rs.
+/// The areas in which the linker places the pieces that the compiler splits off, as in pieces.rs.
 pub const PIECES: [(&str, &str); 2] = [
     ("__split_text_start", "__split_text_end"),
     ("__unlikely_text_start", "__unlikely_text_end"),
 ];
 
-/// The ends of areas, by their symbols.
+/// The areas, as pairs of symbols.
 const AREAS: [(&str, &str, Kind); 5] = [
     ("__entry_text_start", "__entry_text_end", Kind::Noinstr),
     ("__noinstr_text_start", "__noinstr_text_end", Kind::Noinstr),
@@ -51,7 +51,7 @@ const AREAS: [(&str, &str, Kind); 5] = [
         "__kprobes_text_end",
         Kind::Blacklist,
     ),
-    // Indirect and return thunks, which the breakpoint's own path goes through.
+    // Indirect and return thunks, because the path of the breakpoint runs through them.
     (
         "__x86_indirect_thunk_array",
         "__static_call_text_start",
@@ -64,7 +64,7 @@ const AREAS: [(&str, &str, Kind); 5] = [
     ),
 ];
 
-/// Functions that run before our notifier and are in no blacklist.
+/// Functions that run before our notifier and are not on a blacklist.
 const INT3_PATH: [&str; 9] = [
     "__rcu_read_lock",
     "__rcu_read_unlock",
@@ -78,7 +78,7 @@ const INT3_PATH: [&str; 9] = [
 ];
 
 impl<'a> Tables<'a> {
-    /// Reads the tables; an error names the symbol that is missing.
+    /// Reads the tables. An error names the missing symbol.
     pub fn read(kernel: &'a Kernel) -> Result<Self, String> {
         let text = kernel.section(".text").ok_or("no .text")?;
         let mut tables = Tables {
@@ -125,7 +125,7 @@ impl<'a> Tables<'a> {
         self.push(addr, 1, kind)
     }
 
-    /// The bytes of a table between two symbols, with the table's address.
+    /// The bytes of a table between two symbols, and the address of the table.
     fn table(&self, name: &str) -> Result<(u64, &'a [u8]), String> {
         let (first, last) = (format!("__start_{name}"), format!("__stop_{name}"));
         let table = self.kernel.table(&first, &last);
@@ -173,7 +173,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// The bytes of a section, with its address.
+    /// The bytes of a section, and its address.
     fn section(&self, name: &str) -> Result<(u64, &'a [u8]), String> {
         let section = self
             .kernel
@@ -206,7 +206,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Blacklisted functions, with the pieces that the compiler has split off them.
+    /// Blacklisted functions, with the pieces that the compiler split off.
     fn read_blacklist(&mut self) -> Result<(), String> {
         let listed = self.addresses("kprobe_blacklist")?;
         let listed = listed.into_iter().map(|addr| (addr, Kind::Blacklist));
@@ -241,7 +241,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Where jumps in the areas of pieces may go to outside of their area, as in pieces.rs.
+    /// The possible targets of jumps that leave the area of a piece, as in pieces.rs.
     fn read_pieces(&mut self) -> Result<(), String> {
         for (first, last) in PIECES {
             let ends = self.kernel.address(first).zip(self.kernel.address(last));
@@ -271,8 +271,8 @@ impl<'a> Tables<'a> {
         areas.any(|(start, end)| *start <= symbol.start && symbol.start < *end)
     }
 
-    /// What assembly may be one with a function: what is near it, up to where a compiled function
-    /// begins, which has its padding before it. There is none among the pieces.
+    /// The assembly that may belong to a function: the text near it, up to the start of a compiled
+    /// function, which has padding before it. The pieces contain no assembly.
     pub fn neighbours(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let at = self
             .all
@@ -290,8 +290,8 @@ impl<'a> Tables<'a> {
         around.filter(move |_| !alone)
     }
 
-    /// The function that a piece was split off, `NAME` of `NAME.cold`. Branches of pieces are in the
-    /// index.
+    /// The function from which a piece was split off: `NAME` for `NAME.cold`. Branches of pieces
+    /// are in the index.
     pub fn pieces(&self, function: &Function<'_>) -> impl Iterator<Item = &Function<'a>> + '_ {
         let names = function.names.iter();
         let others = names.filter_map(|name| name.strip_suffix(".cold"));
