@@ -116,7 +116,7 @@ const TRACEPOINT: [&CStr; 2] = [c"__traceiter_notifier_run", c"__bpf_trace_notif
 /// tracer, those of fprobes, livepatches and native kprobes at an entry, and those of the event for a
 /// notifier that runs. They have guards against recursion. But the tracing of an int3 would hit a probe
 /// before such a guard again.
-const TRACERS: [&CStr; 23] = [
+const TRACERS: [&CStr; 27] = [
     c"ftrace_caller",
     c"return_to_handler",
     c"arch_ftrace_ops_list_func",
@@ -129,6 +129,10 @@ const TRACERS: [&CStr; 23] = [
     c"function_stack_no_repeats_trace_call",
     c"function_trace_probe_call",
     c"ftrace_graph_func",
+    c"trace_graph_entry",
+    c"trace_graph_entry_args",
+    c"trace_graph_return",
+    c"trace_graph_thresh_return",
     c"perf_ftrace_function_call",
     c"stack_trace_call",
     c"fprobe_ftrace_entry",
