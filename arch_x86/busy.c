@@ -14,7 +14,7 @@ bool rk_in_handler(void)
 	return irqs_disabled() && this_cpu_read(rk_busy);
 }
 
-/* Stands for the probes of a site that detour_entry.S leaves to Rust. */
+/* Stands for all probes of a site, when detour_entry.S calls Rust for them. */
 static DEFINE_PER_CPU(unsigned long, rk_any_hits);
 struct rkprobe rk_any_probe = {
 	.pre_handler = rk_detour_hit,

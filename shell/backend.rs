@@ -18,7 +18,7 @@ use crate::shell::text_lane::PATIENCE;
 use crate::shell::work;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
-use crate::sys::locks::is_anybody_asking;
+use crate::sys::locks::is_address_checked;
 use crate::sys::locks::EngineHeld;
 use crate::sys::locks::JumpLabelMutex;
 use crate::sys::locks::KprobeMutex;
@@ -65,7 +65,7 @@ impl Backend for Shell {
         // (kernel/kprobes.c:check_kprobe_address_safe). Sleeping at `jump_label_mutex` would make it
         // likely that the task is preempted in between, when it wakes this one.
         for _ in 0..PATIENCE {
-            if lane != SiteLane::Text || !is_anybody_asking() {
+            if lane != SiteLane::Text || !is_address_checked() {
                 return;
             }
             fsleep(Delta::from_millis(1));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What Rust cannot say itself: kernel macros, inline functions, and functions
- * that are not exported. This is the one header that bindgen reads.
+ * Functions of C for Rust: macros and inline functions of the kernel, and
+ * functions that are not exported. This is the only header that bindgen reads.
  */
 #ifndef _RKPROBES_HELPERS_H
 #define _RKPROBES_HELPERS_H
@@ -17,8 +17,8 @@
 #include "include/rkprobes.h"
 
 /*
- * Unexported functions, called directly through static calls (symbols.rs). A
- * call before rk_symbol_set() of that symbol does nothing.
+ * Functions that are not exported. Static calls call them directly, after
+ * rk_symbol_set() (symbols.rs). A call before that does nothing.
  */
 enum rk_symbol {
 	RK_TEXT_POKE,
@@ -63,7 +63,7 @@ bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max);
 
-/* An entry of ours in native kprobes' blacklist; prev is NULL while it is not there. */
+/* An entry of a site in the blacklist of native kprobes; prev is NULL while it is not linked. */
 struct rk_refused {
 	void *next, *prev;
 	unsigned long start, end;
@@ -78,7 +78,7 @@ bool rk_kprobe_at(unsigned long addr);
 bool rk_any_kprobe(unsigned long heads, unsigned long end);
 size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
 
-/* What kind of text an address is in. */
+/* Kinds of text. */
 enum rk_text {
 	RK_TEXT_NONE,
 	RK_TEXT_MODULE,
@@ -102,7 +102,7 @@ enum rk_reserved {
 
 typedef bool (*rk_reserve_t)(void *sink, unsigned long start,
 			     unsigned long end, unsigned int kind);
-/* The tables of the kernel itself; the bounds are found by name. */
+/* The bounds of the kernel's own tables, which are looked up by name. */
 struct rk_tables {
 	unsigned long jump_start, jump_end;
 	unsigned long call_start, call_end;
@@ -125,19 +125,22 @@ struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);
 bool rk_module_holds(struct module *module, unsigned long addr, bool init);
 
-/* The lane by which this CPU runs handlers, 0 if it runs none. */
+/* The lane of the handlers that this CPU runs; 0 if it runs none. */
 DECLARE_PER_CPU(u32, rk_busy);
 bool rk_in_handler(void);
 
 bool rk_kick_optimizer(unsigned int ticks, bool sooner);
 int rk_start_optimizer(void);
 void rk_stop_optimizer(void);
-/* In engine.rs: one pass. */
+/* Runs one pass (engine). */
 void rk_optimizer_pass(void);
 
 void rk_watch_limits(unsigned int ms);
 u64 rk_now_ms(void);
-/* In engine.rs: looks for probes with too many hits; how many milliseconds until it wants to look again, 0 for never. */
+/*
+ * Disables probes with too many hits (engine). Returns after how many milliseconds
+ * it is to be called again; 0 for never.
+ */
 unsigned int rk_check_limits(void);
 
 unsigned long __percpu *rk_alloc_hits(void);
@@ -148,15 +151,15 @@ unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove);
 void rk_ftrace_stop(void);
-/* In ftrace_lane.rs: a function whose entry is probed was called. */
+/* Runs the handlers of a function's entry (arch_x86/ftrace_entry.rs). */
 void rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
 
-/* In detour_entry.S: what every detour calls. */
+/* Every detour calls this (arch_x86/detour_entry.S). */
 void rk_detour_entry(void);
-/* In handlers.rs: all handlers of a jump's site; and a hit inside a handler. */
+/* The handlers of a jump's site, and a hit inside a handler (arch_x86/handlers.rs). */
 int rk_detour_hit(struct rkprobe *any, struct pt_regs *regs);
 void rk_detour_missed(const void *trap);
-/* Stands for the probes of a site that detour_entry.S leaves to Rust. */
+/* Stands for all probes of a site, when detour_entry.S calls Rust for them. */
 extern struct rkprobe rk_any_probe;
 
 #endif /* _RKPROBES_HELPERS_H */

@@ -42,13 +42,13 @@ impl EngineHeld {
     }
 }
 
-/// `text_mutex` is held: nobody else writes text, and what is read of it is whole.
+/// `text_mutex` is held: no other task writes text, so text that is read has no half-done poke.
 pub(crate) struct TextMutex(NotThreadSafe);
 
 impl TextMutex {
     /// Takes `text_mutex`. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: the address of the kernel's own mutex, found at load.
+        // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
         unsafe { bindings::mutex_lock(symbols::data(symbols::Data::TextMutex)) };
         Self(PhantomData)
     }
@@ -56,7 +56,7 @@ impl TextMutex {
 
 impl Drop for TextMutex {
     fn drop(&mut self) {
-        // SAFETY: taken in `lock` by this task.
+        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::TextMutex)) };
     }
 }
@@ -64,48 +64,50 @@ impl Drop for TextMutex {
 /// `kprobe_mutex` is held: no native kprobe is prepared, armed, optimized or removed.
 ///
 /// A native kprobe is prepared in one `text_mutex` section and armed in another, so `text_mutex`
-/// alone would let it land in bytes that we have just poked.
+/// alone would allow it in bytes that a site has just been poked into.
 pub(crate) struct KprobeMutex(NotThreadSafe);
 
 impl KprobeMutex {
     /// Takes `kprobe_mutex`. May sleep for a grace period of the native optimizer.
     pub(crate) fn lock() -> Self {
-        // SAFETY: the address of the kernel's own mutex, found at load.
+        // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
         unsafe { bindings::mutex_lock(symbols::data(symbols::Data::KprobeMutex)) };
         Self(PhantomData)
     }
 }
 
 impl KprobeMutex {
-    /// Whether somebody waits until he has it, be it to register a native kprobe.
+    /// Whether another task waits for the mutex, for example to register a native kprobe.
     pub(crate) fn is_awaited(&self) -> bool {
-        // SAFETY: as in `lock`.
+        // SAFETY: this is the address of the kernel's mutex, as in `lock`.
         unsafe { ffi::rk_mutex_has_waiters(symbols::data(symbols::Data::KprobeMutex)) }
     }
 }
 
 impl Drop for KprobeMutex {
     fn drop(&mut self) {
-        // SAFETY: taken in `lock` by this task.
+        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::KprobeMutex)) };
     }
 }
 
-/// Whether somebody may be asking if a native kprobe may be at an address, and not have seen what was
-/// written before: he holds `jump_label_mutex` meanwhile.
-pub(crate) fn is_anybody_asking() -> bool {
+/// Whether a task may be checking an address for a native kprobe without having seen what was written
+/// before this call. Such a task holds `jump_label_mutex` meanwhile
+/// (kernel/kprobes.c:check_kprobe_address_safe).
+pub(crate) fn is_address_checked() -> bool {
     fence(Ordering::SeqCst);
-    // SAFETY: the address of the kernel's own mutex, found at load.
+    // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
     unsafe { ffi::rk_mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
 }
 
-/// `jump_label_mutex` is held: nobody is asking that.
+/// `jump_label_mutex` is held: no task checks an address for a native kprobe.
 pub(crate) struct JumpLabelMutex(NotThreadSafe);
 
 impl JumpLabelMutex {
-    /// Takes `jump_label_mutex`, and no text lock is held: it comes before `text_mutex`. May sleep.
+    /// Takes `jump_label_mutex`. The caller holds no text lock, because this mutex is taken before
+    /// `text_mutex`. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: the address of the kernel's own mutex, found at load.
+        // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
         unsafe { bindings::mutex_lock(symbols::data(symbols::Data::JumpLabelMutex)) };
         Self(PhantomData)
     }
@@ -113,18 +115,18 @@ impl JumpLabelMutex {
 
 impl Drop for JumpLabelMutex {
     fn drop(&mut self) {
-        // SAFETY: taken in `lock` by this task.
+        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::JumpLabelMutex)) };
     }
 }
 
-/// No CPU comes or goes.
+/// No CPU goes online or offline.
 pub(crate) struct CpusHeld(NotThreadSafe);
 
 impl CpusHeld {
     /// Takes the CPU hotplug lock for reading. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: there is no condition but process context.
+        // SAFETY: the function has no condition but process context.
         unsafe { ffi::cpus_read_lock() };
         Self(PhantomData)
     }
@@ -132,12 +134,12 @@ impl CpusHeld {
 
 impl Drop for CpusHeld {
     fn drop(&mut self) {
-        // SAFETY: taken in `lock` by this task.
+        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
         unsafe { ffi::cpus_read_unlock() };
     }
 }
 
-/// All that is held over a poke, released in the reverse order.
+/// The locks that are held over a poke. They are released in the reverse order.
 pub(crate) struct TextLocks {
     text: TextMutex,
     _cpus: CpusHeld,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Functions of the kernel that are not exported, called through static calls,
- * which symbols.rs sets.
+ * Functions of the kernel that are not exported. Static calls call them;
+ * symbols.rs sets the static calls.
  */
 #include <linux/execmem.h>
 #include <linux/ftrace.h>
@@ -49,7 +49,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
 	X(RK_MODULE_ADDRESS, module_address, __module_address)
 
-/* The kernel's name of a symbol, NULL for a number that is none. */
+/* The kernel's name of a symbol; NULL for an unknown number. */
 const char *rk_symbol_name(unsigned int symbol)
 {
 	switch (symbol) {
@@ -73,9 +73,9 @@ void rk_symbol_set(unsigned int symbol, unsigned long addr)
 }
 
 /*
- * The address of kallsyms_lookup_name, by a short-lived native kprobe on it; 0
- * if there is none. The kprobe stands behind the ENDBR, where the address that
- * is called begins for a direct jump.
+ * Returns the address of kallsyms_lookup_name, which a short-lived native kprobe
+ * finds; 0 if there is none. The kprobe is after the ENDBR. A direct call may go
+ * there.
  */
 unsigned long rk_find_kallsyms(void)
 {
@@ -187,9 +187,9 @@ static int rk_match_in_module(void *data, const char *name, unsigned long addr)
 }
 
 /*
- * How many symbols have the name, in the module or (NULL) in the kernel, and
- * if there are none in the kernel and @everywhere is set in all modules (which
- * are searched name by name); the first @max addresses go to @addrs.
+ * Returns how many symbols have the name, and stores the addresses of the first
+ * @max in @addrs. Searches the module, or the kernel if @module is NULL. If the
+ * kernel has none and @everywhere is set, searches all modules name by name.
  */
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max)

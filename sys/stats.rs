@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters of what was done since the module was loaded.
+//! Counters since the module was loaded.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,12 +10,12 @@ pub(crate) static BATCHES: AtomicU64 = AtomicU64::new(0);
 pub(crate) static SYNC_ROUNDS: AtomicU64 = AtomicU64::new(0);
 /// Waits for RCU-tasks.
 pub(crate) static GRACE_PERIODS: AtomicU64 = AtomicU64::new(0);
-/// Pokes that were not done because the text was not as we left it.
+/// Pokes that were refused because the text had foreign bytes.
 pub(crate) static FOREIGN_TEXT: AtomicU64 = AtomicU64::new(0);
-/// Nanoseconds that building the index of reserved text took.
+/// Nanoseconds that reading the index of reserved text took.
 pub(crate) static INDEX_TIME: AtomicU64 = AtomicU64::new(0);
 
-/// Calls of the interface from inside handlers, which were refused.
+/// Calls of the interface that were refused because a handler made them.
 pub(crate) static REFUSED_IN_HANDLERS: AtomicU64 = AtomicU64::new(0);
 
 /// Hits of probes that were removed.

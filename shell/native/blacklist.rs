@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What native kprobes are refused besides what the kernel itself forbids: entries of ours in their
-//! blacklist (kernel/kprobes.c:kprobe_blacklist).
+//! Entries of this module in the blacklist of native kprobes (kernel/kprobes.c:kprobe_blacklist).
 //!
-//! The kernel reads it under RCU when a native kprobe is registered, and changes it under
-//! `kprobe_mutex` when a module comes or goes. An entry of ours is never taken for one of a module
-//! that goes, which it would free (kernel/kprobes.c:kprobe_remove_area_blacklist): those begin in
-//! text that is itself refused, where no site is, and ours have been unlinked by then, for our
-//! module notifier runs first.
+//! The kernel reads the blacklist under RCU when a native kprobe is registered. It changes the blacklist
+//! under `kprobe_mutex` when a module is loaded or unloaded. When it frees the entries of an unloaded
+//! module (kernel/kprobes.c:kprobe_remove_area_blacklist), it frees none of these. Its own entries begin
+//! in blacklisted text, where no site is. The entries of sites have been unlinked by then, because the
+//! module notifier of rkprobes runs first.
 
 use crate::sys::ffi;
 use crate::sys::locks::KprobeMutex;
@@ -17,56 +16,55 @@ use core::ops::Range;
 use core::ptr::addr_of_mut;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// A range of addresses that native kprobes are refused while it is linked. Changed under the
+/// A range of addresses that native kprobes are refused while it is linked. It changes under the
 /// engine's lock.
 pub(crate) struct Refused(UnsafeCell<ffi::rk_refused>);
 
 impl Refused {
-    /// One that is not linked.
+    /// A range that is not linked.
     pub(crate) fn new(range: Range<usize>) -> Self {
         let refused = Self(UnsafeCell::default());
         refused.set(range);
         refused
     }
 
-    /// Has it another range. Where it is linked, a native kprobe that is being registered sees the
-    /// old or the new ends.
+    /// Replaces the range. While it is linked, a native kprobe that is being registered sees the old or
+    /// the new value of each end.
     pub(crate) fn set(&self, range: Range<usize>) {
-        // SAFETY: inside of us; others only read it, and it is one word.
+        // SAFETY: the word is inside `self`, and the kernel only reads it.
         unsafe { AtomicUsize::from_ptr(addr_of_mut!((*self.0.get()).start)) }
             .store(range.start, Ordering::Relaxed);
         self.set_end(range.end);
     }
 
-    /// Refuses native kprobes the addresses of the range; nothing if it is linked already.
+    /// Links the range, so that native kprobes are refused its addresses. Does nothing if it is linked.
     ///
     /// # Safety
     ///
-    /// It stays where it is until an RCU grace period after it was unlinked.
+    /// `self` stays where it is until an RCU grace period after it was unlinked.
     pub(crate) unsafe fn link(&self, _held: &KprobeMutex) {
         let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
-        // SAFETY: `kprobe_mutex` is held, and by the contract the entry stays while others read it.
+        // SAFETY: `kprobe_mutex` is held. By the contract the entry stays while the kernel reads it.
         unsafe { ffi::rk_refused_link(list, self.0.get()) };
     }
 
-    /// Whether it is linked. The engine's lock is held.
-    pub(crate) fn is_linked(&self) -> bool {
-        // SAFETY: inside of us, changed under the lock that the caller holds.
+    /// Whether the range is linked.
+    pub(crate) fn is_linked(&self, _held: &KprobeMutex) -> bool {
+        // SAFETY: the pointer is inside `self`, and changes under `kprobe_mutex`, which is held.
         !unsafe { (*self.0.get()).prev }.is_null()
     }
 
-    /// Moves the end of the range. A native kprobe that is being registered sees the old or the new
-    /// one.
+    /// Moves the end of the range. A native kprobe that is being registered sees the old or the new end.
     pub(crate) fn set_end(&self, end: usize) {
-        // SAFETY: inside of us; others only read it, and it is one word.
+        // SAFETY: the word is inside `self`, and the kernel only reads it.
         unsafe { AtomicUsize::from_ptr(addr_of_mut!((*self.0.get()).end)) }
             .store(end, Ordering::Relaxed);
     }
 
-    /// Lets native kprobes in again, if they are refused it. Who reads the list may still see it
-    /// until a grace period is over.
+    /// Unlinks the range, if it is linked. Readers of the blacklist may still see it until an RCU grace
+    /// period is over.
     pub(crate) fn unlink(&self, _held: &KprobeMutex) {
-        // SAFETY: `kprobe_mutex` is held.
+        // SAFETY: `kprobe_mutex` is held, which serializes all changes of the list.
         unsafe { ffi::rk_refused_unlink(self.0.get()) };
     }
 }

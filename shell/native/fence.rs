@@ -99,7 +99,7 @@ impl Fence {
         let end = end.filter(|end| !kprobe_in(trap.insn_end(), *end));
         let whole = end.is_none();
         let widened = !self.whole.swap(whole, Relaxed) && whole;
-        let more = widened || !self.refused.is_linked();
+        let more = widened || !self.refused.is_linked(held);
         self.refused.set(match end {
             Some(end) => trap.at(1)..end,
             None => function_of(trap.addr)?,

@@ -7,7 +7,7 @@
 #include "sys/helpers.h"
 #include "sys/static_calls.h"
 
-/* What the kernel looks at of an entry that it does not free. */
+/* The members of an entry that the kernel reads if it does not free the entry. */
 static_assert(offsetof(struct rk_refused, next) ==
 	      offsetof(struct kprobe_blacklist_entry, list.next));
 static_assert(offsetof(struct rk_refused, prev) ==
@@ -18,9 +18,10 @@ static_assert(offsetof(struct rk_refused, end) ==
 	      offsetof(struct kprobe_blacklist_entry, end_addr));
 
 /*
- * Puts @at into the blacklist, unless it is there; kprobe_mutex is held. At
- * the head: who was reading it when it was taken out, a moment ago, goes on
- * from here with all others, and not from the end.
+ * Adds @at to the blacklist, unless it is linked. kprobe_mutex is held. The
+ * entry is added at the head, because a reader may still be at it after it was
+ * removed a moment ago: the reader then continues with all other entries, and
+ * not at the end of the list.
  */
 void rk_refused_link(unsigned long blacklist, struct rk_refused *at)
 {
@@ -30,9 +31,9 @@ void rk_refused_link(unsigned long blacklist, struct rk_refused *at)
 }
 
 /*
- * Takes it out, if it is there; who reads the list may see it until an RCU
- * grace period is over. Readers go forward only, so that prev can say that it
- * is out. kprobe_mutex is held.
+ * Removes @at from the blacklist, if it is linked. Readers may see it until an
+ * RCU grace period is over. They follow next only, so prev can tell that the
+ * entry is not linked. kprobe_mutex is held.
  */
 void rk_refused_unlink(struct rk_refused *at)
 {
@@ -43,8 +44,8 @@ void rk_refused_unlink(struct rk_refused *at)
 }
 
 /*
- * Whether somebody waits until @mutex, which is held, is his: he sleeps, as the
- * owner's bit 0 says, or spins, and is in a queue for that.
+ * Whether a task waits for @mutex, which is held. A task that sleeps sets bit 0
+ * of the owner. A task that spins is in the queue of spinners.
  */
 bool rk_mutex_has_waiters(struct mutex *mutex)
 {
@@ -78,22 +79,22 @@ bool rk_kprobe_at(unsigned long addr)
 }
 
 /*
- * Whether there is a native kprobe at all: @heads is the kernel's hash table of
- * them, and whatever is behind it up to @end. kprobe_mutex is held.
+ * Whether any native kprobe is registered. @heads is the kernel's hash table of
+ * kprobes; other data may follow it up to @end. kprobe_mutex is held.
  */
 bool rk_any_kprobe(unsigned long heads, unsigned long end)
 {
 	for (; heads + sizeof(struct hlist_head) <= end; heads += sizeof(struct hlist_head))
-		/* KASAN may have a red zone behind the table. */
+		/* With KASAN a red zone may follow the table. */
 		if (READ_ONCE_NOCHECK(*(unsigned long *)heads))
 			return true;
 	return false;
 }
 
 /*
- * The bytes that a native kprobe's int3 or jump at @addr replaced: stores 1
- * or 5 of them and says how many, 0 if there is no kprobe. kprobe_mutex and
- * text_mutex are held.
+ * Stores the 1 or 5 bytes that the int3 or jump of a native kprobe at @addr has
+ * replaced. Returns how many; 0 if there is no kprobe. kprobe_mutex and text_mutex
+ * are held.
  */
 size_t rk_kprobe_original(unsigned long addr, u8 *bytes)
 {
@@ -102,7 +103,7 @@ size_t rk_kprobe_original(unsigned long addr, u8 *bytes)
 
 	preempt_disable();
 	kp = rk_get_kprobe(addr);
-	/* One that uses ftrace has replaced nothing. */
+	/* A kprobe that uses ftrace has replaced no byte. */
 	if (kp && !kprobe_ftrace(kp)) {
 		bytes[0] = kp->opcode;
 		len = 1;
