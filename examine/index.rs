@@ -5,8 +5,12 @@
 
 use super::pieces::Searched;
 use super::{int3_path, sections};
+use crate::containers::slab::NoMemory;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::tables;
+use crate::insn_decode::opcodes::JUMP_LEN;
+use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
@@ -16,58 +20,106 @@ use core::ops::Range;
 use kernel::prelude::*;
 use kernel::time::{Instant, Monotonic};
 
-/// Where reserved_tables.c puts what it finds.
-struct Sink<'a> {
-    index: &'a mut Index<Kernel>,
-    /// It found text of a kind that this file does not know.
-    unknown: bool,
-}
-
-impl Sink<'_> {
-    /// The pointer for reserved_tables.c.
-    fn as_ptr(&mut self) -> *mut kernel::ffi::c_void {
-        core::ptr::from_mut(self).cast()
-    }
-
-    fn push(&mut self, start: u64, end: u64, kind: u32) -> bool {
-        let Some(kind) = kind_of(kind) else {
-            self.unknown = true;
-            return false;
-        };
-        self.index.push(start, end, kind).is_ok()
-    }
-}
-
-/// The kind that reserved_tables.c means.
-fn kind_of(kind: u32) -> Option<Kind> {
-    match kind {
-        ffi::rk_reserved_RK_JUMP_LABEL => Some(Kind::JumpLabel),
-        ffi::rk_reserved_RK_JUMP_TARGET => Some(Kind::JumpTarget),
-        ffi::rk_reserved_RK_STATIC_CALL => Some(Kind::StaticCall),
-        ffi::rk_reserved_RK_BUG_SITE => Some(Kind::Bug),
-        ffi::rk_reserved_RK_EXTABLE_INSN => Some(Kind::ExtableInsn),
-        ffi::rk_reserved_RK_EXTABLE_FIXUP => Some(Kind::ExtableFixup),
-        ffi::rk_reserved_RK_BLACKLIST => Some(Kind::Blacklist),
-        _ => None,
-    }
-}
-
-/// Called by reserved_tables.c for each piece of reserved text.
+/// Called by reserved_tables.c for each entry of the blacklist.
 ///
 /// # Safety
 ///
-/// `sink` is the pointer of a [`Sink`] that was handed to reserved_tables.c.
+/// `sink` is the pointer to an index that [`add_blacklist`] has handed over.
 #[no_mangle]
-unsafe extern "C" fn rk_reserved_sink(
+unsafe extern "C" fn rk_blacklist_sink(
     sink: *mut kernel::ffi::c_void,
     start: kernel::ffi::c_ulong,
     end: kernel::ffi::c_ulong,
-    kind: kernel::ffi::c_uint,
 ) -> bool {
-    // SAFETY: by the contract, and the caller of reserved_tables.c does not use its sink meanwhile.
-    let sink = unsafe { &mut *sink.cast::<Sink<'_>>() };
-    sink.push(start as u64, end as u64, kind)
+    // SAFETY: by the contract, and `add_blacklist` does not use the index meanwhile.
+    let index = unsafe { &mut *sink.cast::<Index<Kernel>>() };
+    let pushed = index.push(start as u64, end as u64, Kind::Blacklist);
+    pushed.is_ok()
 }
+
+/// Where the kernel or a module has its tables of reserved text.
+struct Tables {
+    jumps: Range<usize>,
+    calls: Range<usize>,
+    bugs: Range<usize>,
+    faults: Range<usize>,
+    /// Initialization text is not freed yet, so that its jump labels count.
+    has_init: bool,
+}
+
+/// The bytes of a table.
+///
+/// # Safety
+///
+/// The range is a table of the kernel or of a module, which is not freed while the bytes are used, and is
+/// no longer written: both are sorted and marked before their text can be probed.
+unsafe fn bytes_of<'a>(table: &Range<usize>) -> &'a [u8] {
+    if table.is_empty() {
+        return &[];
+    }
+    // SAFETY: by the contract.
+    unsafe { core::slice::from_raw_parts(table.start as *const u8, table.len()) }
+}
+
+impl Tables {
+    /// Puts all that the tables name into the index.
+    ///
+    /// # Safety
+    ///
+    /// As [`bytes_of`] for each table. The text that they name is mapped.
+    unsafe fn add(&self, index: &mut Index<Kernel>) -> Result<(), NoMemory> {
+        // SAFETY: by the contract.
+        let [jumps, calls, bugs, faults] = unsafe {
+            [&self.jumps, &self.calls, &self.bugs, &self.faults].map(|table| bytes_of(table))
+        };
+        for label in tables::jump_labels(jumps, self.jumps.start as u64) {
+            // Initialization text may have been freed.
+            if label.init && !self.has_init {
+                continue;
+            }
+            // SAFETY: the label is in text, which is mapped by the contract.
+            let [first] = unsafe { live(label.code as usize) };
+            let end = label.code.wrapping_add(tables::jump_label_len(first));
+            index.push(label.code, end, Kind::JumpLabel)?;
+            index.push(label.target, label.target.wrapping_add(1), Kind::JumpTarget)?;
+        }
+        for call in tables::static_calls(calls, self.calls.start as u64) {
+            index.push(call, call.wrapping_add(JUMP_LEN as u64), Kind::StaticCall)?;
+        }
+        // SAFETY: a constant of reserved_tables.c.
+        let size = unsafe { ffi::rk_bug_entry_size };
+        for bug in tables::bugs(bugs, self.bugs.start as u64, size) {
+            index.push(bug, bug.wrapping_add(UD2_LEN), Kind::Bug)?;
+        }
+        for fault in tables::faults(faults, self.faults.start as u64) {
+            index.push(fault.insn, fault.insn.wrapping_add(1), Kind::ExtableInsn)?;
+            index.push(fault.fixup, fault.fixup.wrapping_add(1), Kind::ExtableFixup)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the entries of the blacklist of native kprobes that begin in `text` into the index.
+fn add_blacklist(
+    _locks: &TextLocks,
+    index: &mut Index<Kernel>,
+    text: Range<usize>,
+) -> Result<(), NoMemory> {
+    let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
+    let text = ffi::rk_range {
+        start: text.start,
+        end: text.end,
+    };
+    // SAFETY: this is the address of the kernel's list, `kprobe_mutex` is held, and the sink is the index.
+    let complete = unsafe { ffi::rk_blacklist(list, text, core::ptr::from_mut(index).cast()) };
+    match complete {
+        true => Ok(()),
+        false => Err(NoMemory),
+    }
+}
+
+/// Bytes of UD2, which a BUG or WARN traps on.
+const UD2_LEN: u64 = 2;
 
 /// The index, and which modules it has.
 pub(super) struct ReservedText {
@@ -83,7 +135,7 @@ impl ReservedText {
     ///
     /// # Errors
     ///
-    /// ENOMEM. EINVAL for a table with entries of an unknown kind. Those of [`int3_path::reserve`].
+    /// ENOMEM. Those of [`int3_path::reserve`].
     pub(super) fn new() -> Result<Self> {
         let started = Instant::<Monotonic>::now();
         let mut index = Index::default();
@@ -150,52 +202,93 @@ impl ReservedText {
 }
 
 /// Reads the kernel's tables.
-fn read_tables(_locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
-    let tables = symbols::tables();
-    let mut sink = Sink {
-        index,
-        unknown: false,
+fn read_tables(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
+    use symbols::Data;
+    let tables = Tables {
+        jumps: symbols::section(Data::JumpStart, Data::JumpEnd),
+        calls: symbols::section(Data::CallStart, Data::CallEnd),
+        bugs: symbols::section(Data::BugStart, Data::BugEnd),
+        faults: symbols::section(Data::ExtableStart, Data::ExtableEnd),
+        has_init: false,
     };
-    // SAFETY: `symbols::init` has found the bounds of the tables, and the text locks are held.
-    let read = unsafe { ffi::rk_reserved_kernel(&tables, sink.as_ptr()) };
-    match read {
-        true => Ok(()),
-        false if kernel::warn_on!(sink.unknown) => Err(EINVAL),
-        false => Err(ENOMEM),
+    // SAFETY: these are the bounds of the kernel's tables, which `symbols::init` has found. The kernel
+    // has marked the labels of its initialization text, which are left out.
+    unsafe { tables.add(index) }.map_err(|NoMemory| ENOMEM)?;
+    add_blacklist(locks, index, 0..usize::MAX).map_err(|NoMemory| ENOMEM)
+}
+
+/// A module that is kept loaded by a reference, with its text and its tables.
+struct ModuleTables {
+    module: *mut kernel::bindings::module,
+    tables: ffi::rk_module_tables,
+}
+
+impl ModuleTables {
+    /// Those of the module at `addr`.
+    ///
+    /// # Errors
+    ///
+    /// `ModuleGoing`.
+    fn of(addr: usize) -> Result<Self, Refusal> {
+        let mut tables = ffi::rk_module_tables::default();
+        // SAFETY: the function writes one out-parameter. The engine's lock is held.
+        let module = unsafe { ffi::rk_module_tables(addr, &mut tables) };
+        match module.is_null() {
+            true => Err(Refusal::ModuleGoing),
+            false => Ok(Self { module, tables }),
+        }
     }
+
+    /// The module's text, and its initialization text if that may be probed.
+    fn text(&self) -> [Range<usize>; 2] {
+        [&self.tables.core, &self.tables.init].map(range)
+    }
+
+    fn add(&self, locks: &TextLocks, index: &mut Index<Kernel>) -> Result<(), NoMemory> {
+        let found = &self.tables;
+        let tables = Tables {
+            jumps: range(&found.jumps),
+            calls: range(&found.calls),
+            bugs: range(&found.bugs),
+            faults: range(&found.faults),
+            has_init: found.is_coming,
+        };
+        // SAFETY: the reference keeps the module. Its initialization text is mapped while it is being
+        // loaded, which cannot end before its notifier has got the engine's lock.
+        unsafe { tables.add(index)? };
+        // The blacklist has the module's functions with their ends.
+        add_blacklist(locks, index, range(&found.core))?;
+        add_blacklist(locks, index, range(&found.init))?;
+        for text in [&found.kprobes_text, &found.noinstr_text] {
+            if text.start < text.end {
+                index.push(text.start as u64, text.end as u64, Kind::Blacklist)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ModuleTables {
+    fn drop(&mut self) {
+        // SAFETY: `of` took the reference.
+        unsafe { ffi::rk_module_put(self.module) };
+    }
+}
+
+fn range(range: &ffi::rk_range) -> Range<usize> {
+    range.start..range.end
 }
 
 /// Reads the tables of the module at `addr`. Returns its text, and its initialization text if that
 /// may be probed.
 fn read_module(
-    _locks: &TextLocks,
+    locks: &TextLocks,
     index: &mut Index<Kernel>,
     addr: usize,
 ) -> Result<[Range<usize>; 2], Refusal> {
-    let [mut core, mut init] = [(); 2].map(|()| ffi::rk_range { start: 0, end: 0 });
-    let blacklist = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
-    let mut sink = Sink {
-        index,
-        unknown: false,
-    };
-    // SAFETY: `core` and `init` are out-parameters, and the text locks are held.
-    let result = unsafe {
-        ffi::rk_reserved_module(
-            addr as kernel::ffi::c_ulong,
-            blacklist,
-            sink.as_ptr(),
-            &mut core,
-            &mut init,
-        )
-    };
-    // The kinds are constants in reserved_tables.c, so an unknown one is a mistake in this module. The
-    // probe is refused.
-    kernel::warn_on!(sink.unknown);
-    if result >= 0 {
-        return Ok([core, init].map(|text| text.start..text.end));
-    }
-    Err(match Error::from_errno(result) {
-        error if error == ENOMEM => Refusal::NoMemory,
-        _ => Refusal::ModuleGoing,
-    })
+    let module = ModuleTables::of(addr)?;
+    module
+        .add(locks, index)
+        .map_err(|NoMemory| Refusal::NoMemory)?;
+    Ok(module.text())
 }

@@ -89,38 +89,24 @@ enum rk_text {
 
 unsigned int rk_module_text(unsigned long addr, unsigned long *coming);
 
-/* Text that is reserved, as (start, end, kind) ranges. */
-enum rk_reserved {
-	RK_JUMP_LABEL,
-	RK_JUMP_TARGET,
-	RK_STATIC_CALL,
-	RK_BUG_SITE,
-	RK_EXTABLE_INSN,
-	RK_EXTABLE_FIXUP,
-	RK_BLACKLIST,
-};
-
-typedef bool (*rk_reserve_t)(void *sink, unsigned long start,
-			     unsigned long end, unsigned int kind);
-/* The bounds of the kernel's own tables, which are looked up by name. */
-struct rk_tables {
-	unsigned long jump_start, jump_end;
-	unsigned long call_start, call_end;
-	unsigned long bug_start, bug_end;
-	unsigned long extable_start, extable_end;
-	unsigned long blacklist;
-};
-
-bool rk_reserved_kernel(const struct rk_tables *tables, void *sink);
-bool rk_reserved_sink(void *sink, unsigned long start, unsigned long end,
-		      unsigned int kind);
-
 struct rk_range {
 	unsigned long start, end;
 };
 
-int rk_reserved_module(unsigned long addr, unsigned long blacklist, void *sink,
-		       struct rk_range *core, struct rk_range *init);
+/* The text and the tables of a module. */
+struct rk_module_tables {
+	struct rk_range core, init;
+	struct rk_range jumps, calls, bugs, faults;
+	struct rk_range kprobes_text, noinstr_text;
+	bool is_coming;
+};
+
+extern const unsigned long rk_bug_entry_size;
+bool rk_blacklist(unsigned long blacklist, struct rk_range text, void *sink);
+/* Takes an entry of the blacklist (examine/index.rs). */
+bool rk_blacklist_sink(void *sink, unsigned long start, unsigned long end);
+struct module *rk_module_tables(unsigned long addr, struct rk_module_tables *tables);
+void rk_module_put(struct module *module);
 struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);
 bool rk_module_holds(struct module *module, unsigned long addr, bool init);

@@ -129,19 +129,9 @@ pub(crate) fn address(data: Data) -> usize {
         .map_or(0, |place| place.load(Ordering::Relaxed))
 }
 
-/// The bounds of the kernel's tables of reserved text.
-pub(crate) fn tables() -> ffi::rk_tables {
-    ffi::rk_tables {
-        jump_start: address(Data::JumpStart),
-        jump_end: address(Data::JumpEnd),
-        call_start: address(Data::CallStart),
-        call_end: address(Data::CallEnd),
-        bug_start: address(Data::BugStart),
-        bug_end: address(Data::BugEnd),
-        extable_start: address(Data::ExtableStart),
-        extable_end: address(Data::ExtableEnd),
-        blacklist: address(Data::Blacklist),
-    }
+/// The range between two section bounds of the kernel.
+pub(crate) fn section(start: Data, end: Data) -> Range<usize> {
+    address(start)..address(end)
 }
 
 /// The function that an address is in.
