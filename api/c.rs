@@ -21,7 +21,7 @@ use kernel::str::CStrExt;
 ///
 /// EDEADLK in a handler, ENODEV while the module is loaded or unloaded.
 fn engine() -> Result<&'static Engine> {
-    // SAFETY: reads a per-CPU variable. A task that is not in a handler reads 0 on each CPU.
+    // SAFETY: reads a per-CPU variable of this module; each value of it is an answer.
     if unsafe { ffi::rk_in_handler() } {
         stats::add(&stats::REFUSED_IN_HANDLERS, 1);
         return Err(EDEADLK);
@@ -62,12 +62,11 @@ unsafe fn array<'a>(probes: *mut *mut rkprobe, num: c_int) -> &'a [*mut rkprobe]
 unsafe fn address_of(probe: *mut rkprobe) -> Result<usize, Refusal> {
     // SAFETY: the probe is alive by the contract. Its user does not register it twice at one time.
     let (symbol, addr, offset, registered) = unsafe {
-        let probe = &*probe;
         (
-            probe.symbol_name,
-            probe.addr as u64,
-            u64::from(probe.offset),
-            probe.registered,
+            (*probe).symbol_name,
+            (*probe).addr as u64,
+            u64::from((*probe).offset),
+            (*probe).registered,
         )
     };
     if registered != 0 {

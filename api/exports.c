@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exports the C interface of api.rs, because Rust has no EXPORT_SYMBOL_GPL(). */
+/* Exports the C interface of api/c.rs, because Rust has no EXPORT_SYMBOL_GPL(). */
 #include <linux/export.h>
 #include "rkprobes.h"
 

@@ -100,7 +100,9 @@ impl TextPokeBatch {
     }
 
     fn fence(&self, site: &SiteMemory) -> Result<bool, Foreign> {
-        site.fence().link(site.trap(), self.locks.kprobes())
+        // SAFETY: both are in the site's pinned memory. `Backend::free` frees it after a grace period that
+        // began after the site was disarmed.
+        unsafe { site.fence().link(site.trap(), self.locks.kprobes()) }
     }
 
     /// Compares the text with what should be there, and adds `site` to the batch. A jump that is written

@@ -39,8 +39,8 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn is_over(held: &EngineHeld, probe: ProbePtr, now: u64) -> bool {
     // SAFETY: the probe is alive by the invariant of `ProbePtr`, and the lock protects the members.
     let (begin, hits) = unsafe {
-        let probe = &*probe.as_ptr();
-        (probe.window_begin, probe.window_hits)
+        let probe = probe.as_ptr();
+        ((*probe).window_begin, (*probe).window_hits)
     };
     let mut window = RateWindow { begin, hits };
     let over = window.exceeded(limit_of(held, probe), now, hits_of(held, probe));

@@ -91,10 +91,15 @@ impl Fence {
     /// Links all of it before the int3 of `trap` is written. Returns whether native kprobes are refused
     /// more than before. The caller holds `text_mutex` as well.
     ///
+    /// # Safety
+    ///
+    /// `trap` and the fence belong to one site, in one allocation. It stays where it is until an RCU grace
+    /// period after the fence was unlinked.
+    ///
     /// # Errors
     ///
     /// `Bytes` when the function does not exist any more.
-    pub(crate) fn link(&self, trap: &Trap, held: &KprobeMutex) -> Result<bool, Foreign> {
+    pub(crate) unsafe fn link(&self, trap: &Trap, held: &KprobeMutex) -> Result<bool, Foreign> {
         let end = self.stretch.map(|stretch| trap.at(stretch.int3));
         let end = end.filter(|end| !kprobe_in(trap.insn_end(), *end));
         let whole = end.is_none();
@@ -104,10 +109,9 @@ impl Fence {
             Some(end) => trap.at(1)..end,
             None => function_of(trap.addr)?,
         });
-        // SAFETY: the fence is in one allocation with its trap, which stays for a grace period after
-        // its bytes left the text.
+        // SAFETY: by the contract the range stays where it is.
         unsafe { self.refused.link(held) };
-        // SAFETY: the ranges are freed with the fence.
+        // SAFETY: the ranges are freed with the fence, so the contract holds for them too.
         self.in_front.each(|refused| unsafe { refused.link(held) });
         Ok(more)
     }
