@@ -64,6 +64,7 @@ clean: ## remove everything that was built here
 	find . -not -path './.git/*' -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
 		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' \) -delete
 	rm -rf tools/testing/host/target tools/testing/host/Cargo.lock tools/testing/host/fuzz/Cargo.lock
+	rm -rf tools/testing/concurrency/target tools/testing/concurrency/Cargo.lock
 
 distclean: clean ## clean, and remove the lab with everything that was downloaded
 	@tools/lab/setup --remove

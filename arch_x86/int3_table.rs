@@ -84,21 +84,30 @@ impl Buckets {
         })
     }
 
-    /// Stores a trap in the first bucket that has `key`, is free or was removed. Returns what the bucket
-    /// had.
+    /// Stores a trap in the bucket that has `key`, else in the first that is free or was removed. Returns
+    /// what the bucket had.
+    ///
+    /// A key never has two buckets. `remove` would remove one of them, and the other would name a freed
+    /// trap.
     fn insert(&self, key: u32, trap: *mut Trap) -> Option<u32> {
-        let can_take = |bucket: &AtomicU32| {
-            let there = bucket.load(Ordering::Relaxed);
-            (there == 0 || there == REMOVED || there == key).then_some(there)
-        };
+        let mut place = None;
         for (bucket, to) in self.probe(key) {
-            if let Some(was) = can_take(bucket) {
-                to.store(trap, Ordering::Release);
-                bucket.store(key, Ordering::Release);
-                return Some(was);
+            let there = bucket.load(Ordering::Relaxed);
+            if there == key {
+                place = Some((there, bucket, to));
+                break;
+            }
+            if there == 0 || there == REMOVED {
+                place = place.or(Some((there, bucket, to)));
+            }
+            if there == 0 {
+                break;
             }
         }
-        None
+        let (was, bucket, to) = place?;
+        to.store(trap, Ordering::Release);
+        bucket.store(key, Ordering::Release);
+        Some(was)
     }
 }
 
