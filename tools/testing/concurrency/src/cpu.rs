@@ -81,22 +81,22 @@ pub(crate) fn synchronize_rcu() {
     }
 }
 
-/// The per-CPU variable `rk_busy`.
+/// The per-CPU variable `rk_busy`. Unsafe because the instruction that it replaces is.
 ///
 /// # Safety
 ///
-/// As for the instruction, of which the module's file says why it is safe: none here.
+/// There is no condition.
 pub(crate) unsafe fn busy() -> u32 {
     let busy = BUSY.with(Cell::get);
     accessed();
     busy
 }
 
-/// Sets it.
+/// Sets `rk_busy`. Unsafe because the instruction that it replaces is.
 ///
 /// # Safety
 ///
-/// As for [`busy`].
+/// There is no condition.
 pub(crate) unsafe fn set_busy(busy: u32) {
     BUSY.with(|of_this| of_this.set(busy));
     accessed();

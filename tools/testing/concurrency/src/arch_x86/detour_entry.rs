@@ -12,6 +12,7 @@ use core::ptr::{addr_of, addr_of_mut, from_ref};
 
 /// A jump goes to the detour of a trap. Interrupts are off.
 pub(crate) fn detour(trap: &Trap) {
+    // One instruction there. An NMI between these two leaves the flag as it found it.
     // SAFETY: the trap is alive.
     unsafe {
         if cpu::busy() != 0 {
