@@ -34,11 +34,15 @@ impl Examiner {
     ///
     /// # Errors
     ///
-    /// Those of [`ReservedText::new`].
+    /// Those of [`ReservedText::new`]. EOVERFLOW: a task is larger than a displacement.
     pub(crate) fn new() -> Result<Self> {
+        let mut function = DecodedFunction::default();
+        // SAFETY: the function returns a constant.
+        let holdout = unsafe { ffi::rk_tasks_holdout() };
+        function.forbid_quiescent_stores(i32::try_from(holdout).map_err(|_| EOVERFLOW)?);
         Ok(Self {
             reserved: ReservedText::new()?,
-            function: DecodedFunction::default(),
+            function,
             shared: false,
             buffer: KVVec::new(),
             named: KBox::new(symbols::Symbol::none(), GFP_KERNEL)?,
@@ -79,8 +83,7 @@ impl Session<'_> {
         &self.examiner.function
     }
 
-    /// Decodes the function at `addr`, unless it was decoded last. Returns where the function calls
-    /// the tracer.
+    /// Decodes the function at `addr`, unless it was decoded last.
     ///
     /// # Errors
     ///
@@ -89,31 +92,21 @@ impl Session<'_> {
         &mut self,
         optimizer: &Optimizer<Shell>,
         addr: usize,
-    ) -> Result<Option<usize>, Refusal> {
-        let (start, end) = match self.examiner.function.contains(addr as u64) {
-            true => (
-                self.examiner.function.start() as usize,
-                self.examiner.function.end() as usize,
-            ),
-            false => self.decode(optimizer, addr)?,
-        };
-        // SAFETY: ftrace searches its own tables for the range; any range is allowed.
-        let traced = unsafe { ffi::rk_ftrace_location_range(start, end.wrapping_sub(1)) };
-        Ok((traced != 0).then_some(traced))
+    ) -> Result<(), Refusal> {
+        match self.examiner.function.contains(addr as u64) {
+            true => Ok(()),
+            false => self.decode(optimizer, addr),
+        }
     }
 
     /// Decodes the function at `addr`, and adds the branches that other text has into it.
-    fn decode(
-        &mut self,
-        optimizer: &Optimizer<Shell>,
-        addr: usize,
-    ) -> Result<(usize, usize), Refusal> {
+    fn decode(&mut self, optimizer: &Optimizer<Shell>, addr: usize) -> Result<(), Refusal> {
         let examiner = &mut *self.examiner;
         let named = &mut *examiner.named;
         if !named.find(addr) {
             return Err(Refusal::NotText);
         }
-        let (start, end) = (named.start, named.end());
+        let start = named.start;
         may_be_probed(named, examiner.reserved.index())?;
         let pieces = pieces::of(named, examiner.reserved.searched())?;
         let shared = &mut examiner.shared;
@@ -137,7 +130,7 @@ impl Session<'_> {
             examiner.function.clear();
             return Err(refusal);
         }
-        Ok((start, end))
+        Ok(())
     }
 }
 

@@ -22,13 +22,17 @@ struct rkprobe;
  * @p: the probe that was hit
  * @regs: the registers at the probe; changes to the general registers and the
  *	flags take effect. @regs->ip is the probe's address plus one.
+ *	@regs->orig_ax has no meaning, and a change of it has no effect.
  *
  * Context: as in an NMI. Interrupts are off on each lane (int3, jump, function
  * tracer). Must not sleep, take locks or allocate.
  *
  * Return: 0. Any other value means that @regs->ip was changed and that the
- * probed instruction must not be executed. Only an int3 honours it, so give
- * such a probe a post_handler, which keeps it from becoming a jump.
+ * probed instruction must not be executed. Only an int3 honours the changed ip.
+ * So give such a probe a post_handler, which keeps it from becoming a jump, and
+ * do not put it on a function's entry. Other handlers of the address: on an
+ * int3 and at an entry, no other handler runs after such a value; on a jump the
+ * value is ignored, and all handlers run. kprobes does this too.
  */
 typedef int (*rkprobe_pre_handler_t)(struct rkprobe *p, struct pt_regs *regs);
 
@@ -111,7 +115,10 @@ int register_rkprobe(struct rkprobe *p);
  * unregister_rkprobe() - remove a probe
  * @p: the probe
  *
- * When this returns, no handler of @p runs any more, and @p may be freed.
+ * When this returns, no handler of @p runs any more, and @p may be freed. It
+ * waits for a CPU hotplug operation that has begun. So do not call it from a
+ * callback of CPU hotplug or with cpus_read_lock held. unregister_kprobe() has
+ * this rule too.
  */
 void unregister_rkprobe(struct rkprobe *p);
 
