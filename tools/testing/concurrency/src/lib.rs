@@ -19,7 +19,6 @@ pub(crate) mod memory;
 #[path = "../mutants.rs"]
 mod mutants;
 pub(crate) mod prelude;
-pub(crate) mod sync;
 pub(crate) mod sys;
 
 pub(crate) use core::ffi;

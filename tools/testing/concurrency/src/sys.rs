@@ -36,6 +36,9 @@ pub(crate) mod ffi {
 }
 
 pub(crate) mod locks {
+    /// No CPU goes online or offline here, so only RCU waits.
+    pub(crate) use crate::cpu::synchronize_rcu as wait_for_handlers;
+
     /// The writer is one thread, so the lock is always held.
     pub(crate) struct EngineHeld(());
 
