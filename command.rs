@@ -2,6 +2,8 @@
 
 //! The text that users write: command lines, targets, switches, and the names made for probes.
 
+pub mod writes;
+
 use crate::eligibility::refusal::Refusal;
 
 /// The longest probe name, in bytes.

@@ -18,6 +18,7 @@ pub(super) struct BlacklistFile;
 
 impl File for BlacklistFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"blacklist";
     const MODE: u16 = 0o400;
 
@@ -25,7 +26,7 @@ impl File for BlacklistFile {
         SIZE
     }
 
-    fn show((): &(), out: &SeqFile) -> Result {
+    fn show((): &(), (): &(), out: &SeqFile) -> Result {
         for area in &engine().ok_or(ENODEV)?.areas()? {
             show_area(area, out);
         }

@@ -18,6 +18,7 @@ pub(super) struct ListFile;
 
 impl File for ListFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"list";
     const MODE: u16 = 0o400;
 
@@ -26,7 +27,7 @@ impl File for ListFile {
         count.saturating_mul(LINE)
     }
 
-    fn show((): &(), out: &SeqFile) -> Result {
+    fn show((): &(), (): &(), out: &SeqFile) -> Result {
         for row in &engine().ok_or(ENODEV)?.list()? {
             show_row(row, out);
         }

@@ -25,6 +25,10 @@ pub enum Refusal {
     TrailingText,
     /// A value that a switch does not accept.
     BadSwitch,
+    /// A line that is longer than the limit.
+    LineTooLong,
+    /// The task received a signal while it waited.
+    Interrupted,
     /// Another probe has the name.
     NameInUse,
     /// No probe has the name.
@@ -85,7 +89,8 @@ impl Refusal {
             | Refusal::NotRegistered
             | Refusal::OutsideFunction
             | Refusal::NotText => EINVAL,
-            Refusal::NameTooLong => ENAMETOOLONG,
+            Refusal::NameTooLong | Refusal::LineTooLong => ENAMETOOLONG,
+            Refusal::Interrupted => EINTR,
             Refusal::NameInUse | Refusal::KprobeHere => EEXIST,
             Refusal::NoSuchProbe
             | Refusal::UnknownSymbol
@@ -117,6 +122,8 @@ impl Refusal {
             Refusal::BadNumber => "bad number: write decimal or 0x and hex digits, up to 64 bits",
             Refusal::TrailingText => "text after the target: write one command a line",
             Refusal::BadSwitch => "bad value: write 1 or 0",
+            Refusal::LineTooLong => "line too long: at most 4095 bytes",
+            Refusal::Interrupted => "interrupted by a signal: write again to wait for the end",
             Refusal::NameInUse => "name in use: remove that probe first or choose another name",
             Refusal::NoSuchProbe => "no probe of that name: read probes for their names",
             Refusal::SymbolOrAddress => "give either a symbol or an address",

@@ -132,6 +132,11 @@ unsigned int rk_check_limits(void);
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 
+/* Open files; @file is a struct file, and the entry a struct dentry. */
+void *rk_file_dentry(void *file);
+bool rk_is_last_descriptor(void *file);
+bool rk_killed_by_signal(void);
+
 unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 				 unsigned int max);
 
