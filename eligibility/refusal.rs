@@ -45,6 +45,8 @@ pub enum Refusal {
     AmbiguousSymbol,
     /// The offset is not inside the function.
     OutsideFunction,
+    /// The address is in no function.
+    NoFunction,
     /// Not kernel or module text.
     NotText,
     /// The module is being loaded.
@@ -94,6 +96,7 @@ impl Refusal {
             Refusal::NameInUse | Refusal::KprobeHere => EEXIST,
             Refusal::NoSuchProbe
             | Refusal::UnknownSymbol
+            | Refusal::NoFunction
             | Refusal::ModuleComing
             | Refusal::ModuleGoing
             | Refusal::InitTextGone => ENOENT,
@@ -136,6 +139,7 @@ impl Refusal {
                 "ambiguous symbol: choose one of the addresses, or say MODULE:SYMBOL"
             }
             Refusal::OutsideFunction => "offset outside the function: choose a smaller one",
+            Refusal::NoFunction => "address in no function: look in /proc/kallsyms",
             Refusal::NotText => "not kernel or module text: choose an address in a function",
             Refusal::ModuleComing => "module is being loaded: try again when it is loaded",
             Refusal::ModuleGoing => "module is being unloaded: load it again first",
@@ -174,13 +178,15 @@ impl From<Foreign> for Refusal {
     }
 }
 
-/// As kprobes: bytes that can never be probed are an illegal sequence.
+/// As kprobes: bytes that can never be probed are an illegal sequence, and an instruction that kprobes
+/// does not copy is an invalid argument.
 const fn copy_errno(reason: CopyRefusal) -> i32 {
     match reason {
         CopyRefusal::Undecodable
         | CopyRefusal::Breakpoint
         | CopyRefusal::SoftwareInterrupt
         | CopyRefusal::UndefinedInsn => errno::EILSEQ,
+        CopyRefusal::StackSegment | CopyRefusal::ForcedEmulation => errno::EINVAL,
         _ => errno::EOPNOTSUPP,
     }
 }

@@ -9,9 +9,9 @@ use crate::eligibility::reserved::Kind;
 use crate::eligibility::Region;
 use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
 use crate::insn_decode::{decode, Insn};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, State};
 use crate::shell::module_text::check as check_text;
-use crate::shell::native::lookup::kprobe_at;
+use crate::shell::native::lookup::check_natives;
 use crate::shell::text::live;
 use crate::shell::Shell;
 
@@ -25,7 +25,22 @@ pub(crate) struct Facts {
     traced: Option<usize>,
 }
 
+/// Whether a site at `addr` has an int3 or a jump.
+fn is_armed(optimizer: &Optimizer<Shell>, addr: usize) -> bool {
+    let site = optimizer.find(addr).and_then(|id| optimizer.site(id));
+    site.is_some_and(|site| site.state() != State::Disarmed)
+}
+
 impl Session<'_> {
+    /// Whether probes may be added at an address that has a site.
+    ///
+    /// # Errors
+    ///
+    /// Why its text takes no new probe.
+    pub(crate) fn check_text(&self, addr: usize) -> Result<(), Refusal> {
+        check_text(addr).map(|_| ())
+    }
+
     /// The address of a probe on `addr`. An ENDBR is never overwritten, so a probe on an ENDBR goes to
     /// the instruction that follows it.
     pub(crate) fn entry(&self, addr: usize) -> usize {
@@ -62,9 +77,12 @@ impl Session<'_> {
         let insn = function.probe(addr as u64, reserved.index())?;
         let region = match traced {
             Some(entry) if entry == addr => None,
-            _ if kprobe_at(addr) => return Err(Refusal::KprobeHere),
             _ => Some(self.region(addr, traced)),
         };
+        // The native kprobes near an armed site were registered after it. An ftrace entry needs no int3.
+        if region.is_some() && !is_armed(optimizer, addr) {
+            check_natives(&self.locks, addr, insn.end() as usize)?;
+        }
         Ok(Facts {
             insn,
             region,
