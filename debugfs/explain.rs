@@ -4,7 +4,7 @@
 
 use crate::command::{parse_target, TargetSpec};
 use crate::debugfs::file::File;
-use crate::debugfs::print::{show_candidates, Printable};
+use crate::debugfs::print::{show_candidates, shown, Printable};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::Region;
 use crate::engine::{engine, Examination};
@@ -100,7 +100,7 @@ fn examine(target: &TargetSpec<'_>) -> Result<Examination, Refusal> {
 
 fn show_examination(examination: &Examination, out: &SeqFile) {
     let addr = examination.addr;
-    seq_print!(out, "address {:#018x}\n", addr);
+    seq_print!(out, "address {:#018x}\n", shown(addr, out));
     let function = symbols::function(addr);
     let start = function.as_ref().map_or(addr, |function| function.start);
     if let Some(function) = &function {

@@ -5,6 +5,7 @@
 use crate::command::{parse_limit, parse_switch};
 use crate::debugfs::file::{Dir, File};
 use crate::debugfs::named::Named;
+use crate::debugfs::print::shown;
 use crate::debugfs::words;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, ProbeReport};
@@ -160,14 +161,14 @@ impl File for TextFile {
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         let engine = engine().ok_or(ENODEV)?;
         let text = engine.text_at(named.probe()).ok_or(ENOENT)?;
-        seq_print!(out, "address {:#018x}\n", text.addr);
+        seq_print!(out, "address {:#018x}\n", shown(text.addr, out));
         show_bytes("original", text.original(), out);
         match text.current() {
             Some(bytes) => show_bytes("current", bytes, out),
             None => seq_print!(out, "current -\n"),
         }
         match text.detour {
-            Some(detour) => seq_print!(out, "detour {:#018x}\n", detour),
+            Some(detour) => seq_print!(out, "detour {:#018x}\n", shown(detour, out)),
             None => seq_print!(out, "detour -\n"),
         }
         Ok(())
