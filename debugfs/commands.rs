@@ -6,7 +6,7 @@
 //! synchronized once for all of them. The order between additions and removals is kept.
 
 use crate::command::writes::{Lines, LINE_MAX};
-use crate::command::{parse_line, Command, ProbeKind, TargetSpec};
+use crate::command::{parse_line, without_comment, Command, ProbeKind, TargetSpec};
 use crate::debugfs::failures::Failures;
 use crate::debugfs::file::{Dir, File};
 use crate::debugfs::named::{Doomed, Name, Named, Registry};
@@ -107,7 +107,7 @@ impl<'a> Batch<'a, '_> {
             Ok(None) => Ok(()),
             Ok(Some(Command::Add { kind, name, target })) => {
                 self.remove_all();
-                let words = text.trim_ascii().rsplit(u8::is_ascii_whitespace);
+                let words = without_comment(text).rsplit(u8::is_ascii_whitespace);
                 let add = Addition {
                     line,
                     text,

@@ -115,12 +115,14 @@ impl Refusal {
             Refusal::UnknownCommand => {
                 "unknown command: write p[:NAME] TARGET, c[:NAME] TARGET or -:NAME"
             }
-            Refusal::BadName => "bad probe name: use letters, digits and _, no digit first",
+            Refusal::BadName => {
+                "bad probe name: use letters, digits, _ and dots, a letter or _ first"
+            }
             Refusal::NameTooLong => {
                 "name too long: at most 63 bytes for a probe, 55 for a module, 511 for a symbol"
             }
             Refusal::BadTarget => {
-                "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS"
+                "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS[+OFFSET]"
             }
             Refusal::BadNumber => "bad number: write decimal or 0x and hex digits, up to 64 bits",
             Refusal::TrailingText => "text after the target: write one command a line",
