@@ -2,6 +2,8 @@
 
 //! The text that users write: command lines, targets, switches, and the names made for probes.
 
+pub mod writes;
+
 use crate::eligibility::refusal::Refusal;
 
 /// The longest probe name, in bytes.
@@ -61,7 +63,7 @@ pub enum TargetSpec<'a> {
         /// Bytes after the start of the function.
         offset: u64,
     },
-    /// `0xADDRESS`
+    /// `0xADDRESS[+OFFSET]`
     Address(u64),
 }
 
@@ -71,7 +73,7 @@ pub enum TargetSpec<'a> {
 ///
 /// `UnknownCommand`, `TrailingText`, and the errors of [`parse_name`] and [`parse_target`].
 pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
-    let line = line.trim_ascii();
+    let line = without_comment(line);
     let (&letter, rest) = match line.split_first() {
         None | Some((b'#', _)) => return Ok(None),
         Some(split) => split,
@@ -96,7 +98,23 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     Ok(Some(Command::Add { kind, name, target }))
 }
 
-/// Reads a target. White space may surround it.
+/// The line without a comment, which begins with `#` at the beginning of a word, and without white
+/// space at its ends.
+pub fn without_comment(line: &[u8]) -> &[u8] {
+    let begins_comment =
+        |pair: &[u8]| matches!(pair, [before, b'#'] if before.is_ascii_whitespace());
+    let len = match line.first() {
+        Some(b'#') => 0,
+        _ => line
+            .windows(2)
+            .position(begins_comment)
+            .unwrap_or(line.len()),
+    };
+    line.get(..len).unwrap_or(line).trim_ascii()
+}
+
+/// Reads a target. White space may surround it. The size of the function that stack traces print after
+/// the offset is ignored.
 ///
 /// # Errors
 ///
@@ -106,13 +124,14 @@ pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
     if !rest.is_empty() {
         return Err(Refusal::TrailingText);
     }
-    if let Some(digits) = text.strip_prefix(b"0x") {
-        return Ok(TargetSpec::Address(parse_digits(digits, 16)?));
-    }
     let (place, offset) = match split_at_byte(text, b'+') {
-        Some((place, offset)) => (place, parse_number(offset)?),
+        Some((place, offset)) => (place, parse_offset(offset)?),
         None => (text, 0),
     };
+    if hex_digits(place).is_some() {
+        let addr = parse_number(place)?.checked_add(offset);
+        return Ok(TargetSpec::Address(addr.ok_or(Refusal::BadNumber)?));
+    }
     let (module, symbol) = match split_at_byte(place, b':') {
         Some((module, symbol)) => (Some(parse_module(module)?), symbol),
         None => (None, place),
@@ -182,7 +201,11 @@ fn parse_word(word: &[u8], max: usize, allowed: fn(u8) -> bool) -> Option<Result
 ///
 /// `BadName`, `NameTooLong`.
 pub fn parse_name(name: &[u8]) -> Result<&str, Refusal> {
-    parse_word(name, NAME_MAX, is_name_byte).ok_or(Refusal::BadName)?
+    // A name is the name of a directory.
+    if name.first() == Some(&b'.') {
+        return Err(Refusal::BadName);
+    }
+    parse_word(name, NAME_MAX, |byte| is_name_byte(byte) || byte == b'.').ok_or(Refusal::BadName)?
 }
 
 fn parse_module(name: &[u8]) -> Result<&str, Refusal> {
@@ -205,9 +228,26 @@ fn is_symbol_byte(byte: u8) -> bool {
     is_name_byte(byte) || byte == b'.' || byte == b'$'
 }
 
+/// Reads `OFFSET` or `OFFSET/SIZE`.
+fn parse_offset(text: &[u8]) -> Result<u64, Refusal> {
+    match split_at_byte(text, b'/') {
+        Some((offset, size)) => {
+            parse_number(size)?;
+            parse_number(offset)
+        }
+        None => parse_number(text),
+    }
+}
+
+/// The text after `0x` or `0X`.
+fn hex_digits(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"0x")
+        .or_else(|| text.strip_prefix(b"0X"))
+}
+
 /// Reads a decimal number, or a hexadecimal number after `0x`.
 fn parse_number(text: &[u8]) -> Result<u64, Refusal> {
-    match text.strip_prefix(b"0x") {
+    match hex_digits(text) {
         Some(digits) => parse_digits(digits, 16),
         None => parse_digits(text, 10),
     }

@@ -2,8 +2,8 @@
 
 //! `/sys/kernel/debug/rkprobes/`: the directory, and which file is where.
 //!
-//! - `file`: directories and files of debugfs.
-//! - `commands`: `probes` and `errors`.
+//! - `file`: directories and files of debugfs. `writer`: the writes of one open file.
+//! - `commands`: `probes`. `errors`, `failures`: the lines that failed.
 //! - `named`: the probes that were made by lines of `probes`.
 //! - `probe_dir`: the files of one probe.
 //! - `list`, `switches`, `explain`, `stats`, `blacklist`: the files of these names, and `enabled`,
@@ -12,7 +12,9 @@
 
 mod blacklist;
 mod commands;
+mod errors;
 mod explain;
+mod failures;
 mod file;
 mod list;
 mod named;
@@ -21,28 +23,30 @@ mod probe_dir;
 mod stats;
 mod switches;
 mod words;
+mod writer;
 
 use blacklist::BlacklistFile;
-use commands::{Commands, ErrorsFile, ProbesFile};
+use commands::{Commands, ProbesFile};
 use core::ptr::from_ref;
+use errors::ErrorsFile;
 use explain::{ExplainFile, Explained};
 use file::Dir;
 use kernel::prelude::*;
-use kernel::sync::{new_mutex, Mutex};
+use kernel::sync::{new_mutex, Arc, Mutex};
 use list::ListFile;
 use stats::StatsFile;
 use switches::{EnabledFile, FlushFile, OptimizationFile};
 
 /// The directory and its files. No file is open when this is dropped, because an open file keeps the
 /// module loaded.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct Debugfs {
     /// Dropped first, because the directories of its probes are in `root`.
     #[pin]
     commands: Commands,
-    /// What the last write to `explain` was about.
+    /// The last answer of `explain`.
     #[pin]
-    explained: Mutex<Explained>,
+    explained: Mutex<Option<Arc<Explained>>>,
     root: Option<Dir>,
 }
 
@@ -50,10 +54,16 @@ impl Debugfs {
     /// Makes the directory and its files. Where debugfs does not work, the module works with its
     /// other interfaces.
     ///
+    /// # Safety
+    ///
+    /// Called once.
+    ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(crate) fn new() -> Result<Pin<KBox<Self>>> {
+    pub(crate) unsafe fn new() -> Result<Pin<KBox<Self>>> {
+        // SAFETY: called once, by the contract, and no file is made yet.
+        unsafe { failures::init() };
         let root = Dir::new(c"rkprobes", None).ok();
         let probe = root
             .as_ref()
@@ -61,7 +71,7 @@ impl Debugfs {
         let this = KBox::pin_init(
             pin_init!(Self {
                 commands <- Commands::new(probe),
-                explained <- new_mutex!(Explained::nothing()),
+                explained <- new_mutex!(None),
                 root,
             }),
             GFP_KERNEL,
@@ -79,7 +89,7 @@ impl Debugfs {
         // SAFETY: all data is in `this`, which drops the directory. `()` is no data.
         unsafe {
             root.file::<ProbesFile>(commands)?;
-            root.file::<ErrorsFile>(commands)?;
+            root.file::<ErrorsFile>(from_ref(&()))?;
             root.file::<ListFile>(from_ref(&()))?;
             root.file::<EnabledFile>(from_ref(&()))?;
             root.file::<OptimizationFile>(from_ref(&()))?;
@@ -88,5 +98,12 @@ impl Debugfs {
             root.file::<StatsFile>(from_ref(&()))?;
             root.file::<BlacklistFile>(from_ref(&()))
         }
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Debugfs {
+    fn drop(self: Pin<&mut Self>) {
+        failures::forget();
     }
 }

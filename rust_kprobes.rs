@@ -85,7 +85,8 @@ impl kernel::InPlaceModule for RkProbes {
             running: Running::start()?,
             _notifiers: engine::Notifiers::register()?,
             // Last: after a user can open a file, nothing may fail.
-            debugfs: Some(debugfs::Debugfs::new()?),
+            // SAFETY: the kernel calls `init` once.
+            debugfs: Some(unsafe { debugfs::Debugfs::new()? }),
         })
     }
 }

@@ -231,7 +231,7 @@ pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint)
 /// Waits for the optimizer; see `include/rkprobes.h`.
 #[no_mangle]
 pub(crate) extern "C" fn flush_rkprobes() -> c_int {
-    match engine().and_then(Engine::flush) {
+    match engine().and_then(|engine| Ok(engine.flush()?)) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }

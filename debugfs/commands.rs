@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `probes` and `errors`. One write to `probes` has many lines, and each line succeeds or fails on its
-//! own.
+//! `probes`. A write has many lines, and each line succeeds or fails on its own.
 //!
 //! Lines that follow each other and have one command make one batch, so that the CPUs are
 //! synchronized once for all of them. The order between additions and removals is kept.
 
-use crate::command::{parse_line, Command, ProbeKind, TargetSpec};
-use crate::containers::sort::sort_by_key;
+use crate::command::writes::{Lines, LINE_MAX};
+use crate::command::{parse_line, without_comment, Command, ProbeKind, TargetSpec};
+use crate::debugfs::failures::Failures;
 use crate::debugfs::file::{Dir, File};
 use crate::debugfs::named::{Doomed, Name, Named, Registry};
-use crate::debugfs::print::{show_candidates, Printable};
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, Request};
@@ -18,25 +17,20 @@ use crate::sys::target::{resolve, Unresolved};
 use core::mem::take;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
-use kernel::seq_print;
 use kernel::sync::{new_mutex, Mutex};
 
-/// What the files `probes` and `errors` are about.
+/// What the file `probes` is about.
 #[pin_data]
 pub(super) struct Commands {
     #[pin]
     named: Mutex<Registry>,
-    /// The outcome of the last write to `probes`.
-    #[pin]
-    outcome: Mutex<WriteOutcome>,
 }
 
 impl Commands {
-    /// No probes, and no write yet. The directories of the probes will be in `dir`.
+    /// No probes. The directories of the probes will be in `dir`.
     pub(super) fn new(dir: Option<Dir>) -> impl PinInit<Self> {
         pin_init!(Self {
             named <- new_mutex!(Registry::new(dir)),
-            outcome <- new_mutex!(WriteOutcome::nothing()),
         })
     }
 }
@@ -46,109 +40,39 @@ pub(super) struct ProbesFile;
 
 impl File for ProbesFile {
     type Data = Commands;
+    type Own = ();
     const NAME: &'static CStr = c"probes";
     const MODE: u16 = 0o600;
+    const MANY_LINES: bool = true;
 
     fn size_hint(commands: &Commands) -> usize {
         commands.named.lock().size_hint()
     }
 
-    fn show(commands: &Commands, out: &SeqFile) -> Result {
+    fn show(commands: &Commands, (): &(), out: &SeqFile) -> Result {
         commands.named.lock().show(out);
         Ok(())
     }
 
-    fn write(commands: &Commands, text: KVVec<u8>) -> Result {
-        let outcome = run(&commands.named, text);
-        let result = outcome.result;
-        let last = core::mem::replace(&mut *commands.outcome.lock(), outcome);
-        drop(last);
-        result
-    }
-}
-
-/// `errors`: the lines of the last write that failed, and why.
-pub(super) struct ErrorsFile;
-
-impl File for ErrorsFile {
-    type Data = Commands;
-    const NAME: &'static CStr = c"errors";
-    const MODE: u16 = 0o400;
-
-    fn size_hint(commands: &Commands) -> usize {
-        commands.outcome.lock().size_hint()
-    }
-
-    fn show(commands: &Commands, out: &SeqFile) -> Result {
-        commands.outcome.lock().show(out);
-        Ok(())
-    }
-}
-
-/// A line that failed.
-struct FailedLine {
-    /// Counted from 0.
-    line: usize,
-    /// Where it begins in the text.
-    start: usize,
-    refusal: Refusal,
-}
-
-/// The outcome of a write.
-struct WriteOutcome {
-    text: KVVec<u8>,
-    failed: KVVec<FailedLine>,
-    /// The errno of the first line that failed.
-    result: Result,
-}
-
-impl WriteOutcome {
-    /// That of no write.
-    const fn nothing() -> Self {
-        Self {
-            text: KVVec::new(),
-            failed: KVVec::new(),
-            result: Ok(()),
+    fn lines<'t>(commands: &Commands, (): &mut (), lines: Lines<'t>, failures: &mut Failures<'t>) {
+        let mut batch = Batch {
+            registry: &commands.named,
+            adds: KVVec::new(),
+            removes: KVVec::new(),
+            failures,
+        };
+        for (number, text) in lines {
+            batch.line(number, text);
         }
+        batch.add_all();
+        batch.remove_all();
     }
-
-    /// About how many bytes `show` shows.
-    fn size_hint(&self) -> usize {
-        self.failed
-            .len()
-            .saturating_mul(96)
-            .saturating_add(self.text.len())
-    }
-
-    /// `LINE: text: reason` for each line that failed.
-    fn show(&self, out: &SeqFile) {
-        for failed in &self.failed {
-            let line = line_at(&self.text, failed.start);
-            let number = failed.line.saturating_add(1);
-            let reason = failed.refusal.text();
-            seq_print!(out, "{}: {}: {}", number, Printable(line), reason);
-            if let (Refusal::AmbiguousSymbol, Ok(Some(Command::Add { target, .. }))) =
-                (failed.refusal, parse_line(line))
-            {
-                show_candidates(&target, out);
-            }
-            seq_print!(out, "\n");
-        }
-    }
-}
-
-/// The line that begins at `start`, without white space at its ends.
-fn line_at(text: &[u8], start: usize) -> &[u8] {
-    let rest = text.get(start..);
-    kernel::warn_on!(rest.is_none());
-    let line = rest.unwrap_or(&[]).split(|byte| *byte == b'\n').next();
-    line.unwrap_or(&[]).trim_ascii()
 }
 
 /// A line that adds a probe.
 struct Addition<'a> {
     line: usize,
-    start: usize,
+    text: &'a [u8],
     kind: ProbeKind,
     name: Option<&'a str>,
     target: TargetSpec<'a>,
@@ -159,61 +83,34 @@ struct Addition<'a> {
 }
 
 /// A line that removes a probe.
-struct Removal {
+struct Removal<'a> {
     line: usize,
-    start: usize,
+    text: &'a [u8],
     name: Name,
 }
 
-/// A write that is being worked on. One of `adds` and `removes` is empty.
-struct Batch<'a> {
-    registry: &'a Mutex<Registry>,
+/// Lines that are being worked on. One of `adds` and `removes` is empty.
+struct Batch<'a, 'f> {
+    registry: &'f Mutex<Registry>,
     adds: KVVec<Addition<'a>>,
-    removes: KVVec<Removal>,
-    failed: KVVec<FailedLine>,
-    /// The first line that failed, and why.
-    first: Option<(usize, Refusal)>,
+    removes: KVVec<Removal<'a>>,
+    failures: &'f mut Failures<'a>,
 }
 
-/// Runs the commands that the lines of `text` have.
-fn run(registry: &Mutex<Registry>, text: KVVec<u8>) -> WriteOutcome {
-    let mut batch = Batch {
-        registry,
-        adds: KVVec::new(),
-        removes: KVVec::new(),
-        failed: KVVec::new(),
-        first: None,
-    };
-    let mut start = 0usize;
-    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        batch.line(number, start, line);
-        start = start.saturating_add(line.len()).saturating_add(1);
-    }
-    batch.add_all();
-    batch.remove_all();
-    let mut failed = take(&mut batch.failed);
-    let result = batch
-        .first
-        .map_or(Ok(()), |(_, refusal)| Err(refusal.into()));
-    drop(batch);
-    sort_by_key(&mut failed, |failed| failed.line as u64);
-    WriteOutcome {
-        text,
-        failed,
-        result,
-    }
-}
-
-impl<'a> Batch<'a> {
-    fn line(&mut self, line: usize, start: usize, text: &'a [u8]) {
-        let pushed = match parse_line(text) {
+impl<'a> Batch<'a, '_> {
+    fn line(&mut self, line: usize, text: &'a [u8]) {
+        let command = match text.len() > LINE_MAX {
+            true => Err(Refusal::LineTooLong),
+            false => parse_line(text),
+        };
+        let pushed = match command {
             Ok(None) => Ok(()),
             Ok(Some(Command::Add { kind, name, target })) => {
                 self.remove_all();
-                let words = text.trim_ascii().rsplit(u8::is_ascii_whitespace);
+                let words = without_comment(text).rsplit(u8::is_ascii_whitespace);
                 let add = Addition {
                     line,
-                    start,
+                    text,
                     kind,
                     name,
                     target,
@@ -221,65 +118,76 @@ impl<'a> Batch<'a> {
                     made: None,
                 };
                 self.adds
-                    .push(add, GFP_KERNEL)
+                    .push(add, GFP_KERNEL_ACCOUNT)
                     .map_err(|_| Refusal::NoMemory)
             }
             Ok(Some(Command::Remove { name })) => {
                 self.add_all();
                 let name = Name::new(name);
-                let remove = Removal { line, start, name };
+                let remove = Removal { line, text, name };
                 self.removes
-                    .push(remove, GFP_KERNEL)
+                    .push(remove, GFP_KERNEL_ACCOUNT)
                     .map_err(|_| Refusal::NoMemory)
             }
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = pushed {
-            self.fail(line, start, refusal);
+            self.failures.add(line, text, refusal);
         }
     }
 
-    fn fail(&mut self, line: usize, start: usize, refusal: Refusal) {
-        let failed = FailedLine {
-            line,
-            start,
-            refusal,
-        };
-        // Without memory `errors` does not show the line, but the write fails all the same.
-        let _ = self.failed.push(failed, GFP_KERNEL);
-        match self.first {
-            Some((first, _)) if first < line => {}
-            _ => self.first = Some((line, refusal)),
-        }
-    }
-
-    /// Registers the probes of the collected lines, in one batch.
+    /// Registers the probes of the collected lines, in one batch. A line that wants the name of an
+    /// earlier line begins another batch, because the earlier line may fail.
     fn add_all(&mut self) {
         let mut adds = take(&mut self.adds);
-        let Some(engine) = engine().filter(|_| !adds.is_empty()) else {
+        if engine().is_none() || adds.is_empty() {
             return;
-        };
+        }
         let registry = self.registry;
         let mut doomed = Doomed::new();
         let mut registry = registry.lock();
         let mut requests = KVVec::new();
         // Without memory `request` refuses the lines.
-        let _ = requests.reserve(adds.len(), GFP_KERNEL);
-        for (tag, add) in adds.iter_mut().enumerate() {
-            match request(&mut registry, &mut requests, tag, add) {
-                Ok(name) => add.made = Some(name),
-                Err(refusal) => self.fail(add.line, add.start, refusal),
+        let _ = requests.reserve(adds.len(), GFP_KERNEL_ACCOUNT);
+        for tag in 0..adds.len() {
+            let Some(add) = adds.get(tag) else {
+                break;
+            };
+            if registry.is_unsettled(add.kind, add.name, &add.target) {
+                self.register(&mut registry, &adds, &mut requests, &mut doomed);
+            }
+            let made = request(&mut registry, &mut requests, tag, add);
+            if let Err(refusal) = made {
+                self.failures.add(add.line, add.text, refusal);
+            }
+            if let Some(add) = adds.get_mut(tag) {
+                add.made = made.ok();
             }
         }
-        engine.register(&mut requests);
-        for request in &requests {
+        self.register(&mut registry, &adds, &mut requests, &mut doomed);
+    }
+
+    /// Registers the probes of requests, which it takes.
+    fn register(
+        &mut self,
+        registry: &mut Registry,
+        adds: &[Addition<'a>],
+        requests: &mut KVVec<Request>,
+        doomed: &mut Doomed,
+    ) {
+        let Some(engine) = engine().filter(|_| !requests.is_empty()) else {
+            return;
+        };
+        engine.register(requests);
+        for request in requests.iter() {
             let Some(add) = adds.get(request.tag) else {
                 continue;
             };
-            if let Err(refusal) = settle(&mut registry, add, request.result, &mut doomed) {
-                self.fail(add.line, add.start, refusal);
+            if let Err(refusal) = settle(registry, add, request.result, doomed) {
+                self.failures.add(add.line, add.text, refusal);
             }
         }
+        requests.clear();
     }
 
     /// Removes the probes of the collected lines, in one batch. The registry is not locked during the
@@ -294,7 +202,7 @@ impl<'a> Batch<'a> {
         let mut registry = registry.lock();
         for remove in &removes {
             if let Err(refusal) = registry.doom(&remove.name, &mut doomed) {
-                self.fail(remove.line, remove.start, refusal);
+                self.failures.add(remove.line, remove.text, refusal);
             }
         }
     }

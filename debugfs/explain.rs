@@ -4,36 +4,46 @@
 
 use crate::command::{parse_target, TargetSpec};
 use crate::debugfs::file::File;
-use crate::debugfs::print::{show_candidates, Printable};
+use crate::debugfs::print::{show_candidates, shown, Printable};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::Region;
 use crate::engine::{engine, Examination};
 use crate::sys::symbols;
 use crate::sys::target::{resolve, Unresolved};
+use core::mem::replace;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-use kernel::sync::Mutex;
+use kernel::sync::{Arc, Mutex};
 
 /// `explain`: a write gives the target, a read shows the answer.
 pub(super) struct ExplainFile;
 
 impl File for ExplainFile {
-    type Data = Mutex<Explained>;
+    /// The last answer of all open files.
+    type Data = Mutex<Option<Arc<Explained>>>;
+    /// The last answer of this open file.
+    type Own = Option<Arc<Explained>>;
     const NAME: &'static CStr = c"explain";
     const MODE: u16 = 0o600;
 
-    fn show(explained: &Mutex<Explained>, out: &SeqFile) -> Result {
-        explained.lock().show(out);
+    fn show(last: &Self::Data, own: &Self::Own, out: &SeqFile) -> Result {
+        let last = match own {
+            Some(_) => None,
+            None => last.lock().clone(),
+        };
+        if let Some(explained) = own.as_ref().or(last.as_ref()) {
+            explained.show(out);
+        }
         Ok(())
     }
 
-    fn write(explained: &Mutex<Explained>, text: KVVec<u8>) -> Result {
-        let new = Explained::of(text);
-        let result = new.result();
-        let last = core::mem::replace(&mut *explained.lock(), new);
-        drop(last);
-        result
+    fn line(last: &Self::Data, own: &mut Self::Own, text: &[u8]) -> Result<(), Refusal> {
+        let new = Explained::of(text)?;
+        *own = Some(new.clone());
+        let before = replace(&mut *last.lock(), Some(new.clone()));
+        drop(before);
+        new.result()
     }
 }
 
@@ -46,37 +56,29 @@ pub(super) struct Explained {
 }
 
 impl Explained {
-    /// That of no target.
-    pub(super) const fn nothing() -> Self {
-        Self {
-            target: KVVec::new(),
-            found: Err(Refusal::BadTarget),
-        }
-    }
-
     /// Examines the target that `text` gives.
-    fn of(text: KVVec<u8>) -> Self {
-        Self {
-            found: parse_target(&text).and_then(|target| examine(&target)),
-            target: text,
-        }
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    fn of(text: &[u8]) -> Result<Arc<Self>, Refusal> {
+        let mut target = KVVec::new();
+        target
+            .extend_from_slice(text, GFP_KERNEL_ACCOUNT)
+            .map_err(|_| Refusal::NoMemory)?;
+        let found = parse_target(text).and_then(|target| examine(&target));
+        Arc::new(Self { target, found }, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
 
-    /// The errno of a target that has no address. For an address where there can be no probe, the
-    /// reason is the answer, and the write succeeds.
-    fn result(&self) -> Result {
-        match &self.found {
-            Ok(_) => Ok(()),
-            Err(refusal) => Err((*refusal).into()),
-        }
+    /// Why a target has no address. For an address where there can be no probe, the reason is the
+    /// answer, and the write succeeds.
+    fn result(&self) -> Result<(), Refusal> {
+        self.found.as_ref().map(|_| ()).map_err(|refusal| *refusal)
     }
 
-    /// Shows the answer. Shows nothing before the first write.
+    /// Shows the answer.
     fn show(&self, out: &SeqFile) {
         let target = self.target.trim_ascii();
-        if target.is_empty() {
-            return;
-        }
         seq_print!(out, "target {}\n", Printable(target));
         match &self.found {
             Ok(examination) => show_examination(examination, out),
@@ -98,7 +100,7 @@ fn examine(target: &TargetSpec<'_>) -> Result<Examination, Refusal> {
 
 fn show_examination(examination: &Examination, out: &SeqFile) {
     let addr = examination.addr;
-    seq_print!(out, "address {:#018x}\n", addr);
+    seq_print!(out, "address {:#018x}\n", shown(addr, out));
     let function = symbols::function(addr);
     let start = function.as_ref().map_or(addr, |function| function.start);
     if let Some(function) = &function {

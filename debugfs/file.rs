@@ -6,30 +6,42 @@
 //! when the module is unloaded, it is closed by a function that has been freed. Errors of showing a
 //! file and missing memory are lost, too. With an owner, `rmmod` fails with EBUSY while a file is
 //! open.
+//!
+//! debugfs passes `flush` and `write_iter` on only for files of `debugfs_create_file_unsafe`. Such a
+//! file must itself keep its removal away, which [`InUse`] does.
 
+use crate::command::writes::{Lines, LINE_MAX};
+use crate::debugfs::failures::Failures;
+use crate::debugfs::writer::{Run, Writer};
+use crate::eligibility::refusal::Refusal;
+use crate::sys::ffi;
 use core::marker::PhantomData;
-use core::ptr::null;
 use kernel::bindings::{self, dentry, file_operations, inode, loff_t, seq_file};
 use kernel::error::from_err_ptr;
 use kernel::ffi::{c_char, c_int, c_void};
-use kernel::fs::file::flags::{O_ACCMODE, O_WRONLY};
+use kernel::fs::file::flags::{O_ACCMODE, O_RDONLY, O_WRONLY};
+use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
-use kernel::uaccess::{UserPtr, UserSlice};
+use kernel::sync::{new_mutex, Mutex};
+use kernel::types::ForeignOwnable;
 
-/// The most bytes that one write may have.
-const WRITE_MAX: usize = 4 << 20;
 /// The least memory for what a file shows.
 const SHOW_MIN: usize = 512;
 
-/// A file: what a read shows, and what a write does.
+/// A file: what a read shows, and what a written line does.
 pub(crate) trait File: 'static {
     /// What the file is about.
     type Data: Sync;
+    /// What each open file has of its own.
+    type Own: Default + Send + Unpin + 'static;
     /// Its name.
     const NAME: &'static CStr;
     /// Its permissions: 0400, 0200 or 0600.
     const MODE: u16;
+    /// A write has many lines, not a value. `errors` numbers them, and shows the last such write also
+    /// when no line failed.
+    const MANY_LINES: bool = false;
 
     /// About how many bytes it shows.
     fn size_hint(_data: &Self::Data) -> usize {
@@ -41,17 +53,35 @@ pub(crate) trait File: 'static {
     /// # Errors
     ///
     /// Those of `read()`.
-    fn show(_data: &Self::Data, _out: &SeqFile) -> Result {
+    fn show(_data: &Self::Data, _own: &Self::Own, _out: &SeqFile) -> Result {
         Err(EINVAL)
     }
 
-    /// Takes the bytes of one write.
+    /// Carries out one line.
     ///
     /// # Errors
     ///
-    /// Those of `write()`.
-    fn write(_data: &Self::Data, _text: KVVec<u8>) -> Result {
-        Err(EINVAL)
+    /// Why the line is refused.
+    fn line(_data: &Self::Data, _own: &mut Self::Own, _text: &[u8]) -> Result<(), Refusal> {
+        Err(Refusal::UnknownCommand)
+    }
+
+    /// Carries out lines, each on its own.
+    fn lines<'t>(
+        data: &Self::Data,
+        own: &mut Self::Own,
+        lines: Lines<'t>,
+        failures: &mut Failures<'t>,
+    ) {
+        for (number, text) in lines {
+            let done = match text.len() > LINE_MAX {
+                true => Err(Refusal::LineTooLong),
+                false => Self::line(data, own, text),
+            };
+            if let Err(refusal) = done {
+                failures.add(number, text, refusal);
+            }
+        }
     }
 }
 
@@ -93,14 +123,13 @@ impl Dir {
     /// Those of debugfs.
     pub(crate) unsafe fn file<F: File>(&self, data: *const F::Data) -> Result {
         // SAFETY: the operations of `F` cast `data` back to `F::Data`. `data` lives until the directory
-        // is dropped, by the contract, and no operation runs after that.
+        // is dropped, by the contract. No operation uses it after that, because each holds `InUse`.
         let file = unsafe {
-            bindings::debugfs_create_file_full(
+            bindings::debugfs_create_file_unsafe(
                 F::NAME.as_char_ptr(),
                 F::MODE,
                 self.0,
                 data.cast_mut().cast(),
-                null(),
                 Operations::<F>::table(),
             )
         };
@@ -115,25 +144,114 @@ impl Drop for Dir {
     }
 }
 
-/// The functions of a file. debugfs calls `open`, `read` and `write` only before the file is removed.
+/// A file that is in use. While this lives, the file's data lives, because removing the file waits.
+///
+/// # Invariants
+///
+/// The pointer is the entry of a file of debugfs, on which this has called `debugfs_file_get()`.
+struct InUse(*mut dentry);
+
+impl InUse {
+    /// # Safety
+    ///
+    /// `file` is an open file of [`Dir::file`].
+    ///
+    /// # Errors
+    ///
+    /// EIO: the file was removed.
+    unsafe fn new(file: *mut bindings::file) -> Result<Self> {
+        // SAFETY: the file is open, by the contract.
+        let entry = unsafe { ffi::rk_file_dentry(file.cast()) }.cast();
+        // SAFETY: the entry lives as long as the open file. debugfs has prepared it in its `open`.
+        kernel::error::to_result(unsafe { bindings::debugfs_file_get(entry) })?;
+        // INVARIANT: the call has succeeded.
+        Ok(Self(entry))
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        // SAFETY: `new` called `debugfs_file_get()`, by the invariant.
+        unsafe { bindings::debugfs_file_put(self.0) };
+    }
+}
+
+/// An open file.
+#[pin_data]
+struct Open<F: File> {
+    data: *const F::Data,
+    #[pin]
+    inner: Mutex<Inner<F>>,
+}
+
+/// What an open file has of its own.
+struct Inner<F: File> {
+    own: F::Own,
+    /// `None` for a file that is open for reading only.
+    writer: Option<Writer>,
+}
+
+impl<F: File> Open<F> {
+    fn new(data: *const F::Data, writes: bool) -> Result<Pin<KBox<Self>>> {
+        let inner = Inner {
+            own: F::Own::default(),
+            writer: writes
+                .then(|| Writer::new((!F::MANY_LINES).then_some(F::NAME)))
+                .transpose()?,
+        };
+        KBox::pin_init(
+            pin_init!(Self {
+                data,
+                inner <- new_mutex!(inner),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Calls `act` on the file's data and the writer, and on what carries lines out.
+    fn with_writer<R>(
+        &self,
+        _in_use: &InUse,
+        act: impl FnOnce(&mut Writer, &mut Run<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let inner = &mut *self.inner.lock();
+        // SAFETY: the file is in use, so its data lives.
+        let data = unsafe { &*self.data };
+        let own = &mut inner.own;
+        let writer = inner.writer.as_mut().ok_or(EBADF)?;
+        act(writer, &mut |lines, failures| {
+            F::lines(data, own, lines, failures);
+        })
+    }
+}
+
+/// The functions of a file.
 struct Operations<F>(PhantomData<F>);
 
 impl<F: File> Operations<F> {
+    const WRITES: bool = F::MODE & 0o200 != 0;
+
     const TABLE: file_operations = file_operations {
         owner: kernel::module::this_module::<crate::LocalModule>().as_ptr(),
         open: Some(Self::open),
         read: if F::MODE & 0o400 == 0 {
             None
         } else {
-            Some(bindings::seq_read)
+            Some(Self::read)
         },
-        write: if F::MODE & 0o200 == 0 {
-            None
+        // Not `write`, which gets a writev() in pieces.
+        write_iter: if Self::WRITES {
+            Some(Self::write_iter)
         } else {
-            Some(Self::write)
+            None
         },
-        llseek: Some(bindings::seq_lseek),
-        release: Some(bindings::single_release),
+        flush: if Self::WRITES {
+            Some(Self::flush)
+        } else {
+            None
+        },
+        llseek: Some(Self::llseek),
+        release: Some(Self::release),
         ..pin_init::zeroed()
     };
 
@@ -141,29 +259,55 @@ impl<F: File> Operations<F> {
         &Self::TABLE
     }
 
+    /// What [`Operations::open`] has made for a file.
+    ///
     /// # Safety
     ///
-    /// Called by debugfs for a file of [`Dir::file`].
-    unsafe extern "C" fn open(inode: *mut inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: debugfs hands in the inode that it has made with the data, and a new file.
-        let (data, flags) = unsafe { ((*inode).i_private, (*file).f_flags) };
-        let mut size = SHOW_MIN;
-        if flags & O_ACCMODE != O_WRONLY {
-            // SAFETY: the data lives until the file is removed.
-            size = F::size_hint(unsafe { &*data.cast::<F::Data>() }).max(size);
+    /// `file` was opened by [`Operations::open`] and is not released.
+    unsafe fn opened<'a>(file: *mut bindings::file) -> Pin<&'a Open<F>> {
+        // SAFETY: `open` has made the file a seq_file, whose private data is the box.
+        unsafe {
+            let seq = (*file).private_data.cast::<seq_file>();
+            Pin::<KBox<Open<F>>>::borrow((*seq).private)
         }
-        // SAFETY: `file` is new, and `show` casts `data` back to `F::Data`.
-        unsafe { bindings::single_open_size(file, Some(Self::show), data, size) }
     }
 
     /// # Safety
     ///
-    /// Called by seq_file for a file that [`Operations::open`] has opened.
+    /// Called by debugfs for a file of [`Dir::file`], which debugfs does not remove during the call.
+    unsafe extern "C" fn open(inode: *mut inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: debugfs hands in the inode that it has made with the data, and a new file.
+        let (data, flags) = unsafe { ((*inode).i_private.cast::<F::Data>(), (*file).f_flags) };
+        let mut size = SHOW_MIN;
+        if flags & O_ACCMODE != O_WRONLY {
+            // SAFETY: the data lives until the file is removed.
+            size = F::size_hint(unsafe { &*data }).max(size);
+        }
+        let open = match Open::<F>::new(data, flags & O_ACCMODE != O_RDONLY) {
+            Ok(open) => open.into_foreign(),
+            Err(error) => return error.to_errno(),
+        };
+        // SAFETY: `file` is new, and `show` uses the private data as what it is.
+        let opened = unsafe { bindings::single_open_size(file, Some(Self::show), open, size) };
+        if opened != 0 {
+            // SAFETY: no file has the box, because it was not opened.
+            drop(unsafe { Pin::<KBox<Open<F>>>::from_foreign(open) });
+        }
+        opened
+    }
+
+    /// # Safety
+    ///
+    /// Called by seq_file for a file that [`Operations::open`] has opened, in `read` or `llseek`.
     unsafe extern "C" fn show(seq: *mut seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `open` has set the private data, which lives until the file is removed.
-        let data = unsafe { &*(*seq).private.cast::<F::Data>() };
+        // SAFETY: `open` has set the private data, which lives until the file is released.
+        let open = unsafe { Pin::<KBox<Open<F>>>::borrow((*seq).private) };
+        // SAFETY: `read` and `llseek` hold `InUse`, so the data lives.
+        let data = unsafe { &*open.data };
         // SAFETY: seq_file calls `show` for one task at a time.
-        match F::show(data, unsafe { SeqFile::from_raw(seq) }) {
+        let out = unsafe { SeqFile::from_raw(seq) };
+        let inner = open.inner.lock();
+        match F::show(data, &inner.own, out) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
         }
@@ -171,32 +315,109 @@ impl<F: File> Operations<F> {
 
     /// # Safety
     ///
-    /// Called by debugfs for a file that [`Operations::open`] has opened.
-    unsafe extern "C" fn write(
+    /// Called by the kernel for a file that [`Operations::open`] has opened.
+    unsafe extern "C" fn read(
         file: *mut bindings::file,
-        from: *const c_char,
+        to: *mut c_char,
         count: usize,
-        _at: *mut loff_t,
+        at: *mut loff_t,
     ) -> isize {
-        // SAFETY: `open` has made it a seq_file with the data, which lives until the file is removed.
-        let data = unsafe {
-            let seq = (*file).private_data.cast::<seq_file>();
-            &*(*seq).private.cast::<F::Data>()
-        };
-        match read_user(from, count).and_then(|text| F::write(data, text)) {
-            Ok(()) => isize::try_from(count).unwrap_or(isize::MAX),
+        // SAFETY: the file is open.
+        match unsafe { InUse::new(file) } {
+            // SAFETY: the arguments are the kernel's, and the file is a seq_file.
+            Ok(_in_use) => unsafe { bindings::seq_read(file, to, count, at) },
             Err(error) => error.to_errno() as isize,
         }
     }
-}
 
-/// The bytes that the user writes.
-fn read_user(from: *const c_char, count: usize) -> Result<KVVec<u8>> {
-    if count > WRITE_MAX {
-        return Err(E2BIG);
+    /// # Safety
+    ///
+    /// Called by the kernel for a file that [`Operations::open`] has opened.
+    unsafe extern "C" fn llseek(file: *mut bindings::file, to: loff_t, whence: c_int) -> loff_t {
+        // SAFETY: the file is open.
+        match unsafe { InUse::new(file) } {
+            // SAFETY: the arguments are the kernel's, and the file is a seq_file.
+            Ok(_in_use) => unsafe { bindings::seq_lseek(file, to, whence) },
+            Err(error) => loff_t::from(error.to_errno()),
+        }
     }
-    let mut text = KVVec::new();
-    let from = UserPtr::from_ptr(from.cast_mut().cast());
-    UserSlice::new(from, count).read_all(&mut text, GFP_KERNEL)?;
-    Ok(text)
+
+    /// # Safety
+    ///
+    /// Called by the kernel for a file that [`Operations::open`] has opened.
+    unsafe extern "C" fn write_iter(
+        kiocb: *mut bindings::kiocb,
+        from: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: the kernel hands in what it writes, which only this call uses, and the open file.
+        let (from, file) = unsafe { (IovIterSource::from_raw(from), (*kiocb).ki_filp) };
+        // SAFETY: the file is open.
+        let (open, in_use) = unsafe { (Self::opened(file), InUse::new(file)) };
+        let written = in_use
+            .and_then(|in_use| open.with_writer(&in_use, |writer, run| writer.write(from, run)));
+        match written {
+            Ok(count) => isize::try_from(count).unwrap_or(isize::MAX),
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    /// Called at each `close()` of a descriptor of the file. Only the last one ends the written text.
+    /// Other descriptors are duplicates, and those that child processes have inherited.
+    ///
+    /// # Safety
+    ///
+    /// Called by the kernel for a file that [`Operations::open`] has opened.
+    unsafe extern "C" fn flush(file: *mut bindings::file, _: bindings::fl_owner_t) -> c_int {
+        // SAFETY: the file is open.
+        let last = unsafe { ffi::rk_is_last_descriptor(file.cast()) };
+        if !last {
+            return 0;
+        }
+        // SAFETY: the file is open.
+        match unsafe { Self::end(file) } {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel, last, for a file that [`Operations::open`] has opened.
+    unsafe extern "C" fn release(inode: *mut inode, file: *mut bindings::file) -> c_int {
+        if Self::WRITES {
+            // The last two descriptors may be closed at the same time, so that neither `flush` sees
+            // the last one.
+            // SAFETY: the file is open until the end of this function.
+            let _ = unsafe { Self::end(file) };
+        }
+        // SAFETY: the file is a seq_file, whose private data `open` has made. No other operation runs
+        // any more.
+        unsafe {
+            let seq = (*file).private_data.cast::<seq_file>();
+            drop(Pin::<KBox<Open<F>>>::from_foreign((*seq).private));
+            bindings::single_release(inode, file)
+        }
+    }
+
+    /// Ends the text that was written.
+    ///
+    /// # Safety
+    ///
+    /// `file` was opened by [`Operations::open`] and is not released.
+    ///
+    /// # Errors
+    ///
+    /// The errno of a line that failed and was not reported yet.
+    unsafe fn end(file: *mut bindings::file) -> Result {
+        // SAFETY: the file is open.
+        let (open, in_use) = unsafe { (Self::opened(file), InUse::new(file)) };
+        // The lines of a file that was removed have nothing to act on.
+        let Ok(in_use) = in_use else {
+            return Ok(());
+        };
+        if open.inner.lock().writer.is_none() {
+            return Ok(());
+        }
+        open.with_writer(&in_use, |writer, run| writer.end(run))
+    }
 }

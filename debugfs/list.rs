@@ -3,6 +3,7 @@
 //! `list`: all probes, in the format of kprobes.
 
 use crate::debugfs::file::File;
+use crate::debugfs::print::shown;
 use crate::debugfs::words::list_flags;
 use crate::engine::{engine, ListRow};
 use crate::sys::symbols;
@@ -18,6 +19,7 @@ pub(super) struct ListFile;
 
 impl File for ListFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"list";
     const MODE: u16 = 0o400;
 
@@ -26,7 +28,7 @@ impl File for ListFile {
         count.saturating_mul(LINE)
     }
 
-    fn show((): &(), out: &SeqFile) -> Result {
+    fn show((): &(), (): &(), out: &SeqFile) -> Result {
         for row in &engine().ok_or(ENODEV)?.list()? {
             show_row(row, out);
         }
@@ -35,7 +37,7 @@ impl File for ListFile {
 }
 
 fn show_row(row: &ListRow, out: &SeqFile) {
-    seq_print!(out, "{:016x}  k  ", row.addr);
+    seq_print!(out, "{:016x}  k  ", shown(row.addr, out));
     // After the text was unloaded, another function may be at the address.
     let function = symbols::function(row.addr).filter(|_| !row.gone);
     match &function {
@@ -43,7 +45,7 @@ fn show_row(row: &ListRow, out: &SeqFile) {
             let offset = row.addr.wrapping_sub(function.start);
             seq_print!(out, "{}+{:#x}", function.name(), offset);
         }
-        None => seq_print!(out, "{:#x}+0x0", row.addr),
+        None => seq_print!(out, "{:#x}+0x0", shown(row.addr, out)),
     }
     let module = function.as_ref().and_then(|function| function.module());
     if let Some(module) = module {

@@ -168,6 +168,22 @@ impl Registry {
         Ok((name, probe))
     }
 
+    /// Whether the name that a line would get is one of a probe that [`Registry::insert`] has made and
+    /// neither [`Registry::adopt`] nor [`Registry::forget`] was called for.
+    pub(super) fn is_unsettled(
+        &self,
+        kind: ProbeKind,
+        name: Option<&str>,
+        target: &TargetSpec<'_>,
+    ) -> bool {
+        let name = match name {
+            Some(name) => Name::new(name),
+            None => Name::new(AutoName::new(kind, target, 0).as_str()),
+        };
+        let named = self.probes.get(&name);
+        named.is_some_and(|named| named.files.is_none())
+    }
+
     fn make_name(&mut self, kind: ProbeKind, target: &TargetSpec<'_>) -> Name {
         let mut name = Name::new(AutoName::new(kind, target, 0).as_str());
         while self.probes.get(&name).is_some() {

@@ -3,8 +3,9 @@
 //! How files write text of a user, and candidates of an ambiguous symbol.
 
 use crate::command::TargetSpec;
-use crate::sys::target;
+use crate::sys::{ffi, target};
 use core::fmt::Write;
+use core::ptr::from_ref;
 use kernel::fmt;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -24,13 +25,23 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// `addr`, or 0 if the task that opened the file may not see addresses, as in `/proc/kallsyms`.
+pub(super) fn shown(addr: usize, out: &SeqFile) -> usize {
+    let seq = from_ref(out).cast_mut().cast();
+    // SAFETY: a seq_file that is shown has its open file.
+    match unsafe { ffi::rk_shows_addresses(seq) } {
+        true => addr,
+        false => 0,
+    }
+}
+
 /// Shows the addresses of an ambiguous symbol. Shows nothing if there is no memory to find them.
 pub(super) fn show_candidates(target: &TargetSpec<'_>, out: &SeqFile) {
     let Ok(Some(candidates)) = target::candidates(target) else {
         return;
     };
     for addr in candidates.addrs() {
-        seq_print!(out, " {:#018x}", addr);
+        seq_print!(out, " {:#018x}", shown(addr, out));
     }
     let more = candidates.found.saturating_sub(candidates.addrs().count());
     if more > 0 {

@@ -5,7 +5,9 @@
 use crate::command::{parse_limit, parse_switch};
 use crate::debugfs::file::{Dir, File};
 use crate::debugfs::named::Named;
+use crate::debugfs::print::shown;
 use crate::debugfs::words;
+use crate::eligibility::refusal::Refusal;
 use crate::engine::{engine, ProbeReport};
 use core::ptr::from_ref;
 use kernel::prelude::*;
@@ -50,18 +52,19 @@ struct EnableFile;
 
 impl File for EnableFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"enable";
     const MODE: u16 = 0o600;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", u8::from(report(named)?.enabled));
         Ok(())
     }
 
-    fn write(named: &Named, text: KVVec<u8>) -> Result {
-        let enabled = parse_switch(&text)?;
-        let engine = engine().ok_or(ENODEV)?;
-        Ok(engine.set_enabled(named.probe(), enabled)?)
+    fn line(named: &Named, (): &mut (), text: &[u8]) -> Result<(), Refusal> {
+        let enabled = parse_switch(text)?;
+        let engine = engine().ok_or(Refusal::ModuleGoing)?;
+        engine.set_enabled(named.probe(), enabled)
     }
 }
 
@@ -70,18 +73,19 @@ struct LimitFile;
 
 impl File for LimitFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"limit";
     const MODE: u16 = 0o600;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", report(named)?.limit);
         Ok(())
     }
 
-    fn write(named: &Named, text: KVVec<u8>) -> Result {
-        let limit = parse_limit(&text)?;
-        let engine = engine().ok_or(ENODEV)?;
-        Ok(engine.set_limit(named.probe(), limit)?)
+    fn line(named: &Named, (): &mut (), text: &[u8]) -> Result<(), Refusal> {
+        let limit = parse_limit(text)?;
+        let engine = engine().ok_or(Refusal::ModuleGoing)?;
+        engine.set_limit(named.probe(), limit)
     }
 }
 
@@ -90,10 +94,11 @@ struct HitsFile;
 
 impl File for HitsFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"hits";
     const MODE: u16 = 0o400;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", report(named)?.hits);
         Ok(())
     }
@@ -104,10 +109,11 @@ struct MissedFile;
 
 impl File for MissedFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"missed";
     const MODE: u16 = 0o400;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         seq_print!(out, "recursion {}\n", named.missed());
         Ok(())
     }
@@ -118,10 +124,11 @@ struct StateFile;
 
 impl File for StateFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"state";
     const MODE: u16 = 0o400;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", words::state(&report(named)?));
         Ok(())
     }
@@ -132,10 +139,11 @@ struct ReasonFile;
 
 impl File for ReasonFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"reason";
     const MODE: u16 = 0o400;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", words::reason(&report(named)?));
         Ok(())
     }
@@ -146,20 +154,21 @@ struct TextFile;
 
 impl File for TextFile {
     type Data = Named;
+    type Own = ();
     const NAME: &'static CStr = c"text";
     const MODE: u16 = 0o400;
 
-    fn show(named: &Named, out: &SeqFile) -> Result {
+    fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         let engine = engine().ok_or(ENODEV)?;
         let text = engine.text_at(named.probe()).ok_or(ENOENT)?;
-        seq_print!(out, "address {:#018x}\n", text.addr);
+        seq_print!(out, "address {:#018x}\n", shown(text.addr, out));
         show_bytes("original", text.original(), out);
         match text.current() {
             Some(bytes) => show_bytes("current", bytes, out),
             None => seq_print!(out, "current -\n"),
         }
         match text.detour {
-            Some(detour) => seq_print!(out, "detour {:#018x}\n", detour),
+            Some(detour) => seq_print!(out, "detour {:#018x}\n", shown(detour, out)),
             None => seq_print!(out, "detour -\n"),
         }
         Ok(())

@@ -14,10 +14,11 @@ pub(super) struct StatsFile;
 
 impl File for StatsFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"stats";
     const MODE: u16 = 0o400;
 
-    fn show((): &(), out: &SeqFile) -> Result {
+    fn show((): &(), (): &(), out: &SeqFile) -> Result {
         let counts = engine().ok_or(ENODEV)?.counts();
         for (name, value) in [
             ("probes", counts.probes),

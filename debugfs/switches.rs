@@ -4,6 +4,7 @@
 
 use crate::command::parse_switch;
 use crate::debugfs::file::File;
+use crate::eligibility::refusal::Refusal;
 use crate::engine::engine;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -14,18 +15,19 @@ pub(super) struct EnabledFile;
 
 impl File for EnabledFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"enabled";
     const MODE: u16 = 0o600;
 
-    fn show((): &(), out: &SeqFile) -> Result {
+    fn show((): &(), (): &(), out: &SeqFile) -> Result {
         let armed = engine().ok_or(ENODEV)?.all_armed();
         seq_print!(out, "{}\n", u8::from(armed));
         Ok(())
     }
 
-    fn write((): &(), text: KVVec<u8>) -> Result {
-        let armed = parse_switch(&text)?;
-        engine().ok_or(ENODEV)?.set_all_armed(armed)
+    fn line((): &(), (): &mut (), text: &[u8]) -> Result<(), Refusal> {
+        let armed = parse_switch(text)?;
+        engine().ok_or(Refusal::ModuleGoing)?.set_all_armed(armed)
     }
 }
 
@@ -34,18 +36,21 @@ pub(super) struct OptimizationFile;
 
 impl File for OptimizationFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"optimization";
     const MODE: u16 = 0o600;
 
-    fn show((): &(), out: &SeqFile) -> Result {
+    fn show((): &(), (): &(), out: &SeqFile) -> Result {
         let allowed = engine().ok_or(ENODEV)?.optimization();
         seq_print!(out, "{}\n", u8::from(allowed));
         Ok(())
     }
 
-    fn write((): &(), text: KVVec<u8>) -> Result {
-        let allowed = parse_switch(&text)?;
-        engine().ok_or(ENODEV)?.set_optimization(allowed)
+    fn line((): &(), (): &mut (), text: &[u8]) -> Result<(), Refusal> {
+        let allowed = parse_switch(text)?;
+        engine()
+            .ok_or(Refusal::ModuleGoing)?
+            .set_optimization(allowed)
     }
 }
 
@@ -54,10 +59,11 @@ pub(super) struct FlushFile;
 
 impl File for FlushFile {
     type Data = ();
+    type Own = ();
     const NAME: &'static CStr = c"flush";
     const MODE: u16 = 0o200;
 
-    fn write((): &(), _text: KVVec<u8>) -> Result {
-        engine().ok_or(ENODEV)?.flush()
+    fn line((): &(), (): &mut (), _text: &[u8]) -> Result<(), Refusal> {
+        engine().ok_or(Refusal::ModuleGoing)?.flush()
     }
 }

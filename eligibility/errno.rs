@@ -4,6 +4,8 @@
 
 /// No such file or directory.
 pub const ENOENT: i32 = 2;
+/// Interrupted system call.
+pub const EINTR: i32 = 4;
 /// Out of memory.
 pub const ENOMEM: i32 = 12;
 /// Device or resource busy.

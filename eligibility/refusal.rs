@@ -25,6 +25,10 @@ pub enum Refusal {
     TrailingText,
     /// A value that a switch does not accept.
     BadSwitch,
+    /// A line that is longer than the limit.
+    LineTooLong,
+    /// The task received a signal while it waited.
+    Interrupted,
     /// Another probe has the name.
     NameInUse,
     /// No probe has the name.
@@ -41,6 +45,8 @@ pub enum Refusal {
     AmbiguousSymbol,
     /// The offset is not inside the function.
     OutsideFunction,
+    /// The address is in no function.
+    NoFunction,
     /// Not kernel or module text.
     NotText,
     /// The module is being loaded.
@@ -87,10 +93,12 @@ impl Refusal {
             | Refusal::NotRegistered
             | Refusal::OutsideFunction
             | Refusal::NotText => EINVAL,
-            Refusal::NameTooLong => ENAMETOOLONG,
+            Refusal::NameTooLong | Refusal::LineTooLong => ENAMETOOLONG,
+            Refusal::Interrupted => EINTR,
             Refusal::NameInUse | Refusal::KprobeHere => EEXIST,
             Refusal::NoSuchProbe
             | Refusal::UnknownSymbol
+            | Refusal::NoFunction
             | Refusal::ModuleComing
             | Refusal::ModuleGoing
             | Refusal::InitTextGone => ENOENT,
@@ -112,16 +120,20 @@ impl Refusal {
             Refusal::UnknownCommand => {
                 "unknown command: write p[:NAME] TARGET, c[:NAME] TARGET or -:NAME"
             }
-            Refusal::BadName => "bad probe name: use letters, digits and _, no digit first",
+            Refusal::BadName => {
+                "bad probe name: use letters, digits, _ and dots, a letter or _ first"
+            }
             Refusal::NameTooLong => {
                 "name too long: at most 63 bytes for a probe, 55 for a module, 511 for a symbol"
             }
             Refusal::BadTarget => {
-                "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS"
+                "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS[+OFFSET]"
             }
             Refusal::BadNumber => "bad number: write decimal or 0x and hex digits, up to 64 bits",
             Refusal::TrailingText => "text after the target: write one command a line",
             Refusal::BadSwitch => "bad value: write 1 or 0",
+            Refusal::LineTooLong => "line too long: at most 4095 bytes",
+            Refusal::Interrupted => "interrupted by a signal: write again to wait for the end",
             Refusal::NameInUse => "name in use: remove that probe first or choose another name",
             Refusal::NoSuchProbe => "no probe of that name: read probes for their names",
             Refusal::SymbolOrAddress => "give either a symbol or an address",
@@ -134,6 +146,7 @@ impl Refusal {
                 "ambiguous symbol: choose one of the addresses, or say MODULE:SYMBOL"
             }
             Refusal::OutsideFunction => "offset outside the function: choose a smaller one",
+            Refusal::NoFunction => "address in no function: look in /proc/kallsyms",
             Refusal::NotText => "not kernel or module text: choose an address in a function",
             Refusal::ModuleComing => "module is being loaded: try again when it is loaded",
             Refusal::ModuleGoing => "module is being unloaded: load it again first",
@@ -176,13 +189,15 @@ impl From<Foreign> for Refusal {
     }
 }
 
-/// As kprobes: bytes that can never be probed are an illegal sequence.
+/// As kprobes: bytes that can never be probed are an illegal sequence, and an instruction that kprobes
+/// does not copy is an invalid argument.
 const fn copy_errno(reason: CopyRefusal) -> i32 {
     match reason {
         CopyRefusal::Undecodable
         | CopyRefusal::Breakpoint
         | CopyRefusal::SoftwareInterrupt
         | CopyRefusal::UndefinedInsn => errno::EILSEQ,
+        CopyRefusal::StackSegment | CopyRefusal::ForcedEmulation => errno::EINVAL,
         _ => errno::EOPNOTSUPP,
     }
 }

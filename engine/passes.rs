@@ -4,6 +4,7 @@
 
 use super::state::{engine, Engine};
 use crate::arch_x86::int3_table::Retired;
+use crate::eligibility::refusal::Refusal;
 use crate::optimizer::Grace;
 use crate::shell::{memory, work, RcuTasks};
 use crate::sys::locks::wait_for_handlers;
@@ -14,8 +15,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// EINTR: the task received a signal. The change takes effect all the same.
-    pub(crate) fn set_all_armed(&self, armed: bool) -> Result {
+    /// `Interrupted`: the task received a signal. The change takes effect all the same.
+    pub(crate) fn set_all_armed(&self, armed: bool) -> Result<(), Refusal> {
         self.change(|core| core.optimizer.set_all_armed(armed));
         match armed {
             true => Ok(()),
@@ -27,8 +28,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// EINTR: the task received a signal. The change takes effect all the same.
-    pub(crate) fn set_optimization(&self, allowed: bool) -> Result {
+    /// `Interrupted`: the task received a signal. The change takes effect all the same.
+    pub(crate) fn set_optimization(&self, allowed: bool) -> Result<(), Refusal> {
         self.change(|core| core.optimizer.set_optimization(allowed));
         match allowed {
             true => Ok(()),
@@ -40,14 +41,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// EINTR: the task received a signal.
-    pub(crate) fn flush(&self) -> Result {
+    /// `Interrupted`: the task received a signal.
+    pub(crate) fn flush(&self) -> Result<(), Refusal> {
         let mut core = self.core.lock();
         let target = core.optimizer.begun().saturating_add(1);
         work::hurry();
         while core.optimizer.ended() < target {
             if self.passed.wait_interruptible(&mut core) {
-                return Err(EINTR);
+                return Err(Refusal::Interrupted);
             }
         }
         Ok(())

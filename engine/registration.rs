@@ -260,7 +260,10 @@ fn add_one(
     let addr = session.entry(request.addr);
     let hits = Hits::new()?;
     let id = match optimizer.find(addr) {
-        Some(id) => id,
+        Some(id) => {
+            session.check_text(addr)?;
+            id
+        }
         None => {
             let plan = session.plan(optimizer, addr, handlers == Handlers::None)?;
             add_site(optimizer, addr, plan)?

@@ -9,9 +9,9 @@ use crate::eligibility::reserved::Kind;
 use crate::eligibility::Region;
 use crate::insn_decode::opcodes::ENDBR_LEN;
 use crate::insn_decode::{decode, Insn};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, State};
 use crate::shell::module_text::check as check_text;
-use crate::shell::native::lookup::kprobe_at;
+use crate::shell::native::lookup::check_natives;
 use crate::shell::text::live;
 use crate::shell::Shell;
 use crate::sys::ffi;
@@ -25,7 +25,22 @@ pub(crate) struct Facts {
     pub(crate) region: Option<Result<Region, NotOptimizable>>,
 }
 
+/// Whether a site at `addr` has an int3 or a jump.
+fn is_armed(optimizer: &Optimizer<Shell>, addr: usize) -> bool {
+    let site = optimizer.find(addr).and_then(|id| optimizer.site(id));
+    site.is_some_and(|site| site.state() != State::Disarmed)
+}
+
 impl Session<'_> {
+    /// Whether probes may be added at an address that has a site.
+    ///
+    /// # Errors
+    ///
+    /// Why its text takes no new probe.
+    pub(crate) fn check_text(&self, addr: usize) -> Result<(), Refusal> {
+        check_text(addr).map(|_| ())
+    }
+
     /// The address of a probe on `addr`. An ENDBR is never overwritten, so a probe on an ENDBR goes
     /// to the instruction that follows it.
     pub(crate) fn entry(&self, addr: usize) -> usize {
@@ -63,9 +78,12 @@ impl Session<'_> {
         let region = match traced_in(addr..insn.end() as usize) {
             Some(entry) if entry == addr && self.is_attachable(entry) => None,
             Some(_) => return Err(Refusal::Reserved(Kind::Ftrace)),
-            None if kprobe_at(addr) => return Err(Refusal::KprobeHere),
             None => Some(self.region(addr)),
         };
+        // The native kprobes near an armed site were registered after it. An ftrace entry needs no int3.
+        if region.is_some() && !is_armed(optimizer, addr) {
+            check_natives(&self.locks, addr, insn.end() as usize)?;
+        }
         Ok(Facts { insn, region })
     }
 

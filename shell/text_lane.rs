@@ -17,7 +17,7 @@ use crate::optimizer::Foreign;
 use crate::optimizer::JumpTo;
 use crate::optimizer::Poke;
 use crate::optimizer::VECTOR;
-use crate::shell::native::lookup::kprobe_at;
+use crate::shell::native::lookup::check_natives;
 use crate::shell::native::lookup::kprobe_in;
 use crate::shell::site::SiteMemory;
 use crate::shell::text::live;
@@ -53,19 +53,6 @@ fn text_is(trap: &Trap, offset: usize, bytes: &[u8]) -> bool {
         .all(|(offset, byte)| byte_of(trap, offset) == *byte)
 }
 
-/// Refuses to arm a site while a native kprobe is where that does not allow an int3. The text locks are
-/// held.
-fn is_free_of_natives(trap: &Trap) -> Result<(), Foreign> {
-    if kprobe_at(trap.addr) {
-        return Err(Foreign::KprobeHere);
-    }
-    // A native jump may cover the site, or a native kprobe is in the bytes of the site's instruction.
-    match kprobe_in(trap.addr.wrapping_sub(JUMP_LEN - 1), trap.insn_end()) {
-        true => Err(Foreign::KprobeNear),
-        false => Ok(()),
-    }
-}
-
 impl TextPokeBatch {
     /// Takes the text locks. Tasks that are about to register native kprobes finish first, because they
     /// have passed the blacklist and their kprobes must be seen here. May sleep.
@@ -91,7 +78,11 @@ impl TextPokeBatch {
     /// Returns whether native kprobes are refused more than before.
     pub(crate) fn announce(&self, site: &SiteMemory) -> bool {
         // If linking the fence fails, arming the site fails with the reason.
-        is_free_of_natives(site.trap()).is_ok() && self.fence(site).unwrap_or(false)
+        self.check_natives(site.trap()).is_ok() && self.fence(site).unwrap_or(false)
+    }
+
+    fn check_natives(&self, trap: &Trap) -> Result<(), Foreign> {
+        check_natives(&self.locks, trap.addr, trap.insn_end())
     }
 
     /// Withdraws what was announced, because the site was not armed.
@@ -124,7 +115,7 @@ impl TextPokeBatch {
 
     fn arm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {
         let trap = site.trap();
-        is_free_of_natives(trap)?;
+        self.check_natives(trap)?;
         if !text_is(trap, 0, trap.insn()) {
             return Err(Foreign::Bytes);
         }

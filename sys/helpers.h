@@ -36,6 +36,7 @@ enum rk_symbol {
 	RK_KALLSYMS_ON_EACH_MATCH,
 	RK_MODULE_KALLSYMS_ON_EACH,
 	RK_MODULE_ADDRESS,
+	RK_KALLSYMS_SHOW_VALUE,
 	RK_SYMBOLS,
 };
 
@@ -137,6 +138,12 @@ unsigned int rk_tasks_holdout(void);
 
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);
+
+/* Open files; @file is a struct file, the entry a struct dentry, and @seq a seq_file. */
+void *rk_file_dentry(void *file);
+bool rk_shows_addresses(void *seq);
+bool rk_is_last_descriptor(void *file);
+bool rk_killed_by_signal(void);
 
 unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 				 unsigned int max);

@@ -8,6 +8,7 @@
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/perf_event.h>
+#include <linux/seq_file.h>
 #include <linux/static_call.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
@@ -30,6 +31,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_on_each_match,
 DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
 			module_kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_show_value, kallsyms_show_value);
 
 /* Each symbol once: its number, its static call and its name. */
 #define RK_EACH_SYMBOL(X)						\
@@ -47,7 +49,8 @@ DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
 	X(RK_KALLSYMS_BOUNDS, kallsyms_bounds, kallsyms_lookup_size_offset) \
 	X(RK_KALLSYMS_ON_EACH_MATCH, kallsyms_on_each_match, kallsyms_on_each_match_symbol) \
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
-	X(RK_MODULE_ADDRESS, module_address, __module_address)
+	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
+	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value)
 
 /* The kernel's name of a symbol; NULL for an unknown number. */
 const char *rk_symbol_name(unsigned int symbol)
@@ -160,6 +163,14 @@ bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
 			unsigned long *offset)
 {
 	return static_call(rk_sc_kallsyms_bounds)(addr, size, offset);
+}
+
+/* Whether the opener of a seq_file may see addresses, as for /proc/kallsyms. */
+bool rk_shows_addresses(void *seq)
+{
+	const struct file *file = ((struct seq_file *)seq)->file;
+
+	return static_call(rk_sc_kallsyms_show_value)(file->f_cred);
 }
 
 struct rk_matches {

@@ -67,11 +67,15 @@ impl<'a> From<&command::TargetSpec<'a>> for Unresolved<'a> {
 ///
 /// # Errors
 ///
-/// `UnknownSymbol`, `AmbiguousSymbol`, `BadTarget` for a name that is not UTF-8, `NotText` for an
-/// offset from an address that is in no function, `OutsideFunction`, `NoMemory`.
+/// `UnknownSymbol`, `AmbiguousSymbol`, `BadTarget` for a name that is not UTF-8, `NoFunction`,
+/// `OutsideFunction`, `NoMemory`.
 pub(crate) fn resolve(target: &Unresolved<'_>) -> Result<usize, Refusal> {
     let base = match target.origin {
-        Origin::Address(addr) => usize::try_from(addr).map_err(|_| Refusal::NotText)?,
+        Origin::Address(addr) => {
+            let addr = usize::try_from(addr).map_err(|_| Refusal::NotText)?;
+            symbols::bounds(addr).ok_or(Refusal::NoFunction)?;
+            addr
+        }
         Origin::Name(name) => name_address(name)?,
         Origin::Symbol { module, symbol } => {
             let module = module.map(|module| c_string(module.as_bytes()));
@@ -124,9 +128,9 @@ fn in_function(base: usize, offset: usize) -> Result<usize, Refusal> {
     if offset == 0 {
         return Ok(base);
     }
-    let function = symbols::function(base).ok_or(Refusal::NotText)?;
+    let function = symbols::bounds(base).ok_or(Refusal::NoFunction)?;
     let addr = base.checked_add(offset).ok_or(Refusal::OutsideFunction)?;
-    if addr >= function.end() {
+    if addr >= function.end {
         return Err(Refusal::OutsideFunction);
     }
     Ok(addr)

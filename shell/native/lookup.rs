@@ -6,6 +6,7 @@ use crate::containers::search::next_of;
 use crate::insn_decode::opcodes::INT3;
 use crate::insn_decode::opcodes::JMP_REL32;
 use crate::insn_decode::opcodes::JUMP_LEN;
+use crate::optimizer::Foreign;
 use crate::sys::ffi;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols;
@@ -20,6 +21,22 @@ pub(crate) fn kprobe_at(addr: usize) -> bool {
 /// Whether a native kprobe is registered in `start..end`, as [`kprobe_at`].
 pub(crate) fn kprobe_in(start: usize, end: usize) -> bool {
     (start..end).any(kprobe_at)
+}
+
+/// Refuses an int3 on the instruction `addr..end` because of a native kprobe. A native jump may cover
+/// `addr`, or a native kprobe is in the instruction's bytes.
+///
+/// # Errors
+///
+/// `KprobeHere`, `KprobeNear`.
+pub(crate) fn check_natives(_locks: &TextLocks, addr: usize, end: usize) -> Result<(), Foreign> {
+    if kprobe_at(addr) {
+        return Err(Foreign::KprobeHere);
+    }
+    match kprobe_in(addr.wrapping_sub(JUMP_LEN - 1), end) {
+        true => Err(Foreign::KprobeNear),
+        false => Ok(()),
+    }
 }
 
 /// Replaces in `bytes`, which were read at `start`, what native kprobes have written by what was there

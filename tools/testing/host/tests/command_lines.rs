@@ -74,6 +74,36 @@ fn other_commands() {
     assert_eq!(parse_line(b"-:n "), Ok(Some(Command::Remove { name: "n" })));
 }
 
+/// Forms that stack traces and people write.
+#[test]
+fn other_forms() {
+    let probe = |line: &'static str| match parse_line(line.as_bytes()) {
+        Ok(Some(Command::Add { name, target, .. })) => (name, target),
+        other => panic!("{line:?}: {other:?}"),
+    };
+    for line in [
+        "p f+0x4/0x250",
+        "p f+0X4",
+        "p f+4/592 # a comment",
+        "p f+4\t#",
+        " p  f+4 #x #y",
+    ] {
+        assert_eq!(probe(line), (None, symbol("f", 4)), "{line:?}");
+    }
+    for line in ["p 0x1b", "p 0X1B", "p 0x10+11", "p 0x10+0xb/0x20"] {
+        assert_eq!(probe(line), (None, TargetSpec::Address(0x1b)), "{line:?}");
+    }
+    assert_eq!(
+        probe("p:f.isra.0 f.isra.0"),
+        (Some("f.isra.0"), symbol("f.isra.0", 0))
+    );
+    assert_eq!(
+        parse_line(b"-:f.cold # gone"),
+        Ok(Some(Command::Remove { name: "f.cold" }))
+    );
+    assert_eq!(parse_line(b"  # p f"), Ok(None));
+}
+
 #[test]
 fn refused_lines() {
     use Refusal::*;
@@ -98,7 +128,15 @@ fn refused_lines() {
         ("- a", TrailingText),
         ("p vfs_read 1", TrailingText),
         ("p vfs_read + 1", TrailingText),
-        ("p vfs_read # comment", TrailingText),
+        ("p vfs_read 1 # comment", TrailingText),
+        ("p vfs_read#comment", BadTarget),
+        ("p:.x vfs_read", BadName),
+        ("p:.. vfs_read", BadName),
+        ("p vfs_read+1/", BadNumber),
+        ("p vfs_read+1/x", BadNumber),
+        ("p vfs_read+1/1/1", BadNumber),
+        ("p vfs_read/1", BadTarget),
+        ("p 0xffffffffffffffff+1", BadNumber),
         ("p 9p", BadTarget),
         ("p +4", BadTarget),
         ("p a/b", BadTarget),
@@ -118,7 +156,7 @@ fn refused_lines() {
         ("p vfs_read+0x10000000000000000", BadNumber),
         ("p 0x", BadNumber),
         ("p 0xg", BadNumber),
-        ("p 0x10+4", BadNumber),
+        ("p 0x10+x", BadNumber),
         ("p 0x10000000000000000", BadNumber),
     ];
     for (line, refusal) in cases {

@@ -321,7 +321,7 @@ fn instructions_that_cannot_be_probed() {
         (&[0x0f, 0x0b], UndefinedInsn, errno::EILSEQ),
         (&[0x0f, 0xb9, 0xc0], UndefinedInsn, errno::EILSEQ),
         (&[0xf4], Halt, errno::EOPNOTSUPP),
-        (&[0x8e, 0xd0], StackSegment, errno::EOPNOTSUPP),
+        (&[0x8e, 0xd0], StackSegment, errno::EINVAL),
         (&[0x0f, 0x05], System, errno::EOPNOTSUPP),
         (&[0x48, 0xcf], ReturnFromEvent, errno::EOPNOTSUPP),
         (&[0xcb], Far, errno::EOPNOTSUPP),

@@ -54,10 +54,10 @@ refused "an offset far outside the function" "$EINVAL" "offset outside the funct
 refused "an offset that wraps around" "$EINVAL" "offset outside the function" "p:x $at+0xffffffffffffffff"
 refused "an address inside an instruction" "$EILSEQ" "inside an instruction" "p:x $at+1"
 refused "an address in the padding after the function" "$EILSEQ" "" "p:x $at+$((size))"
-refused "a low address" "$EINVAL" "not kernel or module text" "p:x 0x1000"
+refused "a low address" "$ENOENT" "address in no function" "p:x 0x1000"
 refused "the address zero" "$EINVAL" "not kernel or module text" "p:x 0x0"
 refused "an address of data" "$EINVAL" "not kernel or module text" "p:x $(ask rktest_victim address data)"
-refused "the last address" "$EINVAL" "not kernel or module text" "p:x 0xffffffffffffffff"
+refused "the last address" "$ENOENT" "address in no function" "p:x 0xffffffffffffffff"
 refused "a blacklisted function" "$EINVAL" "in the kprobe blacklist" "p:x get_kprobe"
 refused "a noinstr function" "$EINVAL" "noinstr or entry text" "p:x exc_int3"
 refused "a function on the way to the handler" "$EINVAL" "runs between a breakpoint and its handler" "p:x hw_breakpoint_exceptions_notify+4"
@@ -93,9 +93,17 @@ refused "a symbol of 512 bytes" "$ENAMETOOLONG" "name too long" "p:x $(repeated 
 refused "a module name of 56 bytes" "$ENAMETOOLONG" "name too long" "p:x $(repeated m 56):f"
 refused "a symbol with a star" "$EINVAL" "bad target" "p:x rktest_*"
 
+refused "a name that begins with a dot" "$EINVAL" "bad probe name" "p:..x $at"
+
 same "the refused lines change nothing" "$(cat "$debugfs/probes" "$debugfs/list")" "$before"
 check "a name of 63 bytes is accepted" add "$(repeated a 63)" "$at+7"
 check "the probe with a name of 63 bytes can be removed" remove "$(repeated a 63)"
+
+# Forms of stack traces and of people.
+start=$(awk '$3 == "rktest_alu" { print $1; exit }' /proc/kallsyms)
+printf '%s\n' "p:f.isra.0 $at+0x7/0x250 # a comment" "p:f.cold 0X$start+7" | write_probes || fail "other forms are refused"
+same "other forms are accepted" "$(grep 'p:f[.]' "$debugfs/probes" | tr '\n' ' ')" "p:f.cold 0X$start+7 p:f.isra.0 $at+0x7/0x250 "
+printf '%s\n' "-:f.isra.0" "-:f.cold # gone" | write_probes || fail "names with dots cannot be removed"
 
 # Good lines among bad lines take effect. The write has the errno of the first bad line. Each bad line is reported with its number.
 said=$(printf '%s\n' "p:one $at+7" 'p:x no_such_function_here' '' '# a comment' "p:two $at+10" "p:x $at+1" '-:one' | write_probes)

@@ -53,6 +53,21 @@ detour=$(sed -n 's/^detour 0x//p' "$debugfs/probe/one/text")
 check "text has the address and the detour" [ -n "$address" -a -n "$detour" ]
 same "the kernel's log has neither the address nor the detour" "$(dmesg | grep -cE "$address|$detour")" 0
 
+# With kptr_restrict, no file tells an address, as /proc/kallsyms. The addresses of the text, of the detour and of the candidates are zeros.
+kptr_restrict=$(cat /proc/sys/kernel/kptr_restrict)
+show_files() {
+	echo rktest_functions:rktest_alu >"$debugfs/explain"
+	echo "p:three $ambiguous" >"$debugfs/probes"
+	cat "$debugfs/list" "$debugfs/blacklist" "$debugfs/explain" "$debugfs/errors" "$debugfs/probe/one/text" "$debugfs/stats"
+}
+ambiguous=$(awk '$2 ~ /[tT]/ && NF == 3 && $3 !~ /[.]/ { if ($3 in seen) { print $3; exit } seen[$3] = 1 }' /proc/kallsyms)
+check "files tell addresses without kptr_restrict" [ "$(show_files 2>/dev/null | grep -c 'ffff[0-9a-f]\{12\}')" -gt 100 ]
+echo 2 >/proc/sys/kernel/kptr_restrict
+same "no file tells an address with kptr_restrict" "$(show_files 2>/dev/null | grep 'ffff[0-9a-f]\{12\}')" ""
+same "list has zeros with kptr_restrict" "$(cut -d' ' -f1 "$debugfs/list" | sort -u)" 0000000000000000
+same "errors has zeros for the addresses of an ambiguous symbol" "$(grep -c ' 0x0000000000000000 0x0000000000000000' "$debugfs/errors")" 1
+echo "$kptr_restrict" >/proc/sys/kernel/kptr_restrict
+
 mapping() {
 	ask rktest_mappings mapping "$1"
 }

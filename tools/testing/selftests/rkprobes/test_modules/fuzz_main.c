@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 #include <linux/vmalloc.h>
 #include "rktest.h"
 
@@ -180,12 +181,29 @@ static const int known_errors[] = {
 	EINVAL, ENOENT, EEXIST, ENAMETOOLONG, EILSEQ, EOPNOTSUPP, EADDRNOTAVAIL, EBUSY, ENOMEM,
 };
 
-/* Writes as vfs_write() does. Returns 0 if the text was accepted, 1 for a known error. */
+/* Writes as vfs_write() does. */
+static ssize_t write_once(struct file *file, const char __user *from, size_t count)
+{
+	struct iov_iter iter;
+	struct kiocb kiocb;
+
+	init_sync_kiocb(&kiocb, file);
+	iov_iter_ubuf(&iter, ITER_SOURCE, (void __user *)from, count);
+	return file->f_op->write_iter(&kiocb, &iter);
+}
+
+/*
+ * Writes, and closes the file, which carries out a line without a newline. Returns
+ * 0 if the text was accepted, 1 for a known error.
+ */
 static int write_user(struct file *file, const char __user *from, size_t count)
 {
-	loff_t at = 0;
-	ssize_t ret = file->f_op->write(file, from, count, &at);
+	ssize_t ret = write_once(file, from, count);
+	int closed = filp_close(file, NULL);
 	unsigned int i;
+
+	if (ret == count && closed)
+		ret = closed;
 
 	figures.writes++;
 	if (ret == count) {
@@ -212,25 +230,26 @@ static struct file *open_file(const char *name, int flags)
 static int write_file(const char *name)
 {
 	struct file *file = open_file(name, O_WRONLY);
-	int ret;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	ret = copy_to_user(user, text, used) ? -EFAULT : write_user(file, user, used);
 	/* The memory is not mapped. */
-	if (ret >= 0 && !below(64)) {
-		loff_t at = 0;
-		ssize_t got = file->f_op->write(file, user + BUFFER, 1 + below(64), &at);
+	if (!below(64)) {
+		ssize_t got = write_once(file, user + BUFFER, 1 + below(64));
 
 		figures.writes++;
 		figures.refused++;
 		if (got != -EFAULT) {
 			rktest_print("a write to %s from unmapped memory returned %zd\n", name, got);
-			ret = -EIO;
+			filp_close(file, NULL);
+			return -EIO;
 		}
 	}
-	filp_close(file, NULL);
-	return ret;
+	if (copy_to_user(user, text, used)) {
+		filp_close(file, NULL);
+		return -EFAULT;
+	}
+	return write_user(file, user, used);
 }
 
 /* Reads a file in pieces of @piece bytes to the text, until the text is full. */

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lines that an open file could not carry out, and why.
+
+use crate::command::{parse_line, parse_target, Command, TargetSpec};
+use crate::containers::sort::sort_by_key;
+use crate::debugfs::print::{show_candidates, Printable};
+use crate::eligibility::refusal::Refusal;
+use core::mem::replace;
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
+use kernel::sync::{new_mutex, Arc, Mutex};
+
+/// The most bytes of text that are kept for one open file.
+const TEXT_MAX: usize = 4 << 20;
+
+kernel::sync::global_lock! {
+    // SAFETY: `init` is called before a file is made.
+    unsafe(uninit) static SHOWN: Mutex<Option<Arc<WriteOutcome>>> = None;
+}
+
+/// Prepares `errors`.
+///
+/// # Safety
+///
+/// Called once, before a file is made.
+pub(super) unsafe fn init() {
+    // SAFETY: called once, by the contract.
+    unsafe { SHOWN.init() };
+}
+
+/// Frees what `errors` shows.
+pub(super) fn forget() {
+    let last = SHOWN.lock().take();
+    drop(last);
+}
+
+/// What `errors` shows. `None` before the first write.
+pub(super) fn shown() -> Option<Arc<WriteOutcome>> {
+    SHOWN.lock().clone()
+}
+
+/// Makes `errors` show an outcome. An outcome of a file with single values is shown only if its write
+/// `failed`, so that writes to such files leave the errors of `probes`.
+pub(super) fn publish(outcome: &Arc<WriteOutcome>, failed: bool) {
+    if failed || outcome.file.is_none() {
+        let last = replace(&mut *SHOWN.lock(), Some(outcome.clone()));
+        drop(last);
+    }
+}
+
+/// The lines that failed in one write.
+pub(super) struct Failures<'a> {
+    lines: KVVec<(usize, &'a [u8], Refusal)>,
+    /// The first line that failed, and why.
+    first: Option<(usize, Refusal)>,
+}
+
+impl<'a> Failures<'a> {
+    /// No line has failed yet.
+    pub(super) const fn none() -> Self {
+        Self {
+            lines: KVVec::new(),
+            first: None,
+        }
+    }
+
+    /// Notes that a line failed. The order of calls does not matter.
+    pub(super) fn add(&mut self, number: usize, text: &'a [u8], refusal: Refusal) {
+        // Without memory `errors` does not show the line, but the write fails all the same.
+        let _ = self.lines.push((number, text, refusal), GFP_KERNEL_ACCOUNT);
+        match self.first {
+            Some((first, _)) if first < number => {}
+            _ => self.first = Some((number, refusal)),
+        }
+    }
+
+    /// Why the first line failed.
+    pub(super) fn first(&self) -> Option<Refusal> {
+        self.first.map(|(_, refusal)| refusal)
+    }
+}
+
+/// A line that failed.
+struct FailedLine {
+    number: usize,
+    /// Where it is in the text.
+    start: usize,
+    len: usize,
+    refusal: Refusal,
+}
+
+/// The lines that failed since a file was opened.
+struct Failed {
+    text: KVVec<u8>,
+    lines: KVVec<FailedLine>,
+    /// How many more lines failed, which there is no room for.
+    more: usize,
+}
+
+impl Failed {
+    /// Keeps a line.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM, also where the text would become too long.
+    fn push(&mut self, number: usize, line: &[u8], refusal: Refusal) -> Result {
+        let start = self.text.len();
+        if start.saturating_add(line.len()) > TEXT_MAX {
+            return Err(ENOMEM);
+        }
+        self.lines.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        self.text.extend_from_slice(line, GFP_KERNEL_ACCOUNT)?;
+        let len = line.len();
+        let failed = FailedLine {
+            number,
+            start,
+            len,
+            refusal,
+        };
+        Ok(self.lines.push(failed, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    fn line(&self, failed: &FailedLine) -> &[u8] {
+        let end = failed.start.saturating_add(failed.len);
+        self.text.get(failed.start..end).unwrap_or(&[])
+    }
+}
+
+/// What became of the lines that were written to one open file.
+#[pin_data]
+pub(super) struct WriteOutcome {
+    /// The file's name; `None` for `probes`.
+    file: Option<&'static CStr>,
+    #[pin]
+    failed: Mutex<Failed>,
+}
+
+impl WriteOutcome {
+    /// That of no line. `file` is the file's name, `None` for `probes`.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn new(file: Option<&'static CStr>) -> Result<Arc<Self>> {
+        let failed = Failed {
+            text: KVVec::new(),
+            lines: KVVec::new(),
+            more: 0,
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                file,
+                failed <- new_mutex!(failed),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Adds the lines that failed in a write, which follow those of earlier writes.
+    pub(super) fn add(&self, mut failures: Failures<'_>) {
+        let failed = &mut *self.failed.lock();
+        sort_by_key(&mut failures.lines, |(number, ..)| *number as u64);
+        for (number, line, refusal) in &failures.lines {
+            if failed.push(*number, line.trim_ascii(), *refusal).is_err() {
+                failed.more = failed.more.saturating_add(1);
+            }
+        }
+    }
+
+    /// About how many bytes `show` shows.
+    pub(super) fn size_hint(&self) -> usize {
+        let failed = self.failed.lock();
+        let lines = failed.lines.len().saturating_mul(96);
+        lines.saturating_add(failed.text.len())
+    }
+
+    /// `LINE: text: reason` for each line of `probes` that failed, `FILE: text: reason` for other files.
+    pub(super) fn show(&self, out: &SeqFile) {
+        let failed = self.failed.lock();
+        for line in &failed.lines {
+            let text = failed.line(line);
+            match self.file {
+                Some(file) => seq_print!(out, "{}", file),
+                None => seq_print!(out, "{}", line.number.saturating_add(1)),
+            }
+            seq_print!(out, ": {}: {}", Printable(text), line.refusal.text());
+            if let (Refusal::AmbiguousSymbol, Some(target)) = (line.refusal, self.target(text)) {
+                show_candidates(&target, out);
+            }
+            seq_print!(out, "\n");
+        }
+        if failed.more > 0 {
+            seq_print!(out, "and {} more lines\n", failed.more);
+        }
+    }
+
+    /// The target in a line.
+    fn target<'a>(&self, text: &'a [u8]) -> Option<TargetSpec<'a>> {
+        match (self.file, parse_line(text)) {
+            (None, Ok(Some(Command::Add { target, .. }))) => Some(target),
+            (None, _) => None,
+            (Some(_), _) => parse_target(text).ok(),
+        }
+    }
+}

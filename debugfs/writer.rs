@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The writes of one open file: which lines run, and which write reports a failure.
+
+use crate::command::writes::{keep, split_unfinished, Lines, Writes};
+use crate::debugfs::failures::{publish, Failures, WriteOutcome};
+use crate::eligibility::refusal::Refusal;
+use crate::sys::ffi;
+use core::mem::take;
+use kernel::iov::IovIterSource;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+/// The most bytes that one write takes. The caller writes the rest in another write.
+const WRITE_MAX: usize = 4 << 20;
+
+/// What carries lines out.
+pub(super) type Run<'a> = dyn for<'t> FnMut(Lines<'t>, &mut Failures<'t>) + 'a;
+
+/// The writes of one open file.
+pub(super) struct Writer {
+    outcome: Arc<WriteOutcome>,
+    /// The unfinished last line.
+    rest: KVVec<u8>,
+    /// The number of the next line, counted from 0.
+    number: usize,
+    writes: Writes,
+    /// The first failure that no write has reported.
+    unreported: Option<Refusal>,
+}
+
+impl Writer {
+    /// No writes yet. `file` is `None` for the file whose lines `errors` numbers.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn new(file: Option<&'static CStr>) -> Result<Self> {
+        Ok(Self {
+            outcome: WriteOutcome::new(file)?,
+            rest: KVVec::new(),
+            number: 0,
+            writes: Writes::default(),
+            unreported: None,
+        })
+    }
+
+    /// Takes the bytes of one write and carries out the lines that they complete. Returns how many
+    /// bytes it took.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT and ENOMEM, before a line runs. Else the errno of the first line that failed, if a write
+    /// reports it.
+    pub(super) fn write(
+        &mut self,
+        from: &mut IovIterSource<'_>,
+        run: &mut Run<'_>,
+    ) -> Result<usize> {
+        let (before, count) = (self.rest.len(), from.len().min(WRITE_MAX));
+        if count == 0 {
+            return Ok(0);
+        }
+        let mut text = KVVec::with_capacity(before.saturating_add(count), GFP_KERNEL_ACCOUNT)?;
+        text.extend_from_slice(&self.rest, GFP_KERNEL_ACCOUNT)?;
+        text.resize(before.saturating_add(count), 0, GFP_KERNEL_ACCOUNT)?;
+        let copied = from.copy_from_iter(text.get_mut(before..).unwrap_or(&mut []));
+        if copied == 0 {
+            return Err(EFAULT);
+        }
+        text.truncate(before.saturating_add(copied));
+        let (lines, unfinished) = split_unfinished(&text);
+        let mut rest = KVVec::new();
+        rest.extend_from_slice(keep(unfinished), GFP_KERNEL_ACCOUNT)?;
+        let reports = self.writes.note(copied, rest.is_empty());
+        let first = self.run(lines, run);
+        self.rest = rest;
+        match first {
+            Some(refusal) if reports => Err(refusal.into()),
+            _ => {
+                self.unreported = self.unreported.or(first);
+                Ok(copied)
+            }
+        }
+    }
+
+    /// Carries out the unfinished line when the file is closed, unless its writer was killed, because
+    /// then the line may be a part of what it meant.
+    ///
+    /// # Errors
+    ///
+    /// The errno of the first failure that no write has reported.
+    pub(super) fn end(&mut self, run: &mut Run<'_>) -> Result {
+        let rest = take(&mut self.rest);
+        // SAFETY: it reads the current task only.
+        if !rest.is_empty() && !unsafe { ffi::rk_killed_by_signal() } {
+            let first = self.run(&rest, run);
+            self.unreported = self.unreported.or(first);
+        }
+        self.unreported
+            .take()
+            .map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
+    /// Carries out lines. Returns why the first one failed that did.
+    fn run(&mut self, text: &[u8], run: &mut Run<'_>) -> Option<Refusal> {
+        let lines = Lines::new(text, self.number);
+        self.number = self.number.saturating_add(lines.clone().count());
+        if text.is_empty() {
+            return None;
+        }
+        let mut failures = Failures::none();
+        run(lines, &mut failures);
+        let first = failures.first();
+        self.outcome.add(failures);
+        publish(&self.outcome, first.is_some());
+        first
+    }
+}
