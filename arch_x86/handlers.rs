@@ -7,8 +7,8 @@
 //! and no probe on kernel text can recurse through this path by itself; a probe that is hit inside
 //! a handler is counted as missed and its instruction is executed.
 //!
-//! All lanes run handlers with interrupts off. `synchronize_rcu()` therefore waits for every
-//! handler, and for every reader of the int3 table.
+//! All lanes run handlers with interrupts off, so that `wait_for_handlers()` waits for every handler,
+//! and for every reader of the int3 table.
 
 use crate::arch_x86::trap::Trap;
 use crate::sys::ffi;

@@ -7,6 +7,7 @@
 //! nothing claims kills the kernel. There is one writer at a time, under the engine's lock.
 
 use crate::arch_x86::trap::Trap;
+use crate::sys::locks::wait_for_handlers;
 use core::ptr::from_ref;
 use core::ptr::null_mut;
 use core::sync::atomic::AtomicPtr;
@@ -238,7 +239,7 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         CURRENT.store(null_mut(), Ordering::Release);
-        kernel::sync::rcu::synchronize_rcu();
+        wait_for_handlers();
     }
 }
 

@@ -3,7 +3,7 @@
 //! The probes of a site: a linked list that handlers walk while probes are added and removed.
 //!
 //! The engine's lock serializes all changes. Handlers read the list without a lock and with
-//! interrupts off, so `synchronize_rcu()` waits until they have left a probe that was unlinked.
+//! interrupts off, so `wait_for_handlers()` waits until they have left a probe that was unlinked.
 
 use crate::optimizer::Handlers;
 use crate::sys::ffi;

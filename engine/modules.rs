@@ -8,6 +8,7 @@ use crate::arch_x86::probe_list::ProbePtr;
 use crate::optimizer::{ProbeId, State};
 use crate::shell::module_text;
 use crate::sys::ffi;
+use crate::sys::locks::wait_for_handlers;
 use core::ops::Range;
 use kernel::prelude::*;
 
@@ -61,7 +62,7 @@ impl Engine {
         core.remove(id, orphan);
         core.commit();
         drop(core);
-        kernel::sync::rcu::synchronize_rcu();
+        wait_for_handlers();
         release(orphan);
         true
     }

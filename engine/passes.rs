@@ -6,6 +6,7 @@ use super::state::{engine, Engine};
 use crate::arch_x86::int3_table::Retired;
 use crate::optimizer::Grace;
 use crate::shell::{memory, work, RcuTasks};
+use crate::sys::locks::wait_for_handlers;
 use kernel::prelude::*;
 
 impl Engine {
@@ -61,7 +62,7 @@ impl Engine {
             (grace, memory::take_retired())
         };
         if !retired.is_empty() && !grace.needed() {
-            kernel::sync::rcu::synchronize_rcu();
+            wait_for_handlers();
         }
         let quiesced = grace.wait(&RcuTasks);
         drop(retired);

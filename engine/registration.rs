@@ -10,6 +10,7 @@ use crate::examine::{Session, SitePlan};
 use crate::optimizer::{Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
 use crate::shell::{window, Shell};
 use crate::sys::ffi;
+use crate::sys::locks::wait_for_handlers;
 use crate::sys::locks::EngineHeld;
 use crate::sys::stats;
 use core::ptr::{addr_of_mut, null_mut};
@@ -85,7 +86,7 @@ impl Engine {
         let failed = core.take_back_unarmed(requests);
         drop(core);
         if failed {
-            kernel::sync::rcu::synchronize_rcu();
+            wait_for_handlers();
         }
         // A request refused before it was added owns no counter. Its structure may be another
         // caller's registered probe, so it must not be released.
@@ -112,7 +113,7 @@ impl Engine {
         }
         // Also for a probe that is not registered any more: another task may be in the middle of
         // removing it, and this caller must not free it earlier.
-        kernel::sync::rcu::synchronize_rcu();
+        wait_for_handlers();
         // A structure that still says that it is registered is a copy of a registered probe. Its
         // counter belongs to that probe.
         // SAFETY: the caller's probes are alive for the call.

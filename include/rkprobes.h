@@ -111,7 +111,10 @@ int register_rkprobe(struct rkprobe *p);
  * unregister_rkprobe() - remove a probe
  * @p: the probe
  *
- * When this returns, no handler of @p runs any more, and @p may be freed.
+ * When this returns, no handler of @p runs any more, and @p may be freed. It
+ * waits for a CPU hotplug operation that has begun. So do not call it from a
+ * callback of CPU hotplug or with cpus_read_lock held. unregister_kprobe() has
+ * this rule too.
  */
 void unregister_rkprobe(struct rkprobe *p);
 

@@ -19,6 +19,7 @@ use crate::shell::work;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
 use crate::sys::locks::is_address_checked;
+use crate::sys::locks::wait_for_handlers;
 use crate::sys::locks::EngineHeld;
 use crate::sys::locks::JumpLabelMutex;
 use crate::sys::locks::KprobeMutex;
@@ -145,7 +146,8 @@ impl Quiescence for RcuTasks {
         // SAFETY: the pass waits in process context, and holds no lock.
         unsafe { ffi::synchronize_rcu_tasks() };
         // RCU-tasks does not wait for idle tasks. Their code that can be probed runs with preemption
-        // off and RCU watching, and so do int3 handlers that interrupt them: RCU waits for both.
-        kernel::sync::rcu::synchronize_rcu();
+        // off, and either RCU watches the CPU or a hotplug operation for it has begun. This waits for
+        // such code, and for int3 handlers that interrupt it.
+        wait_for_handlers();
     }
 }

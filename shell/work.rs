@@ -4,6 +4,7 @@
 
 use crate::optimizer::Delay;
 use crate::sys::ffi;
+use crate::sys::locks::wait_for_handlers;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering;
@@ -72,4 +73,6 @@ pub(crate) fn stop() {
         ffi::synchronize_rcu_tasks_rude();
         ffi::synchronize_rcu_tasks();
     }
+    // Unregistering the int3 notifier waited for RCU only.
+    wait_for_handlers();
 }
