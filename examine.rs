@@ -9,6 +9,8 @@
 //! - `index`: the index of reserved text, of the kernel and of modules.
 //! - `sections`: text in sections of its own.
 //! - `int3_path`: what runs between an int3 and the module's handler.
+//! - `no_int3`: what a CPU runs where it cannot take an int3.
+//! - `walk`: a walk along direct branches, for both.
 //! - `pieces`: other text that jumps into a function.
 //! - `original`: decodes the function at an address.
 //! - `facts`: what an address allows.
@@ -17,10 +19,12 @@
 mod facts;
 mod index;
 mod int3_path;
+mod no_int3;
 mod original;
 mod pieces;
 mod place;
 mod sections;
+mod walk;
 
 pub(crate) use facts::Facts;
 pub(crate) use original::{Examiner, Session};

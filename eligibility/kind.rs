@@ -165,6 +165,22 @@ kinds! {
         refusal: "runs between a breakpoint and its handler: choose another function",
         in_region: "text of the breakpoint path in the region",
     }
+    /// Text that a CPU runs without a usable interrupt table.
+    NoTable {
+        covers: Area,
+        errno: EINVAL,
+        word: "no-interrupt-table",
+        refusal: "runs without an interrupt table: choose another function",
+        in_region: "text that runs without an interrupt table in the region",
+    }
+    /// Text that a CPU runs after it has reported that it is dead.
+    DeadCpu {
+        covers: Area,
+        errno: EINVAL,
+        word: "dead-cpu",
+        refusal: "runs on a CPU that is dead: choose another function",
+        in_region: "text that a dead CPU runs in the region",
+    }
     /// Text of this module.
     OwnText {
         covers: Area,

@@ -4,7 +4,7 @@
 //! is probed for the first time.
 
 use super::pieces::Searched;
-use super::{int3_path, sections};
+use super::{int3_path, no_int3, sections};
 use crate::containers::slab::NoMemory;
 use crate::eligibility::refusal::Refusal;
 use crate::eligibility::reserved::{Index, Kind};
@@ -146,6 +146,7 @@ impl ReservedText {
             .push(start as u64, end as u64, Kind::StaticCall)
             .map_err(|_| ENOMEM)?;
         int3_path::reserve(&locks, &mut index)?;
+        no_int3::reserve(&locks, &mut index)?;
         let searched = Searched::new(&locks, &mut index)?;
         drop(locks);
         sections::reserve(&mut index)?;

@@ -9,12 +9,8 @@
 //! the entry of the exception to the module's notifier are followed through all that can be executed
 //! there. The notifiers that the chain calls before the module's notifier are added.
 
-use crate::eligibility::collect_cross_branches;
-use crate::eligibility::refusal::Refusal;
+use super::walk::Walk;
 use crate::eligibility::reserved::{Index, Kind};
-use crate::examine::pieces::is_preamble;
-use crate::insn_decode::opcodes::INT3;
-use crate::shell::{module_text, text};
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
@@ -151,18 +147,15 @@ const TRACERS: [&CStr; 27] = [
 /// an address that no notifier claims.
 const COPIED: (&CStr, &CStr) = (c"ftrace_caller", c"return_to_handler");
 
+/// What the walks look for.
+const GOAL: &str = "all that runs between an int3 and its handler";
+
 /// More functions than the int3 path has, on a kernel with all debug options too. A walk that finds more
 /// has left the path.
 const MOST: usize = 4096;
 
 /// More notifiers than the chain calls before the module's.
 const MOST_NOTIFIERS: usize = 16;
-
-/// No function of the int3 path is longer than this.
-const LONGEST: usize = 1 << 16;
-
-/// The most bytes before a function's entry that calls go through (callthunks.c:nops).
-const BEFORE_ENTRY: usize = 32;
 
 /// Puts the int3 path into `index`.
 ///
@@ -171,7 +164,7 @@ const BEFORE_ENTRY: usize = 32;
 /// ENOENT, EOPNOTSUPP: a part of the path is unknown on this kernel. The module does not load without
 /// that part, because a probe on an unprotected function would bring the kernel down.
 pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
-    let mut path = Walk::new(is_taken);
+    let mut path = Walk::new(GOAL, MOST, is_taken);
     for name in ROOTS {
         path.add(symbols::required(name)?)?;
     }
@@ -179,7 +172,7 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     let thunks = symbols::lookup(c"__x86_indirect_thunk_array");
     let (thunks_end, _) = symbols::static_call_text();
     if thunks != 0 {
-        path.found.push((thunks, thunks_end), GFP_KERNEL)?;
+        path.add_range(thunks, thunks_end)?;
     }
     let mut notifiers = [0; MOST_NOTIFIERS];
     // SAFETY: the chain is found at load, and the array has room for the number that is given.
@@ -191,7 +184,7 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
         )
     };
     if count as usize == MOST_NOTIFIERS {
-        return Err(unknown(c"die_chain", "has too many notifiers"));
+        return Err(path.unknown(c"die_chain", "has too many notifiers"));
     }
     for notifier in notifiers.iter().take(count as usize) {
         path.add(*notifier)?;
@@ -200,130 +193,15 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     path.add_names(&TRACEPOINT)?;
     // A notifier returns at once for an int3 that is not its own, so its branches are not followed.
     path.follow_all(locks, &notifiers)?;
-    let mut tracing = Walk::new(is_untraced);
+    let mut tracing = Walk::new(GOAL, MOST, is_untraced);
     tracing.add_names(&TRACERS)?;
     tracing.follow_all(locks, &[])?;
     let copied = (symbols::lookup(COPIED.0), symbols::lookup(COPIED.1));
     if copied.0 != 0 && copied.0 < copied.1 {
-        tracing.found.push(copied, GFP_KERNEL)?;
+        tracing.add_range(copied.0, copied.1)?;
     }
-    for (start, end) in [path.found, tracing.found].iter().flatten() {
-        index
-            .push(*start as u64, *end as u64, Kind::Int3Path)
-            .map_err(|_| ENOMEM)?;
-    }
-    Ok(())
-}
-
-/// A walk along direct branches.
-struct Walk {
-    /// The functions that are reached: where they begin and end.
-    found: KVec<(usize, usize)>,
-    /// Whether the path may execute a function.
-    is_taken: fn(&Symbol) -> bool,
-}
-
-impl Walk {
-    fn new(is_taken: fn(&Symbol) -> bool) -> Self {
-        Self {
-            found: KVec::new(),
-            is_taken,
-        }
-    }
-
-    fn add_names(&mut self, names: &[&CStr]) -> Result {
-        for name in names {
-            self.add(symbols::lookup(name))?;
-        }
-        Ok(())
-    }
-
-    /// Adds the function at `addr`, if the path can execute it and it can be probed. Text that is made at
-    /// run time (trampolines, copies of native probes, thunks) has no probes. It calls through pointers,
-    /// or it is a copy of text that is followed.
-    fn add(&mut self, mut addr: usize) -> Result {
-        // With call depth tracking a call goes to bytes before the function's entry, and through them
-        // (arch/x86/kernel/callthunks.c). These bytes have a symbol, or are the end of another function.
-        let function = loop {
-            match symbols::function(addr) {
-                Some(function) if is_preamble(function.name()) => addr = function.end(),
-                Some(function) => break function,
-                None => return Ok(()),
-            }
-        };
-        let next = function.end();
-        if addr != function.start && next.wrapping_sub(addr) <= BEFORE_ENTRY {
-            self.add(next)?;
-        }
-        if !(self.is_taken)(&function) {
-            return Ok(());
-        }
-        let start = function.start;
-        let is_known = self.found.iter().any(|place| place.0 == start);
-        if is_known || module_text::check(start) == Err(Refusal::NotText) {
-            return Ok(());
-        }
-        let end = end_of(&function);
-        if end.saturating_sub(start) > LONGEST {
-            return Err(unknown(function.name(), "is too long to be on it"));
-        }
-        if self.found.len() >= MOST {
-            return Err(unknown(function.name(), "and too many others are on it"));
-        }
-        Ok(self.found.push((start, end), GFP_KERNEL)?)
-    }
-
-    /// Follows the branches of all functions that were added, those of `leaves` excepted.
-    fn follow_all(&mut self, locks: &TextLocks, leaves: &[kernel::ffi::c_ulong]) -> Result {
-        let mut at = 0usize;
-        while let Some((start, end)) = self.found.get(at).copied() {
-            at = at.wrapping_add(1);
-            if !leaves.contains(&start) {
-                self.follow(locks, start, end)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn follow(&mut self, locks: &TextLocks, start: usize, end: usize) -> Result {
-        let mut bytes: KVec<u8> = KVec::new();
-        bytes.resize(end.saturating_sub(start), 0, GFP_KERNEL)?;
-        // SAFETY: the bytes are those of a function, which is mapped.
-        unsafe { text::read_without_natives(locks, start, &mut bytes) };
-        let mut result = Ok(());
-        let whole = collect_cross_branches(start as u64, &bytes, |branch| {
-            if result.is_ok() {
-                result = self.add(branch.to as usize);
-            }
-        });
-        result?;
-        if whole {
-            return Ok(());
-        }
-        let name = symbols::function(start);
-        let name = name.as_ref().map_or(c"text without a symbol", Symbol::name);
-        Err(unknown(name, "does not decode to its end"))
-    }
-}
-
-/// Where a function ends. A symbol ends where the next symbol begins. srso_alias_return_thunk must be at a
-/// certain address, so up to 2 MiB of fill follow it.
-fn end_of(function: &Symbol) -> usize {
-    if function.size <= LONGEST || !symbols::in_kernel_text(function.end()) {
-        return function.end();
-    }
-    // SAFETY: both ends are in the kernel's text, which is mapped, and `text_mutex` is held, so no task
-    // writes it.
-    let bytes = unsafe { core::slice::from_raw_parts(function.start as *const u8, function.size) };
-    let last = bytes.iter().rposition(|byte| !matches!(*byte, 0x00 | INT3));
-    let len = last.map_or(0, |last| last.wrapping_add(1));
-    function.start.wrapping_add(len)
-}
-
-/// The error of a walk that does not find the whole path. Prints why.
-fn unknown(name: &CStr, why: &str) -> Error {
-    pr_err!("cannot find all that runs between an int3 and its handler: {name} {why}\n");
-    EOPNOTSUPP
+    path.reserve(index, Kind::Int3Path)?;
+    tracing.reserve(index, Kind::Int3Path)
 }
 
 fn is_taken(function: &Symbol) -> bool {

@@ -221,6 +221,8 @@ fn reserved_text_in_the_region() {
         Kind::Blacklist,
         Kind::Noinstr,
         Kind::Int3Path,
+        Kind::NoTable,
+        Kind::DeadCpu,
         Kind::OwnText,
         Kind::Preamble,
     ] {
@@ -258,6 +260,8 @@ fn probes_in_reserved_text() {
         (Kind::Blacklist, errno::EINVAL),
         (Kind::Noinstr, errno::EINVAL),
         (Kind::Int3Path, errno::EINVAL),
+        (Kind::NoTable, errno::EINVAL),
+        (Kind::DeadCpu, errno::EINVAL),
         (Kind::OwnText, errno::EINVAL),
         (Kind::Preamble, errno::EINVAL),
         (Kind::ExtableInsn, errno::EOPNOTSUPP),

@@ -16,7 +16,7 @@ use rkprobes_host::heap::Heap;
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 15] = [
     Kind::JumpLabel,
     Kind::StaticCall,
     Kind::Ftrace,
@@ -28,6 +28,8 @@ const KINDS: [Kind; 13] = [
     Kind::Blacklist,
     Kind::Noinstr,
     Kind::Int3Path,
+    Kind::NoTable,
+    Kind::DeadCpu,
     Kind::OwnText,
     Kind::Preamble,
 ];

@@ -8,7 +8,7 @@ cpu=/sys/devices/system/cpu/cpu1/online
 load_mod rkprobes
 load_mod rktest_hotplug
 
-# What such a CPU calls last of all: kernel/cpu.c:cpuhp_report_idle_dead.
+# Such a CPU calls this function last: kernel/cpu.c:cpuhp_report_idle_dead.
 symbol=smp_call_function_single
 
 # waits LANE: CPU 1 goes offline, and the probe is unregistered while its handler runs there.
@@ -25,7 +25,7 @@ waits() {
 check "a probe at the entry" ask rktest_hotplug watch $symbol 0
 waits ftrace
 
-# The first place behind the entry that can be a jump.
+# The first place after the entry that can be a jump.
 for offset in $(seq 9 40); do
 	add jump "$symbol+$offset" 2>/dev/null || continue
 	flush

@@ -63,7 +63,7 @@ impl Function {
                 .within(insn.addr, insn.addr + 1)
                 .any(|entry| match entry.kind {
                     Kind::Bug => entry.start == insn.addr,
-                    Kind::Int3Path | Kind::ExtableInsn => false,
+                    Kind::Int3Path | Kind::NoTable | Kind::DeadCpu | Kind::ExtableInsn => false,
                     Kind::StaticCall => entry.end - entry.start == 5,
                     kind => !kind.is_target(),
                 });
