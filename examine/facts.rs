@@ -7,13 +7,15 @@ use crate::eligibility::hidden::{Hidden, FAR};
 use crate::eligibility::refusal::{NotOptimizable, Refusal};
 use crate::eligibility::reserved::Kind;
 use crate::eligibility::Region;
-use crate::insn_decode::opcodes::{ENDBR_LEN, JUMP_LEN};
+use crate::insn_decode::opcodes::ENDBR_LEN;
 use crate::insn_decode::{decode, Insn};
 use crate::optimizer::Optimizer;
 use crate::shell::module_text::check as check_text;
 use crate::shell::native::lookup::kprobe_at;
 use crate::shell::text::live;
 use crate::shell::Shell;
+use crate::sys::ffi;
+use core::ops::Range;
 
 /// What an address allows.
 pub(crate) struct Facts {
@@ -21,8 +23,6 @@ pub(crate) struct Facts {
     /// The region of a jump, or why there can be none. `None` where the function tracer does the
     /// poking.
     pub(crate) region: Option<Result<Region, NotOptimizable>>,
-    /// Where the function calls the tracer.
-    traced: Option<usize>,
 }
 
 impl Session<'_> {
@@ -55,21 +55,18 @@ impl Session<'_> {
         if check_text(addr)? {
             self.examiner.reserved.learn_module(&self.locks, addr)?;
         }
-        let traced = self.load(optimizer, addr)?;
+        self.load(optimizer, addr)?;
         let Examiner {
             function, reserved, ..
         } = &*self.examiner;
         let insn = function.probe(addr as u64, reserved.index())?;
-        let region = match traced {
-            Some(entry) if entry == addr => None,
-            _ if kprobe_at(addr) => return Err(Refusal::KprobeHere),
-            _ => Some(self.region(addr, traced)),
+        let region = match traced_in(addr..insn.end() as usize) {
+            Some(entry) if entry == addr && self.is_attachable(entry) => None,
+            Some(_) => return Err(Refusal::Reserved(Kind::Ftrace)),
+            None if kprobe_at(addr) => return Err(Refusal::KprobeHere),
+            None => Some(self.region(addr)),
         };
-        Ok(Facts {
-            insn,
-            region,
-            traced,
-        })
+        Ok(Facts { insn, region })
     }
 
     /// What native kprobes do not see while there is a site at `addr`. `None` if that is unknown, and
@@ -86,10 +83,7 @@ impl Session<'_> {
         let region = facts.region?.map_or(0, |region| region.len);
         let hidden = function.hidden(addr as u64, facts.insn.len, region, reserved.index())?;
         let end = addr.wrapping_add(usize::from(hidden.stretch.jump));
-        if facts
-            .traced
-            .is_some_and(|traced| addr < traced && traced < end)
-        {
+        if traced_in(addr.wrapping_add(1)..end).is_some() {
             return None;
         }
         if !self.examiner.shared {
@@ -118,17 +112,35 @@ impl Session<'_> {
         !function.flags_are_dead(addr as u64, reserved.index())
     }
 
-    fn region(&self, addr: usize, traced: Option<usize>) -> Result<Region, NotOptimizable> {
+    /// Whether ftrace attaches to an entry: it ignores an entry that is not at the beginning of a symbol,
+    /// because a weak function may have left it (kernel/trace/ftrace.c:test_for_valid_rec). The function
+    /// with the entry is decoded.
+    fn is_attachable(&self, entry: usize) -> bool {
+        let start = self.examiner.function.start() as usize;
+        entry.wrapping_sub(start) <= ENDBR_LEN
+    }
+
+    fn region(&self, addr: usize) -> Result<Region, NotOptimizable> {
         let Examiner {
             function, reserved, ..
         } = &*self.examiner;
         let region = function.region(addr as u64, reserved.index())?;
         let end = addr.wrapping_add(usize::from(region.len));
-        match traced {
-            Some(entry) if addr < entry.wrapping_add(JUMP_LEN) && entry < end => {
-                Err(NotOptimizable::Reserved(Kind::Ftrace))
-            }
-            _ => Ok(region),
+        match traced_in(addr..end) {
+            Some(_) => Err(NotOptimizable::Reserved(Kind::Ftrace)),
+            None => Ok(region),
         }
     }
+}
+
+/// Where the call of the tracer begins, if bytes of such a call are in `text`. In a module without local
+/// symbols one symbol stands for several functions, and each of them may have such a call. So ftrace is
+/// asked for the bytes, and not for the symbol.
+fn traced_in(text: Range<usize>) -> Option<usize> {
+    if text.is_empty() {
+        return None;
+    }
+    // SAFETY: ftrace searches its own tables for the range; any range is allowed.
+    let entry = unsafe { ffi::rk_ftrace_location_range(text.start, text.end.wrapping_sub(1)) };
+    (entry != 0).then_some(entry)
 }

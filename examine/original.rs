@@ -10,7 +10,6 @@ use crate::eligibility::DecodedFunction;
 use crate::optimizer::Optimizer;
 use crate::shell::text::read_original;
 use crate::shell::Shell;
-use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols;
@@ -79,8 +78,7 @@ impl Session<'_> {
         &self.examiner.function
     }
 
-    /// Decodes the function at `addr`, unless it was decoded last. Returns where the function calls
-    /// the tracer.
+    /// Decodes the function at `addr`, unless it was decoded last.
     ///
     /// # Errors
     ///
@@ -89,31 +87,21 @@ impl Session<'_> {
         &mut self,
         optimizer: &Optimizer<Shell>,
         addr: usize,
-    ) -> Result<Option<usize>, Refusal> {
-        let (start, end) = match self.examiner.function.contains(addr as u64) {
-            true => (
-                self.examiner.function.start() as usize,
-                self.examiner.function.end() as usize,
-            ),
-            false => self.decode(optimizer, addr)?,
-        };
-        // SAFETY: ftrace searches its own tables for the range; any range is allowed.
-        let traced = unsafe { ffi::rk_ftrace_location_range(start, end.wrapping_sub(1)) };
-        Ok((traced != 0).then_some(traced))
+    ) -> Result<(), Refusal> {
+        match self.examiner.function.contains(addr as u64) {
+            true => Ok(()),
+            false => self.decode(optimizer, addr),
+        }
     }
 
     /// Decodes the function at `addr`, and adds the branches that other text has into it.
-    fn decode(
-        &mut self,
-        optimizer: &Optimizer<Shell>,
-        addr: usize,
-    ) -> Result<(usize, usize), Refusal> {
+    fn decode(&mut self, optimizer: &Optimizer<Shell>, addr: usize) -> Result<(), Refusal> {
         let examiner = &mut *self.examiner;
         let named = &mut *examiner.named;
         if !named.find(addr) {
             return Err(Refusal::NotText);
         }
-        let (start, end) = (named.start, named.end());
+        let start = named.start;
         may_be_probed(named, examiner.reserved.index())?;
         let pieces = pieces::of(named, examiner.reserved.searched())?;
         let shared = &mut examiner.shared;
@@ -137,7 +125,7 @@ impl Session<'_> {
             examiner.function.clear();
             return Err(refusal);
         }
-        Ok((start, end))
+        Ok(())
     }
 }
 
