@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Running the handlers of a hit, on every lane.
+//! Runs the handlers of a hit, on each lane.
 //!
-//! Everything from the int3 (or the jump) to the probed instruction's effect runs module code only:
-//! no kernel function, no lock, no allocation, no `kernel` container. So only `core` atomics here,
-//! and no probe on kernel text can recurse through this path by itself; a probe that is hit inside
-//! a handler is counted as missed and its instruction is executed.
+//! Between the int3 or the jump and the effect of the probed instruction only code of this module runs:
+//! no kernel function, no lock, no allocation, no container of the `kernel` crate. So this file uses
+//! only `core` atomics, and a probe on kernel text cannot be hit by this path itself. A probe that is hit
+//! inside a handler is counted as missed, and its instruction is executed.
 //!
-//! All lanes run handlers with interrupts off, so that `wait_for_handlers()` waits for every handler,
-//! and for every reader of the int3 table.
+//! Each lane runs handlers with interrupts off. Therefore `wait_for_handlers()` waits for all handlers,
+//! and for all readers of the int3 table.
 
 use crate::arch_x86::trap::Trap;
 use crate::sys::ffi;
@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
 
-/// Hits whose handlers did not run; counted in the per-probe counters as well.
+/// Hits whose handlers did not run. The counters of the probes have them too.
 pub(crate) static MISSED: AtomicU64 = AtomicU64::new(0);
 
 /// The way to a probe's handlers.
@@ -37,7 +37,7 @@ pub enum Lane {
 #[inline(always)]
 fn busy() -> u32 {
     let busy: u32;
-    // SAFETY: reads a per-CPU variable of this module.
+    // SAFETY: the instruction reads a per-CPU variable of this module.
     unsafe {
         asm!(
             "movl %gs:{flag}(%rip), {busy:e}",
@@ -49,10 +49,10 @@ fn busy() -> u32 {
     busy
 }
 
-/// Says that this CPU runs handlers, or with 0 that it does not. Interrupts are off.
+/// Notes that this CPU runs handlers of a lane, or none for 0. Interrupts are off.
 #[inline(always)]
 fn set_busy(busy: u32) {
-    // SAFETY: sets a per-CPU variable of this module.
+    // SAFETY: the instruction sets a per-CPU variable of this module.
     unsafe {
         asm!(
             "movl {busy:e}, %gs:{flag}(%rip)",
@@ -63,7 +63,7 @@ fn set_busy(busy: u32) {
     }
 }
 
-/// The lane of the handler that asks.
+/// The lane of the handler that calls this.
 pub(crate) fn lane() -> Lane {
     const INT3: u32 = Lane::Int3 as u32;
     const JUMP: u32 = Lane::Jump as u32;
@@ -74,12 +74,12 @@ pub(crate) fn lane() -> Lane {
     }
 }
 
-/// This CPU runs handlers until this is dropped.
+/// The proof that this CPU is noted to run handlers, until the proof is dropped.
 struct Busy(());
 
 impl Busy {
-    /// Enters the handlers, unless this CPU is in some already. Interrupts are off; an NMI that
-    /// comes between leaves the variable as it found it.
+    /// Notes that this CPU runs handlers, unless it already does. Interrupts are off. An NMI between
+    /// the test and the note leaves the variable as it was.
     #[inline(always)]
     fn enter(lane: Lane) -> Option<Self> {
         if busy() != 0 {
@@ -97,18 +97,20 @@ impl Drop for Busy {
     }
 }
 
-/// The handlers of every live probe are passed over: this CPU is in a handler.
+/// Counts a hit that was missed, because this CPU is in a handler.
 #[cold]
 fn missed(trap: &Trap) {
     for probe in trap.probes() {
-        // SAFETY: as in `Probes`; other CPUs count at the same time.
+        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays so
+        // until handlers have ended. Other CPUs count at the same time, so the counter is atomic.
         let nmissed = unsafe { AtomicU64::from_ptr(addr_of_mut!((*probe).nmissed).cast()) };
         nmissed.fetch_add(1, Ordering::Relaxed);
         MISSED.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Calls the pre_handlers; `true` if one of them has changed the instruction pointer.
+/// Calls the pre_handlers. Returns whether one of them has returned a value that is not zero and that
+/// counts on this lane.
 #[inline(always)]
 pub(crate) fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
     if !trap.is_live() {
@@ -118,20 +120,27 @@ pub(crate) fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool 
         missed(trap);
         return false;
     };
-    call_pre_handlers(trap, regs)
+    call_pre_handlers(trap, regs, lane)
 }
 
-/// The same, for a CPU that is known not to be in a handler.
+/// Calls the pre_handlers on a CPU that is noted to run handlers.
+///
+/// A value that is not zero means that a handler has changed the instruction pointer. On an int3 and at an
+/// entry no other handler runs after it (kernel/kprobes.c:aggr_pre_handler). A jump does not use the
+/// instruction pointer, so all handlers run (kernel/kprobes.c:opt_pre_handler).
 #[inline(always)]
-fn call_pre_handlers(trap: &Trap, regs: *mut pt_regs) -> bool {
+fn call_pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
     for probe in trap.probes() {
-        // SAFETY: as in `Probes`; `hits` and `pre_handler` do not change while it is registered.
+        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays so
+        // until handlers have ended. `hits` and `pre_handler` do not change meanwhile.
         let (hits, handler) = unsafe { ((*probe).hits, (*probe).pre_handler) };
-        // SAFETY: `hits` is a per-CPU counter of the probe.
+        // SAFETY: `hits` is a per-CPU counter of the probe, and is freed after handlers have ended.
         unsafe { asm!("incq %gs:({})", in(reg) hits, options(att_syntax, nostack)) };
         if let Some(handler) = handler {
-            // SAFETY: the user's handler, called as its contract says.
-            if unsafe { handler(probe, regs) } != 0 {
+            // SAFETY: the user's handler is called under its contract: interrupts off, the registers of the
+            // hit.
+            let changed = unsafe { handler(probe, regs) } != 0;
+            if changed && lane != Lane::Jump {
                 return true;
             }
         }
@@ -148,16 +157,18 @@ pub(crate) fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
         return;
     };
     for probe in trap.probes() {
-        // SAFETY: as in `pre_handlers`.
+        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays so
+        // until handlers have ended.
         if let Some(handler) = unsafe { (*probe).post_handler } {
-            // SAFETY: the user's handler, called as its contract says.
+            // SAFETY: the user's handler is called under its contract: interrupts off, the registers of the
+            // hit.
             unsafe { handler(probe, regs, 0) };
         }
     }
 }
 
-/// The handlers of a jump's site that detour_entry.S does not call itself; the pre_handler of
-/// `rk_any_probe`, with the lane noted and interrupts off.
+/// Runs the handlers of a jump's site that detour_entry.S does not call itself. It is the pre_handler of
+/// `rk_any_probe`. The lane is noted, and interrupts are off.
 ///
 /// # Safety
 ///
@@ -165,19 +176,19 @@ pub(crate) fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
 #[no_mangle]
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn rk_detour_hit(_any: *mut ffi::rkprobe, regs: *mut pt_regs) -> c_int {
-    // SAFETY: where `orig_ax` is stands the return address of the detour's call, in front of which
-    // the detour has its trap; it is freed with it, and not before tasks have left it.
+    // SAFETY: `orig_ax` is the return address of the detour's call. The detour has the pointer to its trap
+    // before that address. Both are freed together, after all tasks have left the detour.
     let trap = unsafe {
         let back = (*regs).orig_ax;
         &**(back.wrapping_sub(ffi::RK_DETOUR_TRAP as usize) as *const *const Trap)
     };
     if trap.is_live() {
-        call_pre_handlers(trap, regs);
+        call_pre_handlers(trap, regs, Lane::Jump);
     }
     0
 }
 
-/// A jump was hit inside a handler.
+/// Counts a hit of a jump inside a handler.
 ///
 /// # Safety
 ///
@@ -185,7 +196,7 @@ unsafe extern "C" fn rk_detour_hit(_any: *mut ffi::rkprobe, regs: *mut pt_regs) 
 #[no_mangle]
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn rk_detour_missed(trap: *const kernel::ffi::c_void) {
-    // SAFETY: as in `rk_detour_hit`.
+    // SAFETY: the trap is freed after all tasks have left its detour, and one is in it.
     let trap = unsafe { &*trap.cast::<Trap>() };
     if trap.is_live() {
         missed(trap);

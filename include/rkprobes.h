@@ -27,8 +27,11 @@ struct rkprobe;
  * tracer). Must not sleep, take locks or allocate.
  *
  * Return: 0. Any other value means that @regs->ip was changed and that the
- * probed instruction must not be executed. Only an int3 honours it, so give
- * such a probe a post_handler, which keeps it from becoming a jump.
+ * probed instruction must not be executed. Only an int3 honours the changed ip.
+ * So give such a probe a post_handler, which keeps it from becoming a jump, and
+ * do not put it on a function's entry. Other handlers of the address: on an
+ * int3 and at an entry, no other handler runs after such a value; on a jump the
+ * value is ignored, and all handlers run. kprobes does this too.
  */
 typedef int (*rkprobe_pre_handler_t)(struct rkprobe *p, struct pt_regs *regs);
 

@@ -400,6 +400,47 @@ static void test_entry(void)
 	}
 }
 
+/* Has the effect of the MOV, or of the nop of the entry, and returns 1. */
+static int act_for_insn(struct rkprobe *p, struct pt_regs *regs)
+{
+	pre_handler(p, regs);
+	regs->ax = regs->di;
+	regs->ip = (unsigned long)p->addr + 3;
+	return 1;
+}
+
+static void returns(const char *lane, const char *symbol, unsigned int offset, long (*call)(long), bool post,
+		    unsigned long others)
+{
+	unsigned int i;
+
+	set(&a, symbol, offset);
+	set(&b, symbol, offset);
+	a.p.pre_handler = act_for_insn;
+	if (post)
+		b.p.post_handler = post_handler;
+	same(lane, register_rkprobe(&a.p), 0);
+	same("another there", register_rkprobe(&b.p), 0);
+	same("flush", flush_rkprobes(), 0);
+	for (i = 0; i < 100; i++)
+		if (call(i) != i + 1)
+			break;
+	same("right results", i, 100);
+	same("hits of the one that does not return 0", a.pre, 100);
+	same("hits of the other", b.pre, others);
+	unregister_rkprobe(&b.p);
+	unregister_rkprobe(&a.p);
+	same("flush at the end", flush_rkprobes(), 0);
+}
+
+/* A pre_handler that does not return 0 stops the other handlers, but not on a jump. */
+static void test_returns(void)
+{
+	returns("an int3", "rktest_api_target", FIRST, rktest_api_target, true, 0);
+	returns("a jump", "rktest_api_target", FIRST, rktest_api_target, false, 100);
+	returns("an entry", "rktest_api_traced", 0, rktest_api_traced, false, 0);
+}
+
 static void wait_until_disabled(void)
 {
 	unsigned int polls = 0;
@@ -447,6 +488,7 @@ static const struct rktest_group tests[] = {
 	{ "counting", test_counting },
 	{ "inside", test_counting_inside },
 	{ "entry", test_entry },
+	{ "returns", test_returns },
 	{ "limit", test_limit },
 };
 
