@@ -27,6 +27,8 @@ pub struct DecodedFunction<A: Arrays> {
     pub(super) extent: Extent,
     /// An instruction may use a jump table.
     pub(super) table: bool,
+    /// The displacement of a store that tells RCU-tasks that its task is quiescent; 0 if unknown.
+    pub(super) quiescent: i32,
 }
 
 impl<A: Arrays> Default for DecodedFunction<A> {
@@ -39,6 +41,7 @@ impl<A: Arrays> Default for DecodedFunction<A> {
             targets: Offsets::default(),
             extent: Extent::Whole,
             table: false,
+            quiescent: 0,
         }
     }
 }
@@ -69,6 +72,16 @@ impl<A: Arrays> DecodedFunction<A> {
         self.len = len;
         self.decode_all();
         Ok(())
+    }
+
+    /// Forbids copies of stores `offset` bytes from a register. 0 forbids none.
+    ///
+    /// RCU-tasks takes a task for quiescent when the task clears its `rcu_tasks_holdout`, which is
+    /// `offset` bytes from the beginning of the task (include/linux/rcupdate.h:rcu_tasks_classic_qs).
+    /// After a copy of this store the task is still in the copy. If it is preempted there, RCU-tasks
+    /// does not wait for it, and the copy may be freed.
+    pub fn forbid_quiescent_stores(&mut self, offset: i32) {
+        self.quiescent = offset;
     }
 
     /// Notes that another piece of the function branches to `target`.

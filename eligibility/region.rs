@@ -55,8 +55,28 @@ impl<A: Arrays> DecodedFunction<A> {
     /// Why they cannot be copied.
     fn try_copy(&self, addr: u64, len: usize) -> Result<(), CopyRefusal> {
         let bytes = self.bytes_from(addr).get(..len).unwrap_or(&[]);
+        if self.has_quiescent_store(addr, len) {
+            return Err(CopyRefusal::QuiescentStore);
+        }
         let mut copy = [0; worst_copy_len(MAX_REGION)];
         relocate(bytes, addr, addr, &mut copy).map(|_| ())
+    }
+
+    /// Whether one of the instructions in the `len` bytes at `addr` tells RCU-tasks that its task is
+    /// quiescent.
+    fn has_quiescent_store(&self, addr: u64, len: usize) -> bool {
+        let end = addr.saturating_add(len as u64);
+        let mut at = addr;
+        while at < end {
+            let Ok(insn) = self.instruction(at) else {
+                return false;
+            };
+            if stores_at(&insn, self.quiescent) {
+                return true;
+            }
+            at = insn.end();
+        }
+        false
     }
 
     /// The region at `addr`, if it may be a jump. [`DecodedFunction::probe`] must allow the
@@ -176,4 +196,14 @@ fn is_padding(insn: &Insn) -> bool {
 fn may_sleep(insn: &Insn) -> bool {
     // INS and OUTS.
     insn.map == OpcodeMap::Primary && matches!(insn.opcode, 0x6c..=0x6f)
+}
+
+/// Whether the instruction is a MOV to memory `offset` bytes from a register; never for 0.
+fn stores_at(insn: &Insn, offset: i32) -> bool {
+    let is_mov = insn.map == OpcodeMap::Primary && matches!(insn.opcode, 0x88 | 0x89 | 0xc6 | 0xc7);
+    is_mov
+        && offset != 0
+        && insn.disp.size != 0
+        && insn.disp_value == offset
+        && !insn.is_rip_relative()
 }

@@ -10,6 +10,7 @@ use crate::eligibility::DecodedFunction;
 use crate::optimizer::Optimizer;
 use crate::shell::text::read_original;
 use crate::shell::Shell;
+use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols;
@@ -33,11 +34,15 @@ impl Examiner {
     ///
     /// # Errors
     ///
-    /// Those of [`ReservedText::new`].
+    /// Those of [`ReservedText::new`]. EOVERFLOW: a task is larger than a displacement.
     pub(crate) fn new() -> Result<Self> {
+        let mut function = DecodedFunction::default();
+        // SAFETY: the function returns a constant.
+        let holdout = unsafe { ffi::rk_tasks_holdout() };
+        function.forbid_quiescent_stores(i32::try_from(holdout).map_err(|_| EOVERFLOW)?);
         Ok(Self {
             reserved: ReservedText::new()?,
-            function: DecodedFunction::default(),
+            function,
             shared: false,
             buffer: KVVec::new(),
             named: KBox::new(symbols::Symbol::none(), GFP_KERNEL)?,

@@ -58,6 +58,8 @@ pub enum CopyRefusal {
     CallThroughStack,
     /// The copy is more than 2 GiB away from an address that it refers to.
     OutOfRange,
+    /// A store that tells RCU-tasks that its task is outside of all copies, while the task is in one.
+    QuiescentStore,
     /// The copy does not fit the buffer.
     NoSpace,
 }
@@ -86,6 +88,7 @@ impl CopyRefusal {
             CopyRefusal::EipRelative => "operand relative to EIP",
             CopyRefusal::CallThroughStack => "call through the stack pointer",
             CopyRefusal::OutOfRange => "target out of range",
+            CopyRefusal::QuiescentStore => "store that tells RCU-tasks not to wait",
             CopyRefusal::NoSpace => "copy too long",
         }
     }

@@ -129,6 +129,12 @@ u64 rk_now_ms(void);
  */
 unsigned int rk_check_limits(void);
 
+/*
+ * The offset in a task of the flag that RCU-tasks waits for the task; 0 if the
+ * kernel has none.
+ */
+unsigned int rk_tasks_holdout(void);
+
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 

@@ -474,3 +474,45 @@ fn without_memory_there_is_no_function() {
     assert_eq!(function.analyse(START, 0, |_| ()), Ok(()));
     assert!(!function.contains(START));
 }
+
+/// The offset of `rcu_tasks_holdout` in these tests. It takes four bytes.
+const HOLDOUT: i32 = 0x4a4;
+
+fn with_holdout(code: &[u8]) -> DecodedFunction<Heap> {
+    let mut function = DecodedFunction::default();
+    function.forbid_quiescent_stores(HOLDOUT);
+    function
+        .analyse(START, code.len(), |bytes| bytes.copy_from_slice(code))
+        .unwrap();
+    function
+}
+
+#[test]
+fn stores_that_rcu_tasks_takes_for_a_quiescent_state() {
+    let store = Err(Refusal::Copy(CopyRefusal::QuiescentStore));
+    let inside = Err(NotOptimizable::Copy(CopyRefusal::QuiescentStore));
+    let none = index(&[]);
+    for code in [
+        // movb $0, 0x4a4(%rax), and with %r12 and %rsp as base, and movb %cl, 0x4a4(%rdi)
+        &[0xc6, 0x80, 0xa4, 0x04, 0, 0, 0][..],
+        &[0x41, 0xc6, 0x84, 0x24, 0xa4, 0x04, 0, 0, 0],
+        &[0xc6, 0x84, 0x24, 0xa4, 0x04, 0, 0, 0],
+        &[0x88, 0x8f, 0xa4, 0x04, 0, 0],
+    ] {
+        let function = with_holdout(&[PUSH, code, RET].concat());
+        assert_eq!(function.probe(START + 1, &none).map(|_| ()), store);
+        assert!(function.probe(START, &none).is_ok());
+        assert_eq!(function.region(START, &none), inside, "{code:x?}");
+    }
+    for code in [
+        // cmpb $0, 0x4a4(%rax); movb $0, 0x4a5(%rax); movb $0, 0x4a4(%rip); movb 0x4a4(%rax), %cl
+        &[0x80, 0xb8, 0xa4, 0x04, 0, 0, 0][..],
+        &[0xc6, 0x80, 0xa5, 0x04, 0, 0, 0],
+        &[0xc6, 0x05, 0xa4, 0x04, 0, 0, 0],
+        &[0x8a, 0x88, 0xa4, 0x04, 0, 0],
+    ] {
+        let function = with_holdout(&[code, RET].concat());
+        assert!(function.probe(START, &none).is_ok(), "{code:x?}");
+        assert!(function.region(START, &none).is_ok(), "{code:x?}");
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kernel's structure of a task. */
+#include <linux/sched.h>
+#include "sys/helpers.h"
+
+unsigned int rk_tasks_holdout(void)
+{
+#ifdef CONFIG_TASKS_RCU
+	return offsetof(struct task_struct, rcu_tasks_holdout);
+#else
+	return 0;
+#endif
+}
