@@ -61,6 +61,8 @@ pub enum Refusal {
     KprobeHere,
     /// A native kprobe's instruction or jump overlaps.
     KprobeNear,
+    /// Tasks wait to register native kprobes, and one of these may be in the region.
+    KprobesComing,
     /// Foreign code has changed the text.
     ForeignText,
     /// The function tracer does not attach to the address.
@@ -96,7 +98,10 @@ impl Refusal {
             Refusal::InsideInstruction | Refusal::Undecodable => EILSEQ,
             Refusal::Reserved(kind) => kind.errno(),
             Refusal::Copy(reason) => copy_errno(reason),
-            Refusal::KprobeNear | Refusal::ForeignText | Refusal::FtraceFailed => EBUSY,
+            Refusal::KprobeNear
+            | Refusal::KprobesComing
+            | Refusal::ForeignText
+            | Refusal::FtraceFailed => EBUSY,
             Refusal::NoMemory => ENOMEM,
         }
     }
@@ -143,6 +148,9 @@ impl Refusal {
             Refusal::Copy(reason) => reason.text(),
             Refusal::KprobeHere => "a kprobe is at this address: remove it first",
             Refusal::KprobeNear => "a kprobe overlaps: remove it first or choose another address",
+            Refusal::KprobesComing => {
+                "native kprobes are being registered: the jump waits for a pause"
+            }
             Refusal::ForeignText => "foreign bytes in the text: find the tool that changed it",
             Refusal::FtraceFailed => "the function tracer does not attach: probe an offset",
             Refusal::NoMemory => "out of memory: try again with fewer probes",
@@ -161,6 +169,7 @@ impl From<Foreign> for Refusal {
         match foreign {
             Foreign::KprobeHere => Refusal::KprobeHere,
             Foreign::KprobeNear => Refusal::KprobeNear,
+            Foreign::KprobesComing => Refusal::KprobesComing,
             Foreign::Bytes | Foreign::Jump => Refusal::ForeignText,
             Foreign::Ftrace => Refusal::FtraceFailed,
         }

@@ -40,6 +40,8 @@ pub enum Foreign {
     KprobeHere,
     /// A native kprobe's instruction bytes overlap the bytes to be poked.
     KprobeNear,
+    /// Tasks wait to register native kprobes, and one of these may be in the region.
+    KprobesComing,
     /// Another site's jump covers the address, and could not be removed.
     Jump,
     /// ftrace refused to attach or detach.

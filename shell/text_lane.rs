@@ -179,8 +179,11 @@ impl TextPokeBatch {
         // blacklist before the region was in it is registered by now, or its task sleeps until it has the
         // mutex. Documentation/hazards.rst says which tasks may still be in between.
         let end = trap.addr.wrapping_add(trap.original().len().max(JUMP_LEN));
-        if kprobe_in(trap.addr.wrapping_sub(JUMP_LEN - 1), end) || self.awaited {
+        if kprobe_in(trap.addr.wrapping_sub(JUMP_LEN - 1), end) {
             return Err(Foreign::KprobeNear);
+        }
+        if self.awaited {
+            return Err(Foreign::KprobesComing);
         }
         // A native kprobe was registered while the site was queued. At the next try native kprobes have
         // been refused the whole function.
