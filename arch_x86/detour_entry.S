@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every detour calls: builds the pt_regs of the probed place, runs the
- * handlers and restores the registers.
+ * The code that every detour calls. It builds the pt_regs of the probed place,
+ * runs the handlers and restores the registers.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -11,17 +11,19 @@
 #include "arch_x86/detour.h"
 
 /*
- * The detour (detour.rs) has pushed ss, sp, flags, cs and ip of the probed
- * place; the return address of its call stands where orig_ax is. In front of
- * that return address the detour holds the pointer to its trap.
+ * The detour (out_of_line/slot_image.rs) has pushed ss, sp, flags, cs and ip of
+ * the probed place. The return address of its call is at orig_ax. The detour has
+ * the pointer to its trap before that address. A handler may write orig_ax, as
+ * handlers of native kprobes do, so rbx keeps the address while handlers run.
  *
- * Interrupts are off while handlers run, as behind an int3: a handler always
- * sees the same context, one CPU is in one handler at most (but for NMIs), and
- * synchronize_rcu() waits for it. The flags were saved before; the detour
+ * Interrupts are off while handlers run, as after an int3. So a handler has one
+ * context on each lane, a CPU is in one handler at a time, and
+ * wait_for_handlers() waits for handlers. The detour has saved the flags, and
  * restores them.
  *
- * Nearly every site has one probe: that is called (or only counted, where the
- * slot has no room for counting inline) from here, several through rk_any_probe.
+ * Most sites have one probe. It is called from here, or only counted where the
+ * slot has no room for counting inline. Several probes are called through
+ * rk_any_probe.
  */
 	.section .kprobes.text, "ax"
 SYM_CODE_START(rk_detour_entry)
@@ -45,15 +47,15 @@ SYM_CODE_START(rk_detour_entry)
 	cli
 	cld
 	ASM_CLAC
-	/* push %rsp stored the value behind the push of ss. */
+	/* The detour's push of rsp stored the value after its push of ss. */
 	addq	$8, 19*8(%rsp)
 	UNWIND_HINT_REGS
-	movq	15*8(%rsp), %rax
-	movq	-RK_DETOUR_TRAP(%rax), %rax
-	/* Every lane's number has this bit, and this lane's no other. */
+	movq	15*8(%rsp), %rbx
+	movq	-RK_DETOUR_TRAP(%rbx), %rax
+	/* The numbers of all lanes have this bit. The number of this lane has no other. */
 	btsl	$RK_LANE_BIT, %gs:rk_busy(%rip)
 	jc	.Lmissed
-	/* What a trap begins with: its one probe, or rk_any_probe. */
+	/* A trap begins with the pointer to its one probe, or to rk_any_probe. */
 	movq	(%rax), %rdi
 	movq	RK_PROBE_HITS(%rdi), %rax
 	incq	%gs:(%rax)
@@ -65,6 +67,7 @@ SYM_CODE_START(rk_detour_entry)
 .Lcounted:
 	movl	$0, %gs:rk_busy(%rip)
 .Lrestore:
+	movq	%rbx, 15*8(%rsp)
 	popq	%r15
 	popq	%r14
 	popq	%r13

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Function entries: our callback of the function tracer, and its filter. */
+/* Function entries: the module's callback of the function tracer, and its filter. */
 #include <linux/ftrace.h>
 #include <linux/irqflags.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
 
 /*
- * The filter of ftrace_ops is never empty, for then it would mean all
- * functions: it always has this one, which nobody calls.
+ * An empty filter of ftrace_ops means all functions. So the filter always has
+ * this function, which is never called.
  */
 static noinline void rk_ftrace_anchor(void)
 {
@@ -22,10 +22,10 @@ static void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
 
 	if (!regs)
 		return;
-	/* The handlers' context is that of the other lanes. */
+	/* Handlers have one context on all lanes. */
 	raw_local_irq_save(flags);
 	resume = regs->ip;
-	/* As behind an int3. */
+	/* As after an int3. */
 	regs->ip = ip + INT3_INSN_SIZE;
 	rk_ftrace_hit(ip, regs);
 	regs->ip = resume;
@@ -33,8 +33,8 @@ static void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
 }
 
 /*
- * Permanent: a kernel that lets kernel.ftrace_enabled=0 silence tracers must
- * refuse that while probes rest on it, and the probes while it is 0.
+ * Permanent: while probes use ftrace, the kernel refuses kernel.ftrace_enabled=0,
+ * which silences tracers. While it is 0, the kernel refuses the probes.
  */
 static struct ftrace_ops rk_ftrace_ops = {
 	.func = rk_ftrace_fn,
@@ -48,7 +48,7 @@ static int rk_ftrace_start(void)
 	unsigned long anchor = (unsigned long)rk_ftrace_anchor;
 	int ret;
 
-	/* Else objtool sees an address inside a function. */
+	/* Otherwise objtool sees an address inside a function. */
 	OPTIMIZER_HIDE_VAR(anchor);
 	anchor = rk_ftrace_location_range(anchor, anchor + 16);
 	ret = ftrace_set_filter_ip(&rk_ftrace_ops, anchor, 0, 1);
@@ -59,8 +59,8 @@ static int rk_ftrace_start(void)
 }
 
 /*
- * Adds function entries to those that are traced, or removes them, with one
- * update of the text. Calls are serialized by the engine's lock.
+ * Adds function entries to the filter, or removes them, with one update of the
+ * text. The engine's lock serializes the calls.
  */
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove)
 {
@@ -71,7 +71,7 @@ int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove)
 	return ret ?: ftrace_set_filter_ips(&rk_ftrace_ops, ips, count, remove, 0);
 }
 
-/* Waits until no CPU is in a callback. */
+/* Stops the callbacks, and waits until no CPU is in one. */
 void rk_ftrace_stop(void)
 {
 	if (!rk_ftrace_started)

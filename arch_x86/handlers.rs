@@ -2,13 +2,13 @@
 
 //! Runs the handlers of a hit, on each lane.
 //!
-//! Between the int3 or the jump and the effect of the probed instruction only code of this module runs:
-//! no kernel function, no lock, no allocation, no container of the `kernel` crate. So this file uses
-//! only `core` atomics, and a probe on kernel text cannot be hit by this path itself. A probe that is hit
-//! inside a handler is counted as missed, and its instruction is executed.
+//! Between the int3 or the jump and the effect of the probed instruction only code of this module
+//! runs: no kernel function, no lock, no allocation, no container of the `kernel` crate. So this
+//! file uses only `core` atomics, and a probe on kernel text cannot be hit by this path itself. A
+//! probe that is hit inside a handler is counted as missed, and its instruction is executed.
 //!
-//! Each lane runs handlers with interrupts off. Therefore `wait_for_handlers()` waits for all handlers,
-//! and for all readers of the int3 table.
+//! Each lane runs handlers with interrupts off. Therefore `wait_for_handlers()` waits for all
+//! handlers, and for all readers of the int3 table.
 
 use crate::arch_x86::trap::Trap;
 use crate::sys::ffi;
@@ -78,8 +78,8 @@ pub(crate) fn lane() -> Lane {
 struct Busy(());
 
 impl Busy {
-    /// Notes that this CPU runs handlers, unless it already does. Interrupts are off. An NMI between
-    /// the test and the note leaves the variable as it was.
+    /// Notes that this CPU runs handlers, unless it already does. Interrupts are off. An NMI
+    /// between the test and the note leaves the variable as it was.
     #[inline(always)]
     fn enter(lane: Lane) -> Option<Self> {
         if busy() != 0 {
@@ -101,16 +101,17 @@ impl Drop for Busy {
 #[cold]
 fn missed(trap: &Trap) {
     for probe in trap.probes() {
-        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays so
-        // until handlers have ended. Other CPUs count at the same time, so the counter is atomic.
+        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays
+        // so until handlers have ended. Other CPUs count at the same time, so the counter is
+        // atomic.
         let nmissed = unsafe { AtomicU64::from_ptr(addr_of_mut!((*probe).nmissed).cast()) };
         nmissed.fetch_add(1, Ordering::Relaxed);
         MISSED.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Calls the pre_handlers. Returns whether one of them has returned a value that is not zero and that
-/// counts on this lane.
+/// Calls the pre_handlers. Returns whether one of them has returned a value that is not zero and
+/// that counts on this lane.
 #[inline(always)]
 pub(crate) fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
     if !trap.is_live() {
@@ -125,20 +126,20 @@ pub(crate) fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool 
 
 /// Calls the pre_handlers on a CPU that is noted to run handlers.
 ///
-/// A value that is not zero means that a handler has changed the instruction pointer. On an int3 and at an
-/// entry no other handler runs after it (kernel/kprobes.c:aggr_pre_handler). A jump does not use the
-/// instruction pointer, so all handlers run (kernel/kprobes.c:opt_pre_handler).
+/// A value that is not zero means that a handler has changed the instruction pointer. On an int3
+/// and at an entry no other handler runs after it (kernel/kprobes.c:aggr_pre_handler). A jump does
+/// not use the instruction pointer, so all handlers run (kernel/kprobes.c:opt_pre_handler).
 #[inline(always)]
 fn call_pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
     for probe in trap.probes() {
-        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays so
-        // until handlers have ended. `hits` and `pre_handler` do not change meanwhile.
+        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays
+        // so until handlers have ended. `hits` and `pre_handler` do not change meanwhile.
         let (hits, handler) = unsafe { ((*probe).hits, (*probe).pre_handler) };
         // SAFETY: `hits` is a per-CPU counter of the probe, and is freed after handlers have ended.
         unsafe { asm!("incq %gs:({})", in(reg) hits, options(att_syntax, nostack)) };
         if let Some(handler) = handler {
-            // SAFETY: the user's handler is called under its contract: interrupts off, the registers of the
-            // hit.
+            // SAFETY: the user's handler is called under its contract: interrupts off, the
+            // registers of the hit.
             let changed = unsafe { handler(probe, regs) } != 0;
             if changed && lane != Lane::Jump {
                 return true;
@@ -157,18 +158,18 @@ pub(crate) fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
         return;
     };
     for probe in trap.probes() {
-        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays so
-        // until handlers have ended.
+        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays
+        // so until handlers have ended.
         if let Some(handler) = unsafe { (*probe).post_handler } {
-            // SAFETY: the user's handler is called under its contract: interrupts off, the registers of the
-            // hit.
+            // SAFETY: the user's handler is called under its contract: interrupts off, the
+            // registers of the hit.
             unsafe { handler(probe, regs, 0) };
         }
     }
 }
 
-/// Runs the handlers of a jump's site that detour_entry.S does not call itself. It is the pre_handler of
-/// `rk_any_probe`. The lane is noted, and interrupts are off.
+/// Runs the handlers of a jump's site that detour_entry.S does not call itself. It is the
+/// pre_handler of `rk_any_probe`. The lane is noted, and interrupts are off.
 ///
 /// # Safety
 ///
@@ -176,8 +177,9 @@ pub(crate) fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
 #[no_mangle]
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn rk_detour_hit(_any: *mut ffi::rkprobe, regs: *mut pt_regs) -> c_int {
-    // SAFETY: `orig_ax` is the return address of the detour's call. The detour has the pointer to its trap
-    // before that address. Both are freed together, after all tasks have left the detour.
+    // SAFETY: no handler has run yet, so `orig_ax` is the return address of the detour's call. The
+    // detour has the pointer to its trap before that address. Both are freed together, after all
+    // tasks have left the detour.
     let trap = unsafe {
         let back = (*regs).orig_ax;
         &**(back.wrapping_sub(ffi::RK_DETOUR_TRAP as usize) as *const *const Trap)

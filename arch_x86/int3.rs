@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The int3: the die notifier, and what a hit does.
+//! The int3: the die notifier, and the effect of a hit.
 
 use crate::arch_x86::handlers::{post_handlers, pre_handlers, Lane};
 use crate::arch_x86::int3_table;
@@ -14,7 +14,7 @@ use kernel::ffi::c_int;
 /// The interrupt flag.
 const FLAGS_IF: u64 = 1 << 9;
 
-/// Runs the handlers of an int3 and makes its instruction happen.
+/// Runs the handlers of an int3, and then emulates its instruction or continues in a copy of it.
 fn hit(trap: &Trap, regs: *mut pt_regs) {
     if pre_handlers(trap, regs, Lane::Int3) {
         return;
@@ -31,8 +31,8 @@ fn hit(trap: &Trap, regs: *mut pt_regs) {
         emulation.apply(&mut saved, trap.addr as u64, trap.len);
         post_handlers(trap, regs, Lane::Int3);
     } else if let Some(step) = step {
-        // Interrupts stay off until the int3 behind the copy, whose address says whether they
-        // were on: so nothing needs to be kept for the CPU.
+        // Interrupts stay off until the int3 that follows the copy. There are two copies, and the
+        // address of the int3 tells whether interrupts were on. So the CPU has to remember nothing.
         saved.set_flags(flags & !FLAGS_IF);
         saved.set_ip(step as u64);
     } else {
@@ -40,7 +40,7 @@ fn hit(trap: &Trap, regs: *mut pt_regs) {
     }
 }
 
-/// The int3 behind a copy of the instruction: the instruction has been executed.
+/// Handles the int3 that follows a copy of the instruction, after the instruction was executed.
 fn stepped(trap: &Trap, at: usize, regs: *mut pt_regs) {
     let mut saved = SavedRegs(regs);
     let with_interrupts = trap.step(true);
@@ -51,7 +51,7 @@ fn stepped(trap: &Trap, at: usize, regs: *mut pt_regs) {
     post_handlers(trap, regs, Lane::Int3);
 }
 
-/// The die notifier: takes the int3s that are in the table, and no others.
+/// The die notifier. It claims the int3s that are in the table, and no others.
 ///
 /// # Safety
 ///
@@ -67,7 +67,7 @@ pub(crate) unsafe extern "C" fn int3_notify(
     }
     // SAFETY: for DIE_INT3 `args` is a `die_args` whose registers are the exception's.
     let regs = unsafe { (*args.cast::<ffi::die_args>()).regs };
-    // SAFETY: as above.
+    // SAFETY: the registers belong to the exception that is being handled.
     let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip) };
     if cs & 3 != 0 {
         return ffi::NOTIFY_DONE as c_int;
@@ -77,14 +77,16 @@ pub(crate) unsafe extern "C" fn int3_notify(
     if trap.is_null() {
         return ffi::NOTIFY_DONE as c_int;
     }
-    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
+    // SAFETY: a trap in the table is allocated, and a removed one stays so until
+    // `wait_for_handlers()` has waited for this reader.
     let trap = unsafe { &*trap };
-    if at == trap.addr {
+    if at == trap.addr && trap.takes_int3() {
         hit(trap, regs);
     } else if trap.step_ends().any(|end| end == at) {
         stepped(trap, at, regs);
     } else {
-        // Its bucket became another one's while it was looked up: it is no int3 of ours any more.
+        // The bucket got another trap during the search, so this int3 does not belong to the module
+        // any more. Or another tool has put an int3 on an entry that the function tracer pokes.
         return ffi::NOTIFY_DONE as c_int;
     }
     ffi::NOTIFY_STOP as c_int

@@ -6,13 +6,13 @@ use crate::out_of_line::emulate::Regs;
 use core::ptr::addr_of_mut;
 use kernel::bindings::pt_regs;
 
-/// The saved registers of whom we interrupted, while the handler runs.
+/// The saved registers of the interrupted code, while a handler runs.
 pub(crate) struct SavedRegs(pub(crate) *mut pt_regs);
 
 impl SavedRegs {
     fn gpr_place(&self, number: u8) -> *mut u64 {
         let regs = self.0;
-        // SAFETY: only computes addresses inside the registers.
+        // SAFETY: the block computes addresses inside the registers, and reads nothing.
         let place = unsafe {
             match number {
                 0 => addr_of_mut!((*regs).ax),
@@ -39,22 +39,23 @@ impl SavedRegs {
 
 impl Regs for SavedRegs {
     fn ip(&self) -> u64 {
-        // SAFETY: the exception entry's registers.
+        // SAFETY: the exception or the tracer saved the registers, which stay valid while a handler
+        // runs.
         unsafe { (*self.0).ip as u64 }
     }
 
     fn set_ip(&mut self, ip: u64) {
-        // SAFETY: as in `ip`.
+        // SAFETY: the registers stay valid while a handler runs.
         unsafe { (*self.0).ip = ip as usize };
     }
 
     fn flags(&self) -> u64 {
-        // SAFETY: as in `ip`.
+        // SAFETY: the registers stay valid while a handler runs.
         unsafe { (*self.0).flags as u64 }
     }
 
     fn set_flags(&mut self, flags: u64) {
-        // SAFETY: as in `ip`.
+        // SAFETY: the registers stay valid while a handler runs.
         unsafe { (*self.0).flags = flags as usize };
     }
 
@@ -71,15 +72,15 @@ impl Regs for SavedRegs {
     fn push(&mut self, value: u64) {
         let sp = self.gpr(4).wrapping_sub(8);
         self.set_gpr(4, sp);
-        // SAFETY: the int3 entry leaves a gap below the interrupted stack for exactly this
-        // (arch/x86/entry/entry_64.S: idtentry of exc_int3; FRED has its red zone).
+        // SAFETY: the entry of an int3 leaves a gap below the interrupted stack for this push
+        // (arch/x86/entry/entry_64.S: idtentry of exc_int3). FRED has a red zone there.
         unsafe { (sp as *mut u64).write(value) };
     }
 
     fn pop(&mut self) -> u64 {
         let sp = self.gpr(4);
         self.set_gpr(4, sp.wrapping_add(8));
-        // SAFETY: the instruction itself would have read there.
+        // SAFETY: the emulated instruction would read there too.
         unsafe { (sp as *const u64).read() }
     }
 }

@@ -96,6 +96,13 @@ impl Trap {
         };
     }
 
+    /// Whether the module puts an int3 on the site's address. It does not at an entry that the function
+    /// tracer pokes: such a site has neither a slot nor an emulated instruction.
+    #[inline(always)]
+    pub(crate) fn takes_int3(&self) -> bool {
+        self.slot != 0 || self.emulation.is_some()
+    }
+
     /// Whether the slot has a detour, so that a jump is possible.
     pub(crate) fn has_detour(&self) -> bool {
         self.region_copy != 0

@@ -26,8 +26,8 @@ pub(crate) struct Facts {
 }
 
 impl Session<'_> {
-    /// The address of a probe on `addr`. An ENDBR is never overwritten, so a probe on an ENDBR goes to
-    /// the instruction that follows it.
+    /// The address of a probe on `addr`. An ENDBR is never overwritten, so a probe on an ENDBR goes
+    /// to the instruction that follows it.
     pub(crate) fn entry(&self, addr: usize) -> usize {
         // What follows the end of a module's text may not be mapped.
         let last = addr.saturating_add(ENDBR_LEN - 1);
@@ -69,8 +69,8 @@ impl Session<'_> {
         Ok(Facts { insn, region })
     }
 
-    /// What native kprobes do not see while there is a site at `addr`. `None` if that is unknown, and
-    /// where it depends on other bytes that change: those of another site, or of the tracer.
+    /// What native kprobes do not see while there is a site at `addr`. `None` if that is unknown,
+    /// and where it depends on other bytes that change: those of another site, or of the tracer.
     pub(super) fn hidden(
         &self,
         optimizer: &Optimizer<Shell>,
@@ -112,9 +112,9 @@ impl Session<'_> {
         !function.flags_are_dead(addr as u64, reserved.index())
     }
 
-    /// Whether ftrace attaches to an entry: it ignores an entry that is not at the beginning of a symbol,
-    /// because a weak function may have left it (kernel/trace/ftrace.c:test_for_valid_rec). The function
-    /// with the entry is decoded.
+    /// Whether ftrace attaches to an entry: it ignores an entry that is not at the beginning of a
+    /// symbol, because a weak function may have left it (kernel/trace/ftrace.c:test_for_valid_rec).
+    /// The function with the entry is decoded.
     fn is_attachable(&self, entry: usize) -> bool {
         let start = self.examiner.function.start() as usize;
         entry.wrapping_sub(start) <= ENDBR_LEN
@@ -133,9 +133,9 @@ impl Session<'_> {
     }
 }
 
-/// Where the call of the tracer begins, if bytes of such a call are in `text`. In a module without local
-/// symbols one symbol stands for several functions, and each of them may have such a call. So ftrace is
-/// asked for the bytes, and not for the symbol.
+/// Where the call of the tracer begins, if bytes of such a call are in `text`. In a module without
+/// local symbols one symbol stands for several functions, and each of them may have such a call. So
+/// ftrace is asked for the bytes, and not for the symbol.
 fn traced_in(text: Range<usize>) -> Option<usize> {
     if text.is_empty() {
         return None;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Text that a CPU runs where it cannot take an int3: while the CPU starts, resumes, dies, or leaves the
-//! kernel.
+//! Text that a CPU runs where it cannot take an int3: while the CPU starts, resumes, dies, or
+//! leaves the kernel.
 //!
-//! A CPU that starts, resumes or leaves has no interrupt table there, or a table without the stack, the
-//! per-CPU base or the task register that the handler needs. An int3 resets the CPU. After a CPU has
-//! reported that it is dead, neither the sync of a poke nor [`wait_for_handlers`] waits for what it
-//! runs, so it may execute an int3 that is removed already, or a slot that is freed.
+//! A CPU that starts, resumes or leaves has no interrupt table there, or a table without the stack,
+//! the per-CPU base or the task register that the handler needs. An int3 resets the CPU. After a
+//! CPU has reported that it is dead, neither the sync of a poke nor [`wait_for_handlers`] waits for
+//! what it runs, so it may execute an int3 that is removed already, or a slot that is freed.
 //!
-//! The functions are found in the running kernel: the names below, and what the direct branches from
-//! them reach. Kernels are built without suspend, hibernation, CPU hotplug or kexec, and compilers make
-//! functions inline. So a name that the kernel lacks is ignored. A walk that does not find all does not
-//! keep the module from loading, because most users never probe this text: what the walk has found is
-//! reserved, and the log says what is missing.
+//! The functions are found in the running kernel: the names below, and what the direct branches
+//! from them reach. Kernels are built without suspend, hibernation, CPU hotplug or kexec, and
+//! compilers make functions inline. So a name that the kernel lacks is ignored. A walk that does
+//! not find all does not keep the module from loading, because most users never probe this text:
+//! what the walk has found is reserved, and the log says what is missing.
 //!
 //! [`wait_for_handlers`]: crate::sys::locks::wait_for_handlers
 
@@ -25,11 +25,11 @@ use kernel::prelude::*;
 
 /// Functions that run without a usable interrupt table, with all that they call.
 ///
-/// - A CPU that starts or wakes up: arch/x86/kernel/head_64.S, with the vector of an encrypted guest,
-///   and the C functions until the table is loaded (arch/x86/kernel/cpu/common.c).
+/// - A CPU that starts or wakes up: arch/x86/kernel/head_64.S, with the vector of an encrypted
+///   guest, and the C functions until the table is loaded (arch/x86/kernel/cpu/common.c).
 /// - A CPU that resumes from suspend: arch/x86/kernel/acpi/wakeup_64.S.
-/// - A CPU that enters the kernel of a hibernation image: arch/x86/power/hibernate_asm_64.S. The kernel
-///   also executes a copy of core_restore_code.
+/// - A CPU that enters the kernel of a hibernation image: arch/x86/power/hibernate_asm_64.S. The
+///   kernel also executes a copy of core_restore_code.
 /// - A CPU that crashes on Hyper-V: arch/x86/hyperv/hv_crash.c.
 const WITHOUT: [&CStr; 15] = [
     c"secondary_startup_64",
@@ -58,10 +58,11 @@ struct Part {
     is_needed: bool,
 }
 
-/// These functions call most of the kernel later, so only what they call before the table is usable is
-/// followed.
+/// These functions call most of the kernel later, so only what they call before the table is usable
+/// is followed.
 ///
-/// - arch/x86/kernel/smpboot.c:start_secondary has the table after the call, which is in [`WITHOUT`].
+/// - arch/x86/kernel/smpboot.c:start_secondary has the table after the call, which is in
+///   [`WITHOUT`].
 /// - arch/x86/power/cpu.c:__restore_processor_state loads the table and the per-CPU base before the
 ///   call. The compiler makes it or fix_processor_context inline, or neither.
 const PARTLY: [Part; 3] = [
@@ -85,8 +86,8 @@ const PARTLY: [Part; 3] = [
 /// Functions that call nothing before the table is usable, or after it is lost.
 ///
 /// - arch/x86/kernel/acpi/wakeup_64.S:do_suspend_lowlevel resumes in its middle.
-/// - kernel/power/hibernate.c:create_image continues in the kernel of the image, with the registers of
-///   the kernel that has loaded the image.
+/// - kernel/power/hibernate.c:create_image continues in the kernel of the image, with the registers
+///   of the kernel that has loaded the image.
 /// - arch/x86/kernel/machine_kexec_64.c:machine_kexec clears the per-CPU base before it leaves.
 const ALONE: [&CStr; 5] = [
     c"do_suspend_lowlevel",
@@ -122,8 +123,8 @@ const DEAD: [&CStr; 8] = [
     c"sev_es_ap_hlt_loop",
 ];
 
-/// Functions that this text has branches to and does not call, unless the kernel is broken: the beginnings
-/// of their names. Static calls' trampolines are reserved as a whole.
+/// Functions that this text has branches to and does not call, unless the kernel is broken: the
+/// beginnings of their names. Static calls' trampolines are reserved as a whole.
 const NOT_TAKEN: [&[u8]; 8] = [
     b"panic",
     b"__ubsan",
@@ -163,8 +164,8 @@ pub(super) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     dead.reserve(index, Kind::DeadCpu)
 }
 
-/// Follows what a function of [`PARTLY`] calls while it has no table. The function itself is not added,
-/// because all that is added is followed.
+/// Follows what a function of [`PARTLY`] calls while it has no table. The function itself is not
+/// added, because all that is added is followed.
 fn follow_part(walk: &mut Walk, locks: &TextLocks, part: &Part) -> Result {
     let Some(function) = symbols::function(symbols::lookup(part.name)) else {
         if part.is_needed {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A walk through the running kernel: from functions that are known by name, along direct branches, to all
-//! that they call.
+//! A walk through the running kernel: from functions that are known by name, along direct branches,
+//! to all that they call.
 
 use crate::eligibility::collect_cross_branches;
 use crate::eligibility::refusal::Refusal;
@@ -62,12 +62,13 @@ impl Walk {
         Ok(self.ranges.push((start, end), GFP_KERNEL)?)
     }
 
-    /// Adds the function at `addr`, if the way can execute it and it can be probed. Text that is made at
-    /// run time (trampolines, copies of native probes, thunks) has no probes. It calls through pointers,
-    /// or it is a copy of text that is followed.
+    /// Adds the function at `addr`, if the way can execute it and it can be probed. Text that is
+    /// made at run time (trampolines, copies of native probes, thunks) has no probes. It calls
+    /// through pointers, or it is a copy of text that is followed.
     pub(super) fn add(&mut self, mut addr: usize) -> Result {
-        // With call depth tracking a call goes to bytes before the function's entry, and through them
-        // (arch/x86/kernel/callthunks.c). These bytes have a symbol, or are the end of another function.
+        // With call depth tracking a call goes to bytes before the function's entry, and through
+        // them (arch/x86/kernel/callthunks.c). These bytes have a symbol, or are the end of another
+        // function.
         let function = loop {
             match symbols::function(addr) {
                 Some(function) if is_preamble(function.name()) => addr = function.end(),
@@ -97,12 +98,13 @@ impl Walk {
         Ok(self.found.push((start, end), GFP_KERNEL)?)
     }
 
-    /// Follows the branches of all functions that were added, those of `leaves` excepted. After an error
-    /// a second call continues with the next function.
+    /// Follows the branches of all functions that were added, those of `leaves` excepted. After an
+    /// error a second call continues with the next function.
     ///
     /// # Errors
     ///
-    /// ENOMEM. EOPNOTSUPP: a function does not decode, or the walk has left the way. The log says which.
+    /// ENOMEM. EOPNOTSUPP: a function does not decode, or the walk has left the way. The log says
+    /// which.
     pub(super) fn follow_all(
         &mut self,
         locks: &TextLocks,
@@ -127,9 +129,9 @@ impl Walk {
         Ok(())
     }
 
-    /// Adds what `function` branches to before its branch to `last`, in the order of the text. Returns
-    /// whether there is a branch to `last`; nothing is added without one. The function itself is not
-    /// added.
+    /// Adds what `function` branches to before its branch to `last`, in the order of the text.
+    /// Returns whether there is a branch to `last`; nothing is added without one. The function
+    /// itself is not added.
     ///
     /// # Errors
     ///
@@ -178,8 +180,8 @@ impl Walk {
     }
 }
 
-/// Where the text of a function branches to outside of it, in the order of the text, and whether all of
-/// the text decodes.
+/// Where the text of a function branches to outside of it, in the order of the text, and whether
+/// all of the text decodes.
 fn branches(locks: &TextLocks, text: Range<usize>) -> Result<(KVec<usize>, bool)> {
     let mut bytes: KVec<u8> = KVec::new();
     bytes.resize(text.end.saturating_sub(text.start), 0, GFP_KERNEL)?;
@@ -196,14 +198,14 @@ fn branches(locks: &TextLocks, text: Range<usize>) -> Result<(KVec<usize>, bool)
     Ok((targets, whole))
 }
 
-/// Where a function ends. A symbol ends where the next symbol begins. srso_alias_return_thunk must be at a
-/// certain address, so up to 2 MiB of fill follow it.
+/// Where a function ends. A symbol ends where the next symbol begins. srso_alias_return_thunk must
+/// be at a certain address, so up to 2 MiB of fill follow it.
 fn end_of(function: &Symbol) -> usize {
     if function.size <= LONGEST || !symbols::in_kernel_text(function.end()) {
         return function.end();
     }
-    // SAFETY: both ends are in the kernel's text, which is mapped, and `text_mutex` is held, so no task
-    // writes it.
+    // SAFETY: both ends are in the kernel's text, which is mapped, and `text_mutex` is held, so no
+    // task writes it.
     let bytes = unsafe { core::slice::from_raw_parts(function.start as *const u8, function.size) };
     let last = bytes.iter().rposition(|byte| !matches!(*byte, 0x00 | INT3));
     let len = last.map_or(0, |last| last.wrapping_add(1));

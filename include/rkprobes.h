@@ -22,6 +22,7 @@ struct rkprobe;
  * @p: the probe that was hit
  * @regs: the registers at the probe; changes to the general registers and the
  *	flags take effect. @regs->ip is the probe's address plus one.
+ *	@regs->orig_ax has no meaning, and a change of it has no effect.
  *
  * Context: as in an NMI. Interrupts are off on each lane (int3, jump, function
  * tracer). Must not sleep, take locks or allocate.

@@ -139,18 +139,19 @@ impl Drop for CpusHeld {
     }
 }
 
-/// Waits until all running handlers and all readers of the int3 table have ended. What the caller made
-/// unreachable for them before the call may then be freed. May sleep for a grace period.
+/// Waits until all running handlers and all readers of the int3 table have ended. What the caller
+/// made unreachable for them before the call may then be freed. May sleep for a grace period.
 ///
-/// RCU waits for handlers, because they run with interrupts off. But RCU does not wait for a CPU that it
-/// counts as offline, and such a CPU still runs kernel text: a CPU that goes offline, after
+/// RCU waits for handlers, because they run with interrupts off. But RCU does not wait for a CPU
+/// that it counts as offline, and such a CPU still runs kernel text: a CPU that goes offline, after
 /// kernel/cpu.c:cpuhp_report_idle_dead has told RCU, and a CPU that starts, before
-/// kernel/cpu.c:notify_cpu_starting tells RCU. The lock waits for the hotplug operation that has begun,
-/// and therefore for a handler on its CPU. In an operation that begins later, a CPU that goes offline
-/// ends its handlers before it tells RCU, and a CPU that starts sees what the caller has written.
+/// kernel/cpu.c:notify_cpu_starting tells RCU. The lock waits for the hotplug operation that has
+/// begun, and therefore for a handler on its CPU. In an operation that begins later, a CPU that
+/// goes offline ends its handlers before it tells RCU, and a CPU that starts sees what the caller
+/// has written.
 ///
-/// The caller is not in a callback of CPU hotplug, and holds neither `cpus_read_lock` nor a lock that
-/// is taken under it.
+/// The caller is not in a callback of CPU hotplug, and holds neither `cpus_read_lock` nor a lock
+/// that is taken under it.
 pub(crate) fn wait_for_handlers() {
     drop(CpusHeld::lock());
     kernel::sync::rcu::synchronize_rcu();

@@ -400,11 +400,12 @@ static void test_entry(void)
 	}
 }
 
-/* Has the effect of the MOV, or of the nop of the entry, and returns 1. */
+/* Has the effect of the MOV, or of the nop of the entry, writes orig_ax as handlers of native kprobes do, and returns 1. */
 static int act_for_insn(struct rkprobe *p, struct pt_regs *regs)
 {
 	pre_handler(p, regs);
 	regs->ax = regs->di;
+	regs->orig_ax = ~0UL;
 	regs->ip = (unsigned long)p->addr + 3;
 	return 1;
 }
