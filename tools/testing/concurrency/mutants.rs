@@ -162,9 +162,9 @@ if MUTANT {
         scenario: "table_drop",
         found: UNORDERED,
         file: "arch_x86/int3_table.rs",
-        find: "kernel::sync::rcu::synchronize_rcu();",
+        find: "wait_for_handlers();",
         put: "if !MUTANT {
-            kernel::sync::rcu::synchronize_rcu();
+            wait_for_handlers();
         }",
     },
     Mutant {

@@ -36,6 +36,9 @@ pub(crate) mod ffi {
 }
 
 pub(crate) mod locks {
+    /// The model has no CPU hotplug, so the wait is a grace period.
+    pub(crate) use crate::cpu::synchronize_rcu as wait_for_handlers;
+
     /// The writer is one thread, so the lock is always held.
     pub(crate) struct EngineHeld(());
 
