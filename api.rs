@@ -12,5 +12,16 @@ mod c;
 mod hit;
 mod probe;
 
-pub use hit::{Hit, Lane, Registers};
-pub use probe::{flush, Handler, Probe, Registration, Registrations, Target};
+pub use hit::{
+    Hit,
+    Lane,
+    Registers, //
+};
+pub use probe::{
+    flush,
+    Handler,
+    Probe,
+    Registration,
+    Registrations,
+    Target, //
+};

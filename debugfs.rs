@@ -26,16 +26,30 @@ mod words;
 mod writer;
 
 use blacklist::BlacklistFile;
-use commands::{Commands, ProbesFile};
+use commands::{
+    Commands,
+    ProbesFile, //
+};
 use core::ptr::from_ref;
 use errors::ErrorsFile;
-use explain::{ExplainFile, Explained};
+use explain::{
+    ExplainFile,
+    Explained, //
+};
 use file::Dir;
 use kernel::prelude::*;
-use kernel::sync::{new_mutex, Arc, Mutex};
+use kernel::sync::{
+    new_mutex,
+    Arc,
+    Mutex, //
+};
 use list::ListFile;
 use stats::StatsFile;
-use switches::{EnabledFile, FlushFile, OptimizationFile};
+use switches::{
+    EnabledFile,
+    FlushFile,
+    OptimizationFile, //
+};
 
 /// The directory and its files. No file is open when this is dropped, because an open file keeps the
 /// module loaded.
@@ -62,7 +76,7 @@ impl Debugfs {
     ///
     /// ENOMEM.
     pub(crate) unsafe fn new() -> Result<Pin<KBox<Self>>> {
-        // SAFETY: called once, by the contract, and no file is made yet.
+        // SAFETY: Called once, by the contract, and no file is made yet.
         unsafe { failures::init() };
         let root = Dir::new(c"rkprobes", None).ok();
         let probe = root
@@ -86,7 +100,7 @@ impl Debugfs {
         let this = self.get_ref();
         let root = this.root.as_ref().ok_or(ENODEV)?;
         let (commands, explained) = (from_ref(&this.commands), from_ref(&this.explained));
-        // SAFETY: all data is in `this`, which drops the directory. `()` is no data.
+        // SAFETY: All data is in `this`, which drops the directory. `()` is no data.
         unsafe {
             root.file::<ProbesFile>(commands)?;
             root.file::<ErrorsFile>(from_ref(&()))?;

@@ -34,6 +34,10 @@ mod region;
 pub mod reserved;
 pub mod tables;
 
-pub use branches::{collect_cross_branches, each_possible_jump, CrossBranch};
+pub use branches::{
+    collect_cross_branches,
+    each_possible_jump,
+    CrossBranch, //
+};
 pub use function::DecodedFunction;
 pub use region::Region;

@@ -24,6 +24,13 @@ mod state;
 pub(crate) use crate::arch_x86::probe_list::ProbePtr;
 pub(crate) use examination::Examination;
 pub(crate) use notifiers::Notifiers;
-pub(crate) use queries::{ListRow, ProbeReport};
+pub(crate) use queries::{
+    ListRow,
+    ProbeReport, //
+};
 pub(crate) use registration::Request;
-pub(crate) use state::{engine, retract, Engine};
+pub(crate) use state::{
+    engine,
+    retract,
+    Engine, //
+};

@@ -27,5 +27,8 @@ mod sections;
 mod walk;
 
 pub(crate) use facts::Facts;
-pub(crate) use original::{Examiner, Session};
+pub(crate) use original::{
+    Examiner,
+    Session, //
+};
 pub(crate) use place::SitePlan;

@@ -14,7 +14,22 @@ mod insn;
 pub mod opcodes;
 mod tables;
 
-pub use decode::{decode, decode_into, DecodeError};
-pub use flow::{Cond, FlagsEffect, Flow, LoopKind};
-pub use insn::{Encoding, Field, Insn, OpcodeMap, Prefixes};
+pub use decode::{
+    decode,
+    decode_into,
+    DecodeError, //
+};
+pub use flow::{
+    Cond,
+    FlagsEffect,
+    Flow,
+    LoopKind, //
+};
+pub use insn::{
+    Encoding,
+    Field,
+    Insn,
+    OpcodeMap,
+    Prefixes, //
+};
 pub use opcodes::MAX_INSN_LEN;

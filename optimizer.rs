@@ -53,9 +53,33 @@ pub mod rate;
 mod site;
 mod words;
 
-pub use backend::{Backend, LockedText, Quiescence};
+pub use backend::{
+    Backend,
+    LockedText,
+    Quiescence, //
+};
 pub use decide::Why;
 pub use lists::Optimizer;
-pub use pass::{Grace, Quiesced, VECTOR};
-pub use site::{NewSite, ProbeId, Site, SiteId, SiteProbe, State};
-pub use words::{Delay, Foreign, Handlers, JumpTo, Pass, Poke, SiteLane, MAX_REGION};
+pub use pass::{
+    Grace,
+    Quiesced,
+    VECTOR, //
+};
+pub use site::{
+    NewSite,
+    ProbeId,
+    Site,
+    SiteId,
+    SiteProbe,
+    State, //
+};
+pub use words::{
+    Delay,
+    Foreign,
+    Handlers,
+    JumpTo,
+    Pass,
+    Poke,
+    SiteLane,
+    MAX_REGION, //
+};

@@ -27,7 +27,17 @@ mod examine;
 mod shell;
 mod sys;
 
-pub use api::{flush, Handler, Hit, Lane, Probe, Registers, Registration, Registrations, Target};
+pub use api::{
+    flush,
+    Handler,
+    Hit,
+    Lane,
+    Probe,
+    Registers,
+    Registration,
+    Registrations,
+    Target, //
+};
 
 module! {
     type: RkProbes,
@@ -77,7 +87,7 @@ impl Drop for Running {
 
 impl kernel::InPlaceModule for RkProbes {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: the kernel calls `init` once, and nothing has used `MEMORY` before.
+        // SAFETY: The kernel calls `init` once, and nothing has used `MEMORY` before.
         unsafe { shell::memory::MEMORY.init() };
         shell::work::OPTIMIZE_DELAY
             .store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
@@ -85,7 +95,7 @@ impl kernel::InPlaceModule for RkProbes {
             running: Running::start()?,
             _notifiers: engine::Notifiers::register()?,
             // Last: after a user can open a file, nothing may fail.
-            // SAFETY: the kernel calls `init` once.
+            // SAFETY: The kernel calls `init` once.
             debugfs: Some(unsafe { debugfs::Debugfs::new()? }),
         })
     }

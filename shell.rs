@@ -18,5 +18,7 @@ mod text_lane;
 pub(crate) mod window;
 pub(crate) mod work;
 
-pub(crate) use backend::RcuTasks;
-pub(crate) use backend::Shell;
+pub(crate) use backend::{
+    RcuTasks,
+    Shell, //
+};

@@ -6,12 +6,27 @@
 //! fails and counts the call.
 
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{self, Engine, ProbePtr, Request};
-use crate::sys::ffi::{self, rkprobe};
+use crate::engine::{
+    self,
+    Engine,
+    ProbePtr,
+    Request, //
+};
+use crate::sys::ffi::{
+    self,
+    rkprobe, //
+};
 use crate::sys::stats;
-use crate::sys::target::{resolve, Unresolved};
+use crate::sys::target::{
+    resolve,
+    Unresolved, //
+};
 use kernel::error::code::*;
-use kernel::ffi::{c_int, c_uint, c_ulong};
+use kernel::ffi::{
+    c_int,
+    c_uint,
+    c_ulong, //
+};
 use kernel::prelude::*;
 use kernel::str::CStrExt;
 
@@ -21,7 +36,7 @@ use kernel::str::CStrExt;
 ///
 /// EDEADLK in a handler, ENODEV while the module is loaded or unloaded.
 fn engine() -> Result<&'static Engine> {
-    // SAFETY: reads a per-CPU variable of this module; each value of it is an answer.
+    // SAFETY: Reads a per-CPU variable of this module; each value of it is an answer.
     if unsafe { ffi::rk_in_handler() } {
         stats::add(&stats::REFUSED_IN_HANDLERS, 1);
         return Err(EDEADLK);
@@ -46,7 +61,7 @@ unsafe fn array<'a>(probes: *mut *mut rkprobe, num: c_int) -> &'a [*mut rkprobe]
     if probes.is_null() || len == 0 {
         return &[];
     }
-    // SAFETY: the array is not NULL, so it has `num` pointers by the contract.
+    // SAFETY: The array is not NULL, so it has `num` pointers by the contract.
     unsafe { core::slice::from_raw_parts(probes, len) }
 }
 
@@ -60,7 +75,7 @@ unsafe fn array<'a>(probes: *mut *mut rkprobe, num: c_int) -> &'a [*mut rkprobe]
 ///
 /// `probe` is alive, and its symbol is NULL or a string.
 unsafe fn address_of(probe: *mut rkprobe) -> Result<usize, Refusal> {
-    // SAFETY: the probe is alive by the contract. Its user does not register it twice at one time.
+    // SAFETY: The probe is alive by the contract. Its user does not register it twice at one time.
     let (symbol, addr, offset, registered) = unsafe {
         (
             (*probe).symbol_name,
@@ -77,7 +92,7 @@ unsafe fn address_of(probe: *mut rkprobe) -> Result<usize, Refusal> {
     }
     resolve(&match symbol.is_null() {
         true => Unresolved::address(addr, offset),
-        // SAFETY: the symbol is a string by the contract.
+        // SAFETY: The symbol is a string by the contract.
         false => Unresolved::name(unsafe { CStr::from_char_ptr(symbol) }, offset),
     })
 }
@@ -95,7 +110,7 @@ unsafe fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
         return ENOMEM.to_errno();
     };
     for (tag, probe) in probes.iter().enumerate() {
-        // SAFETY: no pointer is NULL, so all are probes by the contract.
+        // SAFETY: No pointer is NULL, so all are probes by the contract.
         let (addr, probe) = unsafe { (address_of(*probe), ProbePtr::new(*probe)) };
         let request = Request::new(probe, addr, tag);
         let full = requests.push_within_capacity(request).is_err();
@@ -120,7 +135,7 @@ unsafe fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
     match engine() {
-        // SAFETY: by the contract of this function.
+        // SAFETY: By the contract of this function.
         Ok(engine) => unsafe { register(engine, &[probe]) },
         Err(error) => error.to_errno(),
     }
@@ -133,11 +148,11 @@ pub(crate) unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
 /// `probes` has `num` pointers, each as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num: c_int) -> c_int {
-    // SAFETY: by the contract of this function.
+    // SAFETY: By the contract of this function.
     let probes = unsafe { array(probes, num) };
     match engine() {
         Ok(_) if probes.is_empty() => EINVAL.to_errno(),
-        // SAFETY: by the contract of this function.
+        // SAFETY: By the contract of this function.
         Ok(engine) => unsafe { register(engine, probes) },
         Err(error) => error.to_errno(),
     }
@@ -150,7 +165,7 @@ pub(crate) unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
-    // SAFETY: by the contract of this function.
+    // SAFETY: By the contract of this function.
     unsafe { unregister(&[probe]) };
 }
 
@@ -161,7 +176,7 @@ pub(crate) unsafe extern "C" fn unregister_rkprobe(probe: *mut rkprobe) {
 /// `probes` has `num` pointers, each as in [`unregister_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, num: c_int) {
-    // SAFETY: by the contract of this function.
+    // SAFETY: By the contract of this function.
     unsafe { unregister(array(probes, num)) };
 }
 
@@ -173,7 +188,7 @@ pub(crate) unsafe extern "C" fn unregister_rkprobes(probes: *mut *mut rkprobe, n
 unsafe fn unregister(probes: &[*mut rkprobe]) {
     if let Ok(engine) = engine() {
         let probes = probes.iter().filter(|probe| !probe.is_null());
-        // SAFETY: the pointers are not NULL, so they are probes by the contract.
+        // SAFETY: The pointers are not NULL, so they are probes by the contract.
         engine.unregister(probes.map(|probe| unsafe { ProbePtr::new(*probe) }));
     }
 }
@@ -189,7 +204,7 @@ unsafe fn change(
 ) -> c_int {
     match engine() {
         Ok(_) if probe.is_null() => EINVAL.to_errno(),
-        // SAFETY: the pointer is not NULL, so it is a probe by the contract.
+        // SAFETY: The pointer is not NULL, so it is a probe by the contract.
         Ok(engine) => to_errno(change(engine, unsafe { ProbePtr::new(probe) })),
         Err(error) => error.to_errno(),
     }
@@ -202,7 +217,7 @@ unsafe fn change(
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
-    // SAFETY: by the contract of this function.
+    // SAFETY: By the contract of this function.
     unsafe { change(probe, |engine, probe| engine.set_enabled(probe, true)) }
 }
 
@@ -213,7 +228,7 @@ pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
-    // SAFETY: by the contract of this function.
+    // SAFETY: By the contract of this function.
     unsafe { change(probe, |engine, probe| engine.set_enabled(probe, false)) }
 }
 
@@ -224,7 +239,7 @@ pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
 /// `probe` is NULL or a probe as in [`register_rkprobe`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint) -> c_int {
-    // SAFETY: by the contract of this function.
+    // SAFETY: By the contract of this function.
     unsafe { change(probe, |engine, probe| engine.set_limit(probe, hits)) }
 }
 
@@ -246,7 +261,7 @@ pub(crate) extern "C" fn flush_rkprobes() -> c_int {
 pub(crate) unsafe extern "C" fn rkprobe_hits(probe: *const rkprobe) -> c_ulong {
     match engine() {
         Ok(engine) if !probe.is_null() => {
-            // SAFETY: the pointer is not NULL, so it is a probe by the contract.
+            // SAFETY: The pointer is not NULL, so it is a probe by the contract.
             let probe = unsafe { ProbePtr::new(probe.cast_mut()) };
             engine.hits(probe) as c_ulong
         }

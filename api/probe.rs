@@ -14,14 +14,27 @@
 
 use super::c;
 use super::hit::Hit;
-use crate::engine::{engine, ProbePtr};
+use crate::engine::{
+    engine,
+    ProbePtr, //
+};
 use crate::sys::ffi::rkprobe;
-use crate::sys::target::{resolve, Unresolved};
+use crate::sys::target::{
+    resolve,
+    Unresolved, //
+};
 use core::marker::PhantomPinned;
-use core::ptr::{addr_of, from_ref};
+use core::ptr::{
+    addr_of,
+    from_ref, //
+};
 use kernel::bindings::pt_regs;
 use kernel::error::to_result;
-use kernel::ffi::{c_int, c_ulong, c_void};
+use kernel::ffi::{
+    c_int,
+    c_ulong,
+    c_void, //
+};
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
@@ -140,15 +153,15 @@ pub struct Probe {
     index: usize,
 }
 
-// SAFETY: the engine's lock protects what is changed, and the handler's state is `Send`.
+// SAFETY: The engine's lock protects what is changed, and the handler's state is `Send`.
 unsafe impl Send for Probe {}
-// SAFETY: the engine's lock protects what is changed, and the handler's state is `Sync`.
+// SAFETY: The engine's lock protects what is changed, and the handler's state is `Sync`.
 unsafe impl Sync for Probe {}
 
 impl Probe {
     /// The probed address: that of the target, or of the instruction that follows an ENDBR there.
     pub fn address(&self) -> usize {
-        // SAFETY: only registering changes the address, before any handler or user sees the probe.
+        // SAFETY: Only registering changes the address, before any handler or user sees the probe.
         unsafe { (*self.raw()).addr as usize }
     }
 
@@ -161,14 +174,14 @@ impl Probe {
     /// pr_info!("{:#x}: {hits} hits, {missed} missed\n", probe.address());
     /// ```
     pub fn hits(&self) -> usize {
-        // SAFETY: only the drop of its registration unregisters the probe.
+        // SAFETY: Only the drop of its registration unregisters the probe.
         unsafe { c::rkprobe_hits(self.raw()) }
     }
 
     /// How often the probe was hit inside a handler, so that its own handler was not called. A hit of a
     /// jump that only counts is never missed.
     pub fn missed(&self) -> usize {
-        // SAFETY: hits change the counter at the same time, so it is read with one volatile load.
+        // SAFETY: Hits change the counter at the same time, so it is read with one volatile load.
         unsafe { addr_of!((*self.raw()).nmissed).read_volatile() }
     }
 
@@ -185,7 +198,7 @@ impl Probe {
     /// probe.enable()?;
     /// ```
     pub fn enable(&self) -> Result {
-        // SAFETY: the probe is pinned, so it is not moved or freed while it is registered.
+        // SAFETY: The probe is pinned, so it is not moved or freed while it is registered.
         to_result(unsafe { c::enable_rkprobe(self.raw()) })
     }
 
@@ -195,7 +208,7 @@ impl Probe {
     ///
     /// EINVAL if the probe is not registered. A user has registered probes only.
     pub fn disable(&self) -> Result {
-        // SAFETY: the probe is pinned, so it is not moved or freed while it is registered.
+        // SAFETY: The probe is pinned, so it is not moved or freed while it is registered.
         to_result(unsafe { c::disable_rkprobe(self.raw()) })
     }
 
@@ -212,7 +225,7 @@ impl Probe {
     /// registration.probe().limit(1000)?;
     /// ```
     pub fn limit(&self, hits: u32) -> Result {
-        // SAFETY: the probe is pinned, so it is not moved or freed while it is registered.
+        // SAFETY: The probe is pinned, so it is not moved or freed while it is registered.
         to_result(unsafe { c::limit_rkprobe(self.raw(), hits) })
     }
 
@@ -252,7 +265,7 @@ unsafe fn register(probes: &[Probe]) -> Result {
         array.push(probe.raw(), GFP_KERNEL)?;
     }
     let num = c_int::try_from(array.len())?;
-    // SAFETY: the array has `num` probes that are not moved, by the contract.
+    // SAFETY: The array has `num` probes that are not moved, by the contract.
     to_result(unsafe { c::register_rkprobes(array.as_mut_ptr(), num) })
 }
 
@@ -261,7 +274,7 @@ unsafe fn register(probes: &[Probe]) -> Result {
 fn unregister(probes: &[Probe]) {
     if let Some(engine) = engine() {
         engine.unregister(probes.iter().map(|probe| {
-            // SAFETY: the probes are pinned, and their owner waits here.
+            // SAFETY: The probes are pinned, and their owner waits here.
             unsafe { ProbePtr::new(probe.raw()) }
         }));
     }
@@ -314,7 +327,7 @@ unsafe fn hit<'a, H: Handler>(probe: *mut rkprobe, regs: *mut pt_regs) -> (&'a H
     let probe = unsafe { &*probe.cast::<Probe>() };
     // SAFETY: `state` points to an `H`, by the invariant of `Probe` and the contract.
     let handler = unsafe { &*probe.state.cast::<H>() };
-    // SAFETY: only the handler uses the registers while it runs.
+    // SAFETY: Only the handler uses the registers while it runs.
     let regs = unsafe { &mut *regs };
     (handler, Hit::new(regs, probe.address(), probe.index))
 }
@@ -325,7 +338,7 @@ unsafe fn hit<'a, H: Handler>(probe: *mut rkprobe, regs: *mut pt_regs) -> (&'a H
 ///
 /// As [`hit`].
 unsafe extern "C" fn pre<H: Handler>(probe: *mut rkprobe, regs: *mut pt_regs) -> c_int {
-    // SAFETY: by the contract of this function, which is that of `hit`.
+    // SAFETY: By the contract of this function, which is that of `hit`.
     let (handler, mut hit) = unsafe { hit::<H>(probe, regs) };
     handler.pre(&mut hit);
     0
@@ -337,7 +350,7 @@ unsafe extern "C" fn pre<H: Handler>(probe: *mut rkprobe, regs: *mut pt_regs) ->
 ///
 /// As [`hit`].
 unsafe extern "C" fn post<H: Handler>(probe: *mut rkprobe, regs: *mut pt_regs, _flags: c_ulong) {
-    // SAFETY: by the contract of this function, which is that of `hit`.
+    // SAFETY: By the contract of this function, which is that of `hit`.
     let (handler, mut hit) = unsafe { hit::<H>(probe, regs) };
     handler.post(&mut hit);
 }
@@ -384,12 +397,12 @@ impl<H: Handler> Registration<H> {
         try_pin_init!(&this in Self {
             handler,
             probe: {
-                // SAFETY: the address is inside the memory that is being initialized.
+                // SAFETY: The address is inside the memory that is being initialized.
                 let state = unsafe { addr_of!((*this.as_ptr()).handler) };
                 Probe::new(&target, 0, state.cast(), Functions::of::<H>())?
             },
             _: {
-                // SAFETY: the probe and the handler are pinned, and dropping removes the probe.
+                // SAFETY: The probe and the handler are pinned, and dropping removes the probe.
                 unsafe { register(core::slice::from_ref(&*probe)) }?;
             },
         }? Error)
@@ -448,7 +461,7 @@ impl<H: Handler> Registrations<H> {
         try_pin_init!(&this in Self {
             handler,
             probes: {
-                // SAFETY: the address is inside the memory that is being initialized.
+                // SAFETY: The address is inside the memory that is being initialized.
                 let state = unsafe { addr_of!((*this.as_ptr()).handler) };
                 let mut probes = KVVec::with_capacity(targets.len(), GFP_KERNEL)?;
                 for (index, target) in targets.iter().enumerate() {
@@ -459,7 +472,7 @@ impl<H: Handler> Registrations<H> {
             },
             _pinned: PhantomPinned,
             _: {
-                // SAFETY: the handler is pinned, nothing reallocates the vector, and dropping removes the
+                // SAFETY: The handler is pinned, nothing reallocates the vector, and dropping removes the
                 // probes.
                 unsafe { register(probes) }?;
             },

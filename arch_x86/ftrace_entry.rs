@@ -2,9 +2,11 @@
 
 //! A hit at a function's entry, which ftrace hands over.
 
-use crate::arch_x86::handlers::post_handlers;
-use crate::arch_x86::handlers::pre_handlers;
-use crate::arch_x86::handlers::Lane;
+use crate::arch_x86::handlers::{
+    post_handlers,
+    pre_handlers,
+    Lane, //
+};
 use crate::arch_x86::int3_table;
 use crate::arch_x86::saved_regs::SavedRegs;
 use crate::out_of_line::emulate::Regs;
@@ -23,7 +25,7 @@ unsafe extern "C" fn rk_ftrace_hit(ip: kernel::ffi::c_ulong, regs: *mut pt_regs)
     if trap.is_null() {
         return;
     }
-    // SAFETY: a trap in the table is alive, and stays so for a grace period; interrupts are off.
+    // SAFETY: A trap in the table is alive, and stays so for a grace period; interrupts are off.
     let trap = unsafe { &*trap };
     // A detach does not wait for callbacks: the bucket may belong to another site by now.
     if trap.addr != ip {

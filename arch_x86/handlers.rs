@@ -14,7 +14,10 @@ use crate::arch_x86::trap::Trap;
 use crate::sys::ffi;
 use core::arch::asm;
 use core::ptr::addr_of_mut;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
+};
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
 
@@ -37,7 +40,7 @@ pub enum Lane {
 #[inline(always)]
 fn busy() -> u32 {
     let busy: u32;
-    // SAFETY: the instruction reads a per-CPU variable of this module.
+    // SAFETY: The instruction reads a per-CPU variable of this module.
     unsafe {
         asm!(
             "movl %gs:{flag}(%rip), {busy:e}",
@@ -52,7 +55,7 @@ fn busy() -> u32 {
 /// Notes that this CPU runs handlers of a lane, or none for 0. Interrupts are off.
 #[inline(always)]
 fn set_busy(busy: u32) {
-    // SAFETY: the instruction sets a per-CPU variable of this module.
+    // SAFETY: The instruction sets a per-CPU variable of this module.
     unsafe {
         asm!(
             "movl {busy:e}, %gs:{flag}(%rip)",
@@ -101,7 +104,7 @@ impl Drop for Busy {
 #[cold]
 fn missed(trap: &Trap) {
     for probe in trap.probes() {
-        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays
+        // SAFETY: The list has only registered probes, which are allocated, and a removed one stays
         // so until handlers have ended. Other CPUs count at the same time, so the counter is
         // atomic.
         let nmissed = unsafe { AtomicU64::from_ptr(addr_of_mut!((*probe).nmissed).cast()) };
@@ -132,13 +135,13 @@ pub(crate) fn pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool 
 #[inline(always)]
 fn call_pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
     for probe in trap.probes() {
-        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays
+        // SAFETY: The list has only registered probes, which are allocated, and a removed one stays
         // so until handlers have ended. `hits` and `pre_handler` do not change meanwhile.
         let (hits, handler) = unsafe { ((*probe).hits, (*probe).pre_handler) };
         // SAFETY: `hits` is a per-CPU counter of the probe, and is freed after handlers have ended.
         unsafe { asm!("incq %gs:({})", in(reg) hits, options(att_syntax, nostack)) };
         if let Some(handler) = handler {
-            // SAFETY: the user's handler is called under its contract: interrupts off, the
+            // SAFETY: The user's handler is called under its contract: interrupts off, the
             // registers of the hit.
             let changed = unsafe { handler(probe, regs) } != 0;
             if changed && lane != Lane::Jump {
@@ -158,10 +161,10 @@ pub(crate) fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
         return;
     };
     for probe in trap.probes() {
-        // SAFETY: the list has only registered probes, which are allocated, and a removed one stays
+        // SAFETY: The list has only registered probes, which are allocated, and a removed one stays
         // so until handlers have ended.
         if let Some(handler) = unsafe { (*probe).post_handler } {
-            // SAFETY: the user's handler is called under its contract: interrupts off, the
+            // SAFETY: The user's handler is called under its contract: interrupts off, the
             // registers of the hit.
             unsafe { handler(probe, regs, 0) };
         }
@@ -177,7 +180,7 @@ pub(crate) fn post_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) {
 #[no_mangle]
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn rk_detour_hit(_any: *mut ffi::rkprobe, regs: *mut pt_regs) -> c_int {
-    // SAFETY: no handler has run yet, so `orig_ax` is the return address of the detour's call. The
+    // SAFETY: No handler has run yet, so `orig_ax` is the return address of the detour's call. The
     // detour has the pointer to its trap before that address. Both are freed together, after all
     // tasks have left the detour.
     let trap = unsafe {
@@ -198,7 +201,7 @@ unsafe extern "C" fn rk_detour_hit(_any: *mut ffi::rkprobe, regs: *mut pt_regs) 
 #[no_mangle]
 #[link_section = ".kprobes.text"]
 unsafe extern "C" fn rk_detour_missed(trap: *const kernel::ffi::c_void) {
-    // SAFETY: the trap is freed after all tasks have left its detour, and one is in it.
+    // SAFETY: The trap is freed after all tasks have left its detour, and one is in it.
     let trap = unsafe { &*trap.cast::<Trap>() };
     if trap.is_live() {
         missed(trap);

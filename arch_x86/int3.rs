@@ -2,13 +2,20 @@
 
 //! The int3: the die notifier, and the effect of a hit.
 
-use crate::arch_x86::handlers::{post_handlers, pre_handlers, Lane};
+use crate::arch_x86::handlers::{
+    post_handlers,
+    pre_handlers,
+    Lane, //
+};
 use crate::arch_x86::int3_table;
 use crate::arch_x86::saved_regs::SavedRegs;
 use crate::arch_x86::trap::Trap;
 use crate::out_of_line::emulate::Regs;
 use crate::sys::ffi;
-use kernel::bindings::{notifier_block, pt_regs};
+use kernel::bindings::{
+    notifier_block,
+    pt_regs, //
+};
 use kernel::ffi::c_int;
 
 /// The interrupt flag.
@@ -65,9 +72,9 @@ pub(crate) unsafe extern "C" fn int3_notify(
     if event != ffi::die_val_DIE_INT3 as kernel::ffi::c_ulong {
         return ffi::NOTIFY_DONE as c_int;
     }
-    // SAFETY: for DIE_INT3 `args` is a `die_args` whose registers are the exception's.
+    // SAFETY: For DIE_INT3 `args` is a `die_args` whose registers are the exception's.
     let regs = unsafe { (*args.cast::<ffi::die_args>()).regs };
-    // SAFETY: the registers belong to the exception that is being handled.
+    // SAFETY: The registers belong to the exception that is being handled.
     let (cs, ip) = unsafe { ((*regs).__bindgen_anon_1.cs, (*regs).ip) };
     if cs & 3 != 0 {
         return ffi::NOTIFY_DONE as c_int;
@@ -77,7 +84,7 @@ pub(crate) unsafe extern "C" fn int3_notify(
     if trap.is_null() {
         return ffi::NOTIFY_DONE as c_int;
     }
-    // SAFETY: a trap in the table is allocated, and a removed one stays so until
+    // SAFETY: A trap in the table is allocated, and a removed one stays so until
     // `wait_for_handlers()` has waited for this reader.
     let trap = unsafe { &*trap };
     if at == trap.addr && trap.takes_int3() {

@@ -8,11 +8,15 @@
 
 use crate::arch_x86::trap::Trap;
 use crate::sys::locks::wait_for_handlers;
-use core::ptr::from_ref;
-use core::ptr::null_mut;
-use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::AtomicU32;
-use core::sync::atomic::Ordering;
+use core::ptr::{
+    from_ref,
+    null_mut, //
+};
+use core::sync::atomic::{
+    AtomicPtr,
+    AtomicU32,
+    Ordering, //
+};
 use kernel::prelude::*;
 
 /// The key of an address that was removed: a search continues after it.
@@ -122,7 +126,7 @@ pub(crate) fn find(addr: usize) -> *mut Trap {
     let Some(key) = key(addr) else {
         return null_mut();
     };
-    // SAFETY: a table that was published is freed only after a grace period, and interrupts are off.
+    // SAFETY: A table that was published is freed only after a grace period, and interrupts are off.
     let buckets = unsafe { &*buckets };
     for (bucket, trap) in buckets.probe(key) {
         let there = bucket.load(Ordering::Acquire);

@@ -8,11 +8,15 @@
 use crate::optimizer::Handlers;
 use crate::sys::ffi;
 use crate::sys::locks::EngineHeld;
-use core::ptr::addr_of;
-use core::ptr::addr_of_mut;
-use core::ptr::null_mut;
-use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::Ordering;
+use core::ptr::{
+    addr_of,
+    addr_of_mut,
+    null_mut, //
+};
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering, //
+};
 
 /// A user's probe, by its address.
 ///
@@ -22,7 +26,7 @@ use core::sync::atomic::Ordering;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProbePtr(*mut ffi::rkprobe);
 
-// SAFETY: a task that has the engine's lock, or owns the probe, may use it on any CPU.
+// SAFETY: A task that has the engine's lock, or owns the probe, may use it on any CPU.
 unsafe impl Send for ProbePtr {}
 
 impl ProbePtr {
@@ -43,7 +47,7 @@ impl ProbePtr {
 
     /// Whether the probe or one of its handlers is at an address that is `inside`.
     pub(crate) fn rests_on(self, _held: &EngineHeld, inside: impl Fn(usize) -> bool) -> bool {
-        // SAFETY: the probe is alive by the invariant. Its handlers do not change.
+        // SAFETY: The probe is alive by the invariant. Its handlers do not change.
         let (pre, post) = unsafe { ((*self.0).pre_handler, (*self.0).post_handler) };
         inside(self.0 as usize)
             || pre.is_some_and(|pre| inside(pre as usize))
@@ -52,13 +56,13 @@ impl ProbePtr {
 
     /// Whether a flag is set.
     pub(crate) fn has_flag(self, _held: &EngineHeld, flag: u32) -> bool {
-        // SAFETY: the probe is alive by the invariant. Only holders of the lock change `flags`.
+        // SAFETY: The probe is alive by the invariant. Only holders of the lock change `flags`.
         unsafe { (*self.0).flags & flag != 0 }
     }
 
     /// Which handlers the probe has.
     pub(crate) fn handlers(self) -> Handlers {
-        // SAFETY: the probe is alive by the invariant. Its handlers do not change.
+        // SAFETY: The probe is alive by the invariant. Its handlers do not change.
         match unsafe { ((*self.0).pre_handler, (*self.0).post_handler) } {
             (_, Some(_)) => Handlers::Post,
             (Some(_), None) => Handlers::Pre,
@@ -73,7 +77,7 @@ impl ProbePtr {
 
     /// Sets or clears a flag. Handlers may read the flags meanwhile.
     pub(crate) fn set_flag(self, _held: &EngineHeld, flag: u32, on: bool) {
-        // SAFETY: the probe is alive by the invariant. One volatile store changes the flags, so a
+        // SAFETY: The probe is alive by the invariant. One volatile store changes the flags, so a
         // handler reads the old or the new ones.
         unsafe {
             let flags = addr_of_mut!((*self.0).flags);
@@ -84,7 +88,7 @@ impl ProbePtr {
 
     /// The link to the next probe of the list.
     fn next<'a>(self) -> &'a AtomicPtr<ffi::rkprobe> {
-        // SAFETY: the probe is alive by the invariant, and `next` is only used through this.
+        // SAFETY: The probe is alive by the invariant, and `next` is only used through this.
         unsafe { AtomicPtr::from_ptr(addr_of_mut!((*self.0).next)) }
     }
 }
@@ -130,7 +134,7 @@ impl ProbeList {
             if probe.is_null() {
                 return None;
             }
-            // INVARIANT: a probe on the list is alive, because only a holder of the lock unlinks it.
+            // INVARIANT: A probe on the list is alive, because only a holder of the lock unlinks it.
             let probe = ProbePtr(probe);
             link = probe.next();
             Some(probe)
@@ -166,10 +170,10 @@ impl Iterator for EnabledProbes {
             if probe.is_null() {
                 return None;
             }
-            // SAFETY: interrupts are off, so no probe that the list had is freed meanwhile.
+            // SAFETY: Interrupts are off, so no probe that the list had is freed meanwhile.
             let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
             self.0 = next.load(Ordering::Acquire);
-            // SAFETY: the probe is alive for the reason above. One store changes `flags`.
+            // SAFETY: The probe is alive for the reason above. One store changes `flags`.
             let flags = unsafe { addr_of!((*probe).flags).read_volatile() };
             if flags & ffi::RKPROBE_FLAG_DISABLED == 0 {
                 return Some(probe);

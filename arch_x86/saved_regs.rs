@@ -12,7 +12,7 @@ pub(crate) struct SavedRegs(pub(crate) *mut pt_regs);
 impl SavedRegs {
     fn gpr_place(&self, number: u8) -> *mut u64 {
         let regs = self.0;
-        // SAFETY: the block computes addresses inside the registers, and reads nothing.
+        // SAFETY: The block computes addresses inside the registers, and reads nothing.
         let place = unsafe {
             match number {
                 0 => addr_of_mut!((*regs).ax),
@@ -39,40 +39,40 @@ impl SavedRegs {
 
 impl Regs for SavedRegs {
     fn ip(&self) -> u64 {
-        // SAFETY: the exception or the tracer saved the registers, which stay valid while a handler
+        // SAFETY: The exception or the tracer saved the registers, which stay valid while a handler
         // runs.
         unsafe { (*self.0).ip as u64 }
     }
 
     fn set_ip(&mut self, ip: u64) {
-        // SAFETY: the registers stay valid while a handler runs.
+        // SAFETY: The registers stay valid while a handler runs.
         unsafe { (*self.0).ip = ip as usize };
     }
 
     fn flags(&self) -> u64 {
-        // SAFETY: the registers stay valid while a handler runs.
+        // SAFETY: The registers stay valid while a handler runs.
         unsafe { (*self.0).flags as u64 }
     }
 
     fn set_flags(&mut self, flags: u64) {
-        // SAFETY: the registers stay valid while a handler runs.
+        // SAFETY: The registers stay valid while a handler runs.
         unsafe { (*self.0).flags = flags as usize };
     }
 
     fn gpr(&self, number: u8) -> u64 {
-        // SAFETY: the place is inside the registers.
+        // SAFETY: The place is inside the registers.
         unsafe { self.gpr_place(number).read() }
     }
 
     fn set_gpr(&mut self, number: u8, value: u64) {
-        // SAFETY: the place is inside the registers.
+        // SAFETY: The place is inside the registers.
         unsafe { self.gpr_place(number).write(value) };
     }
 
     fn push(&mut self, value: u64) {
         let sp = self.gpr(4).wrapping_sub(8);
         self.set_gpr(4, sp);
-        // SAFETY: the entry of an int3 leaves a gap below the interrupted stack for this push
+        // SAFETY: The entry of an int3 leaves a gap below the interrupted stack for this push
         // (arch/x86/entry/entry_64.S: idtentry of exc_int3). FRED has a red zone there.
         unsafe { (sp as *mut u64).write(value) };
     }
@@ -80,7 +80,7 @@ impl Regs for SavedRegs {
     fn pop(&mut self) -> u64 {
         let sp = self.gpr(4);
         self.set_gpr(4, sp.wrapping_add(8));
-        // SAFETY: the emulated instruction would read there too.
+        // SAFETY: The emulated instruction would read there too.
         unsafe { (sp as *const u64).read() }
     }
 }

@@ -2,21 +2,27 @@
 
 //! A trap: what a hit needs to know of a site.
 
-use crate::arch_x86::probe_list::EnabledProbes;
-use crate::arch_x86::probe_list::ProbeList;
-use crate::arch_x86::probe_list::ProbePtr;
+use crate::arch_x86::probe_list::{
+    EnabledProbes,
+    ProbeList,
+    ProbePtr, //
+};
 use crate::optimizer::MAX_REGION;
 use crate::out_of_line::emulate::Emulation;
-use crate::out_of_line::slot_image::step_len;
-use crate::out_of_line::slot_image::DETOUR;
-use crate::out_of_line::slot_image::SLOT;
+use crate::out_of_line::slot_image::{
+    step_len,
+    DETOUR,
+    SLOT, //
+};
 use crate::sys::ffi;
 use crate::sys::locks::EngineHeld;
 use core::ptr::addr_of_mut;
-use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::AtomicU8;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{
+    AtomicPtr,
+    AtomicU8,
+    AtomicUsize,
+    Ordering, //
+};
 
 /// Handlers run.
 const LIVE: u8 = 1 << 0;
@@ -242,7 +248,7 @@ impl Trap {
             .enumerate()
             .skip(1)
             .all(|(at, byte)| {
-                // SAFETY: an int3 in this text was executed just now, so the text is mapped (rule 13
+                // SAFETY: An int3 in this text was executed just now, so the text is mapped (rule 13
                 // of optimizer.rs).
                 *byte == unsafe { (self.addr.wrapping_add(at) as *const u8).read_volatile() }
             })

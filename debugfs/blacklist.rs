@@ -4,7 +4,10 @@
 
 use crate::debugfs::file::File;
 use crate::debugfs::print::shown;
-use crate::eligibility::reserved::{Entry, Kind};
+use crate::eligibility::reserved::{
+    Entry,
+    Kind, //
+};
 use crate::engine::engine;
 use crate::sys::symbols;
 use kernel::prelude::*;

@@ -5,19 +5,45 @@
 //! Lines that follow each other and have one command make one batch, so that the CPUs are
 //! synchronized once for all of them. The order between additions and removals is kept.
 
-use crate::command::writes::{Lines, LINE_MAX};
-use crate::command::{parse_line, without_comment, Command, ProbeKind, TargetSpec};
+use crate::command::writes::{
+    Lines,
+    LINE_MAX, //
+};
+use crate::command::{
+    parse_line,
+    without_comment,
+    Command,
+    ProbeKind,
+    TargetSpec, //
+};
 use crate::debugfs::failures::Failures;
-use crate::debugfs::file::{Dir, File};
-use crate::debugfs::named::{Doomed, Name, Named, Registry};
+use crate::debugfs::file::{
+    Dir,
+    File, //
+};
+use crate::debugfs::named::{
+    Doomed,
+    Name,
+    Named,
+    Registry, //
+};
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{engine, Request};
-use crate::sys::target::{resolve, Unresolved};
+use crate::engine::{
+    engine,
+    Request, //
+};
+use crate::sys::target::{
+    resolve,
+    Unresolved, //
+};
 use core::mem::take;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
-use kernel::sync::{new_mutex, Mutex};
+use kernel::sync::{
+    new_mutex,
+    Mutex, //
+};
 
 /// What the file `probes` is about.
 #[pin_data]
@@ -239,7 +265,7 @@ fn settle(
     let Some(name) = &add.made else {
         return Ok(());
     };
-    // SAFETY: the registry drops the directory before the probe.
+    // SAFETY: The registry drops the directory before the probe.
     let make_files = |dir: &Dir, named: Pin<&Named>| unsafe { probe_dir::make(dir, named) };
     match registered {
         Ok(()) if registry.adopt(name, make_files).is_ok() => Ok(()),

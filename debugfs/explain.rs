@@ -2,19 +2,38 @@
 
 //! `explain`: what a probe on a target would be.
 
-use crate::command::{parse_target, TargetSpec};
+use crate::command::{
+    parse_target,
+    TargetSpec, //
+};
 use crate::debugfs::file::File;
-use crate::debugfs::print::{show_candidates, shown, Printable};
-use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use crate::debugfs::print::{
+    show_candidates,
+    shown,
+    Printable, //
+};
+use crate::eligibility::refusal::{
+    NotOptimizable,
+    Refusal, //
+};
 use crate::eligibility::Region;
-use crate::engine::{engine, Examination};
+use crate::engine::{
+    engine,
+    Examination, //
+};
 use crate::sys::symbols;
-use crate::sys::target::{resolve, Unresolved};
+use crate::sys::target::{
+    resolve,
+    Unresolved, //
+};
 use core::mem::replace;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-use kernel::sync::{Arc, Mutex};
+use kernel::sync::{
+    Arc,
+    Mutex, //
+};
 
 /// `explain`: a write gives the target, a read shows the answer.
 pub(super) struct ExplainFile;

@@ -2,15 +2,27 @@
 
 //! The lines that an open file could not carry out, and why.
 
-use crate::command::{parse_line, parse_target, Command, TargetSpec};
+use crate::command::{
+    parse_line,
+    parse_target,
+    Command,
+    TargetSpec, //
+};
 use crate::containers::sort::sort_by_key;
-use crate::debugfs::print::{show_candidates, Printable};
+use crate::debugfs::print::{
+    show_candidates,
+    Printable, //
+};
 use crate::eligibility::refusal::Refusal;
 use core::mem::replace;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-use kernel::sync::{new_mutex, Arc, Mutex};
+use kernel::sync::{
+    new_mutex,
+    Arc,
+    Mutex, //
+};
 
 /// The most bytes of text that are kept for one open file.
 const TEXT_MAX: usize = 4 << 20;
@@ -26,7 +38,7 @@ kernel::sync::global_lock! {
 ///
 /// Called once, before a file is made.
 pub(super) unsafe fn init() {
-    // SAFETY: called once, by the contract.
+    // SAFETY: Called once, by the contract.
     unsafe { SHOWN.init() };
 }
 

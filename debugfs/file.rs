@@ -10,20 +10,44 @@
 //! debugfs passes `flush` and `write_iter` on only for files of `debugfs_create_file_unsafe`. Such a
 //! file must itself keep its removal away, which [`InUse`] does.
 
-use crate::command::writes::{Lines, LINE_MAX};
+use crate::command::writes::{
+    Lines,
+    LINE_MAX, //
+};
 use crate::debugfs::failures::Failures;
-use crate::debugfs::writer::{Run, Writer};
+use crate::debugfs::writer::{
+    Run,
+    Writer, //
+};
 use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
 use core::marker::PhantomData;
-use kernel::bindings::{self, dentry, file_operations, inode, loff_t, seq_file};
+use kernel::bindings::{
+    self,
+    dentry,
+    file_operations,
+    inode,
+    loff_t,
+    seq_file, //
+};
 use kernel::error::from_err_ptr;
-use kernel::ffi::{c_char, c_int, c_void};
-use kernel::fs::file::flags::{O_ACCMODE, O_RDONLY, O_WRONLY};
+use kernel::ffi::{
+    c_char,
+    c_int,
+    c_void, //
+};
+use kernel::fs::file::flags::{
+    O_ACCMODE,
+    O_RDONLY,
+    O_WRONLY, //
+};
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
-use kernel::sync::{new_mutex, Mutex};
+use kernel::sync::{
+    new_mutex,
+    Mutex, //
+};
 use kernel::types::ForeignOwnable;
 
 /// The least memory for what a file shows.
@@ -93,9 +117,9 @@ pub(crate) trait File: 'static {
 /// The pointer is a live directory of debugfs that only this removes.
 pub(crate) struct Dir(*mut dentry);
 
-// SAFETY: debugfs takes its own locks, and any task may use a directory.
+// SAFETY: Debugfs takes its own locks, and any task may use a directory.
 unsafe impl Send for Dir {}
-// SAFETY: debugfs takes its own locks, and any task may use a directory.
+// SAFETY: Debugfs takes its own locks, and any task may use a directory.
 unsafe impl Sync for Dir {}
 
 impl Dir {
@@ -106,9 +130,9 @@ impl Dir {
     /// Those of debugfs: ENOMEM, or EPERM where it is switched off.
     pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Result<Self> {
         let parent = parent.map_or(core::ptr::null_mut(), |dir| dir.0);
-        // SAFETY: the name is a C string, and `parent` is NULL or, by the invariant, a live directory.
+        // SAFETY: The name is a C string, and `parent` is NULL or, by the invariant, a live directory.
         let dir = unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) };
-        // INVARIANT: debugfs has just made it for this caller.
+        // INVARIANT: Debugfs has just made it for this caller.
         Ok(Self(from_err_ptr(dir)?))
     }
 
@@ -122,7 +146,7 @@ impl Dir {
     ///
     /// Those of debugfs.
     pub(crate) unsafe fn file<F: File>(&self, data: *const F::Data) -> Result {
-        // SAFETY: the operations of `F` cast `data` back to `F::Data`. `data` lives until the directory
+        // SAFETY: The operations of `F` cast `data` back to `F::Data`. `data` lives until the directory
         // is dropped, by the contract. No operation uses it after that, because each holds `InUse`.
         let file = unsafe {
             bindings::debugfs_create_file_unsafe(
@@ -139,7 +163,7 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: the directory is live, and only this removes it, by the invariant.
+        // SAFETY: The directory is live, and only this removes it, by the invariant.
         unsafe { bindings::debugfs_remove(self.0) };
     }
 }
@@ -160,11 +184,11 @@ impl InUse {
     ///
     /// EIO: the file was removed.
     unsafe fn new(file: *mut bindings::file) -> Result<Self> {
-        // SAFETY: the file is open, by the contract.
+        // SAFETY: The file is open, by the contract.
         let entry = unsafe { ffi::rk_file_dentry(file.cast()) }.cast();
-        // SAFETY: the entry lives as long as the open file. debugfs has prepared it in its `open`.
+        // SAFETY: The entry lives as long as the open file. debugfs has prepared it in its `open`.
         kernel::error::to_result(unsafe { bindings::debugfs_file_get(entry) })?;
-        // INVARIANT: the call has succeeded.
+        // INVARIANT: The call has succeeded.
         Ok(Self(entry))
     }
 }
@@ -215,7 +239,7 @@ impl<F: File> Open<F> {
         act: impl FnOnce(&mut Writer, &mut Run<'_>) -> Result<R>,
     ) -> Result<R> {
         let inner = &mut *self.inner.lock();
-        // SAFETY: the file is in use, so its data lives.
+        // SAFETY: The file is in use, so its data lives.
         let data = unsafe { &*self.data };
         let own = &mut inner.own;
         let writer = inner.writer.as_mut().ok_or(EBADF)?;
@@ -276,11 +300,11 @@ impl<F: File> Operations<F> {
     ///
     /// Called by debugfs for a file of [`Dir::file`], which debugfs does not remove during the call.
     unsafe extern "C" fn open(inode: *mut inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: debugfs hands in the inode that it has made with the data, and a new file.
+        // SAFETY: Debugfs hands in the inode that it has made with the data, and a new file.
         let (data, flags) = unsafe { ((*inode).i_private.cast::<F::Data>(), (*file).f_flags) };
         let mut size = SHOW_MIN;
         if flags & O_ACCMODE != O_WRONLY {
-            // SAFETY: the data lives until the file is removed.
+            // SAFETY: The data lives until the file is removed.
             size = F::size_hint(unsafe { &*data }).max(size);
         }
         let open = match Open::<F>::new(data, flags & O_ACCMODE != O_RDONLY) {
@@ -290,7 +314,7 @@ impl<F: File> Operations<F> {
         // SAFETY: `file` is new, and `show` uses the private data as what it is.
         let opened = unsafe { bindings::single_open_size(file, Some(Self::show), open, size) };
         if opened != 0 {
-            // SAFETY: no file has the box, because it was not opened.
+            // SAFETY: No file has the box, because it was not opened.
             drop(unsafe { Pin::<KBox<Open<F>>>::from_foreign(open) });
         }
         opened
@@ -322,9 +346,9 @@ impl<F: File> Operations<F> {
         count: usize,
         at: *mut loff_t,
     ) -> isize {
-        // SAFETY: the file is open.
+        // SAFETY: The file is open.
         match unsafe { InUse::new(file) } {
-            // SAFETY: the arguments are the kernel's, and the file is a seq_file.
+            // SAFETY: The arguments are the kernel's, and the file is a seq_file.
             Ok(_in_use) => unsafe { bindings::seq_read(file, to, count, at) },
             Err(error) => error.to_errno() as isize,
         }
@@ -334,9 +358,9 @@ impl<F: File> Operations<F> {
     ///
     /// Called by the kernel for a file that [`Operations::open`] has opened.
     unsafe extern "C" fn llseek(file: *mut bindings::file, to: loff_t, whence: c_int) -> loff_t {
-        // SAFETY: the file is open.
+        // SAFETY: The file is open.
         match unsafe { InUse::new(file) } {
-            // SAFETY: the arguments are the kernel's, and the file is a seq_file.
+            // SAFETY: The arguments are the kernel's, and the file is a seq_file.
             Ok(_in_use) => unsafe { bindings::seq_lseek(file, to, whence) },
             Err(error) => loff_t::from(error.to_errno()),
         }
@@ -349,9 +373,9 @@ impl<F: File> Operations<F> {
         kiocb: *mut bindings::kiocb,
         from: *mut bindings::iov_iter,
     ) -> isize {
-        // SAFETY: the kernel hands in what it writes, which only this call uses, and the open file.
+        // SAFETY: The kernel hands in what it writes, which only this call uses, and the open file.
         let (from, file) = unsafe { (IovIterSource::from_raw(from), (*kiocb).ki_filp) };
-        // SAFETY: the file is open.
+        // SAFETY: The file is open.
         let (open, in_use) = unsafe { (Self::opened(file), InUse::new(file)) };
         let written = in_use
             .and_then(|in_use| open.with_writer(&in_use, |writer, run| writer.write(from, run)));
@@ -368,12 +392,12 @@ impl<F: File> Operations<F> {
     ///
     /// Called by the kernel for a file that [`Operations::open`] has opened.
     unsafe extern "C" fn flush(file: *mut bindings::file, _: bindings::fl_owner_t) -> c_int {
-        // SAFETY: the file is open.
+        // SAFETY: The file is open.
         let last = unsafe { ffi::rk_is_last_descriptor(file.cast()) };
         if !last {
             return 0;
         }
-        // SAFETY: the file is open.
+        // SAFETY: The file is open.
         match unsafe { Self::end(file) } {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
@@ -387,10 +411,10 @@ impl<F: File> Operations<F> {
         if Self::WRITES {
             // The last two descriptors may be closed at the same time, so that neither `flush` sees
             // the last one.
-            // SAFETY: the file is open until the end of this function.
+            // SAFETY: The file is open until the end of this function.
             let _ = unsafe { Self::end(file) };
         }
-        // SAFETY: the file is a seq_file, whose private data `open` has made. No other operation runs
+        // SAFETY: The file is a seq_file, whose private data `open` has made. No other operation runs
         // any more.
         unsafe {
             let seq = (*file).private_data.cast::<seq_file>();
@@ -409,7 +433,7 @@ impl<F: File> Operations<F> {
     ///
     /// The errno of a line that failed and was not reported yet.
     unsafe fn end(file: *mut bindings::file) -> Result {
-        // SAFETY: the file is open.
+        // SAFETY: The file is open.
         let (open, in_use) = unsafe { (Self::opened(file), InUse::new(file)) };
         // The lines of a file that was removed have nothing to act on.
         let Ok(in_use) = in_use else {

@@ -5,7 +5,10 @@
 use crate::debugfs::file::File;
 use crate::debugfs::print::shown;
 use crate::debugfs::words::list_flags;
-use crate::engine::{engine, ListRow};
+use crate::engine::{
+    engine,
+    ListRow, //
+};
 use crate::sys::symbols;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;

@@ -6,15 +6,26 @@
 //! take the engine's lock only. They are removed while the registry's lock is held, and removing
 //! waits until no task is in them.
 
-use crate::command::{AutoName, ProbeKind, TargetSpec, NAME_MAX};
+use crate::command::{
+    AutoName,
+    ProbeKind,
+    TargetSpec,
+    NAME_MAX, //
+};
 use crate::debugfs::file::Dir;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{engine, ProbePtr};
+use crate::engine::{
+    engine,
+    ProbePtr, //
+};
 use crate::sys::ffi::rkprobe;
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
-use kernel::rbtree::{RBTree, RBTreeNode};
+use kernel::rbtree::{
+    RBTree,
+    RBTreeNode, //
+};
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::types::Opaque;
@@ -64,10 +75,10 @@ pub(super) struct Named {
     probe: Opaque<rkprobe>,
 }
 
-// SAFETY: the probe is changed while the engine's lock is held, or before and after another task can
+// SAFETY: The probe is changed while the engine's lock is held, or before and after another task can
 // reach it.
 unsafe impl Send for Named {}
-// SAFETY: shared access reads the probe through the engine, or one counter that is volatile.
+// SAFETY: Shared access reads the probe through the engine, or one counter that is volatile.
 unsafe impl Sync for Named {}
 
 impl Named {
@@ -95,13 +106,13 @@ impl Named {
 
     /// The probe, for the engine.
     pub(super) fn probe(&self) -> ProbePtr {
-        // SAFETY: the probe is pinned, and is unregistered before it is freed.
+        // SAFETY: The probe is pinned, and is unregistered before it is freed.
         unsafe { ProbePtr::new(self.probe.get()) }
     }
 
     /// How often its handler was not called, because the hit was inside a handler.
     pub(super) fn missed(&self) -> u64 {
-        // SAFETY: the probe lives as long as `self`. Hits change the counter at the same time, so it
+        // SAFETY: The probe lives as long as `self`. Hits change the counter at the same time, so it
         // is read with one volatile load.
         unsafe { core::ptr::addr_of!((*self.probe.get()).nmissed).read_volatile() as u64 }
     }
@@ -127,7 +138,7 @@ pub(super) struct Registry {
     numbered: u32,
 }
 
-// SAFETY: the tree owns its probes, and `Named` is `Send`.
+// SAFETY: The tree owns its probes, and `Named` is `Send`.
 unsafe impl Send for Registry {}
 
 impl Registry {
@@ -207,7 +218,7 @@ impl Registry {
         let named = self.probes.get_mut(name).ok_or(ENOENT)?;
         let dir = Dir::new(name.as_cstr(), Some(self.dir.as_ref().ok_or(ENOENT)?))?;
         make_files(&dir, named.as_ref())?;
-        // SAFETY: only `files` is changed, which is not pinned.
+        // SAFETY: Only `files` is changed, which is not pinned.
         unsafe { named.as_mut().get_unchecked_mut() }.files = Some(dir);
         Ok(())
     }
@@ -240,7 +251,7 @@ impl Registry {
 
     fn take(&mut self, name: &Name) -> Option<Pin<KBox<Named>>> {
         let mut named = self.probes.remove(name)?;
-        // SAFETY: only `files` is changed, which is not pinned.
+        // SAFETY: Only `files` is changed, which is not pinned.
         drop(unsafe { named.as_mut().get_unchecked_mut() }.files.take());
         self.count = self.count.saturating_sub(1);
         Some(named)

@@ -3,7 +3,10 @@
 //! How files write text of a user, and candidates of an ambiguous symbol.
 
 use crate::command::TargetSpec;
-use crate::sys::{ffi, target};
+use crate::sys::{
+    ffi,
+    target, //
+};
 use core::fmt::Write;
 use core::ptr::from_ref;
 use kernel::fmt;
@@ -28,7 +31,7 @@ impl fmt::Display for Printable<'_> {
 /// `addr`, or 0 if the task that opened the file may not see addresses, as in `/proc/kallsyms`.
 pub(super) fn shown(addr: usize, out: &SeqFile) -> usize {
     let seq = from_ref(out).cast_mut().cast();
-    // SAFETY: a seq_file that is shown has its open file.
+    // SAFETY: A seq_file that is shown has its open file.
     match unsafe { ffi::rk_shows_addresses(seq) } {
         true => addr,
         false => 0,

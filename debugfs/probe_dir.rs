@@ -2,13 +2,22 @@
 
 //! `probe/NAME/`: the files of one probe.
 
-use crate::command::{parse_limit, parse_switch};
-use crate::debugfs::file::{Dir, File};
+use crate::command::{
+    parse_limit,
+    parse_switch, //
+};
+use crate::debugfs::file::{
+    Dir,
+    File, //
+};
 use crate::debugfs::named::Named;
 use crate::debugfs::print::shown;
 use crate::debugfs::words;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{engine, ProbeReport};
+use crate::engine::{
+    engine,
+    ProbeReport, //
+};
 use core::ptr::from_ref;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -25,7 +34,7 @@ use kernel::seq_print;
 /// Those of debugfs.
 pub(super) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
     let named = from_ref(named.get_ref());
-    // SAFETY: the data lives until `dir` is dropped, by the contract.
+    // SAFETY: The data lives until `dir` is dropped, by the contract.
     unsafe {
         dir.file::<EnableFile>(named)?;
         dir.file::<LimitFile>(named)?;

@@ -3,8 +3,15 @@
 //! The words for a probe's state, and for why it is not a jump.
 
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{ListRow, ProbeReport};
-use crate::optimizer::{SiteLane, State, Why};
+use crate::engine::{
+    ListRow,
+    ProbeReport, //
+};
+use crate::optimizer::{
+    SiteLane,
+    State,
+    Why, //
+};
 
 /// One word for the state of a probe.
 pub(super) fn state(probe: &ProbeReport) -> &'static str {

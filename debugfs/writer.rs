@@ -2,8 +2,17 @@
 
 //! The writes of one open file: which lines run, and which write reports a failure.
 
-use crate::command::writes::{keep, split_unfinished, Lines, Writes};
-use crate::debugfs::failures::{publish, Failures, WriteOutcome};
+use crate::command::writes::{
+    keep,
+    split_unfinished,
+    Lines,
+    Writes, //
+};
+use crate::debugfs::failures::{
+    publish,
+    Failures,
+    WriteOutcome, //
+};
 use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
 use core::mem::take;
@@ -92,7 +101,7 @@ impl Writer {
     /// The errno of the first failure that no write has reported.
     pub(super) fn end(&mut self, run: &mut Run<'_>) -> Result {
         let rest = take(&mut self.rest);
-        // SAFETY: it reads the current task only.
+        // SAFETY: It reads the current task only.
         if !rest.is_empty() && !unsafe { ffi::rk_killed_by_signal() } {
             let first = self.run(&rest, run);
             self.unreported = self.unreported.or(first);

@@ -3,8 +3,15 @@
 //! The branches that leave a function or piece, and the jumps that its bytes may contain.
 
 use crate::containers::search::next_of;
-use crate::insn_decode::opcodes::{INT3, JMP_REL32};
-use crate::insn_decode::{decode_into, Flow, Insn};
+use crate::insn_decode::opcodes::{
+    INT3,
+    JMP_REL32, //
+};
+use crate::insn_decode::{
+    decode_into,
+    Flow,
+    Insn, //
+};
 
 /// A branch that leaves its function or piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,25 @@
 
 //! A decoded function: its bytes, where its instructions begin and where its branches go.
 
-use super::offsets::{grow, Offsets};
+use super::offsets::{
+    grow,
+    Offsets, //
+};
 use super::refusal::Refusal;
-use crate::containers::slab::{Array, Arrays, NoMemory};
-use crate::insn_decode::{decode, decode_into, Flow, Insn, OpcodeMap, Prefixes, MAX_INSN_LEN};
+use crate::containers::slab::{
+    Array,
+    Arrays,
+    NoMemory, //
+};
+use crate::insn_decode::{
+    decode,
+    decode_into,
+    Flow,
+    Insn,
+    OpcodeMap,
+    Prefixes,
+    MAX_INSN_LEN, //
+};
 
 /// The part of a function that was decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

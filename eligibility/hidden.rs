@@ -25,7 +25,14 @@ use super::function::DecodedFunction;
 use super::reserved::Index;
 use crate::containers::slab::Arrays;
 use crate::insn_decode::opcodes::JUMP_LEN;
-use crate::insn_decode::{decode, Encoding, Flow, Insn, OpcodeMap, Prefixes};
+use crate::insn_decode::{
+    decode,
+    Encoding,
+    Flow,
+    Insn,
+    OpcodeMap,
+    Prefixes, //
+};
 
 /// The longest stretch that is computed, in bytes.
 pub const FAR: u8 = 63;

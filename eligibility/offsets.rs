@@ -2,7 +2,11 @@
 
 //! A set of byte offsets.
 
-use crate::containers::slab::{Array, Arrays, NoMemory};
+use crate::containers::slab::{
+    Array,
+    Arrays,
+    NoMemory, //
+};
 
 /// A set of byte offsets.
 pub(super) struct Offsets<A: Arrays>(A::Of<u64>);

@@ -3,16 +3,31 @@
 //! The questions about an address of a decoded function: whether a probe may be there, and whether
 //! its breakpoint may become a jump.
 
-use super::function::{DecodedFunction, Extent};
+use super::function::{
+    DecodedFunction,
+    Extent, //
+};
 use super::kind::Kind;
-use super::refusal::{NotOptimizable, Refusal};
+use super::refusal::{
+    NotOptimizable,
+    Refusal, //
+};
 use super::reserved::Index;
 use crate::containers::slab::Arrays;
 use crate::insn_decode::opcodes::JUMP_LEN;
-use crate::insn_decode::{FlagsEffect, Insn, OpcodeMap, MAX_INSN_LEN};
+use crate::insn_decode::{
+    FlagsEffect,
+    Insn,
+    OpcodeMap,
+    MAX_INSN_LEN, //
+};
 use crate::optimizer::MAX_REGION;
 use crate::out_of_line::emulate::Emulation;
-use crate::out_of_line::relocate::{relocate, worst_copy_len, CopyRefusal};
+use crate::out_of_line::relocate::{
+    relocate,
+    worst_copy_len,
+    CopyRefusal, //
+};
 
 // The optimizer does not use the decoder, so its constant is a number.
 const _: () = assert!(MAX_REGION == JUMP_LEN - 1 + MAX_INSN_LEN);

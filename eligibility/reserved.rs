@@ -12,7 +12,11 @@
 
 pub use super::kind::Kind;
 
-use crate::containers::slab::{Array, Arrays, NoMemory};
+use crate::containers::slab::{
+    Array,
+    Arrays,
+    NoMemory, //
+};
 use crate::containers::sort::sort_by_key;
 
 /// All kernel and module text is in the last 4 GiB of the address space, so 32 bits are enough.

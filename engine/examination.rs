@@ -3,9 +3,15 @@
 //! What a probe at an address would be, for `explain`.
 
 use super::state::Engine;
-use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use crate::eligibility::refusal::{
+    NotOptimizable,
+    Refusal, //
+};
 use crate::eligibility::Region;
-use crate::examine::{Facts, Session};
+use crate::examine::{
+    Facts,
+    Session, //
+};
 use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::MAX_INSN_LEN;
 use crate::optimizer::Optimizer;

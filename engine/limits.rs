@@ -3,14 +3,20 @@
 //! Limits of hits a second. A delayed work disables probes that are over their limit. It runs while
 //! there are probes with a limit.
 
-use super::state::{engine, Core, Engine};
+use super::state::{
+    engine,
+    Core,
+    Engine, //
+};
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
 use crate::optimizer::rate::PERIOD;
 use crate::optimizer::ProbeId;
 use crate::shell::window;
-use crate::sys::ffi;
-use crate::sys::symbols;
+use crate::sys::{
+    ffi,
+    symbols, //
+};
 use kernel::ffi::c_uint;
 use kernel::prelude::*;
 

@@ -3,9 +3,15 @@
 //! Modules that are loaded and unloaded: their text, and the probes that they leave behind.
 
 use super::registration::release;
-use super::state::{Core, Engine};
+use super::state::{
+    Core,
+    Engine, //
+};
 use crate::arch_x86::probe_list::ProbePtr;
-use crate::optimizer::{ProbeId, State};
+use crate::optimizer::{
+    ProbeId,
+    State, //
+};
 use crate::shell::module_text;
 use crate::sys::ffi;
 use crate::sys::locks::wait_for_handlers;

@@ -16,7 +16,7 @@ use kernel::prelude::*;
 /// A notifier block of the kernel's chains.
 struct Block(UnsafeCell<notifier_block>);
 
-// SAFETY: the lock of the chain that the block is on serializes all changes.
+// SAFETY: The lock of the chain that the block is on serializes all changes.
 unsafe impl Sync for Block {}
 
 impl Block {
@@ -58,7 +58,7 @@ impl Notifiers {
     ///
     /// Those of the chains.
     pub(crate) fn register() -> Result<Self> {
-        // SAFETY: the blocks are static, and `drop` unregisters them before the module is unloaded. Of
+        // SAFETY: The blocks are static, and `drop` unregisters them before the module is unloaded. Of
         // a module that is being loaded at this time at least `GOING` is told, and no probe is put
         // there before the module is live.
         unsafe {
@@ -78,7 +78,7 @@ impl Notifiers {
 ///
 /// Called once. The caller unregisters both notifiers before the module is unloaded.
 unsafe fn register_for_modules() -> Result {
-    // SAFETY: the blocks are static and, by the contract, on the chains once.
+    // SAFETY: The blocks are static and, by the contract, on the chains once.
     unsafe {
         to_result(ffi::register_module_notifier(GOING.0.get()))?;
         if let Err(error) = to_result(ffi::register_module_notifier(COMING.0.get())) {
@@ -107,7 +107,7 @@ impl Drop for Notifiers {
 /// `module` is a module that is not freed yet.
 unsafe fn texts(module: *mut c_void) -> [Range<usize>; 2] {
     let module = module.cast();
-    // SAFETY: the module is not freed, by the contract of this function.
+    // SAFETY: The module is not freed, by the contract of this function.
     let texts = unsafe {
         [
             ffi::rk_module_core_text(module),
@@ -134,12 +134,12 @@ unsafe extern "C" fn module_going(
     };
     let live = state == ffi::module_state_MODULE_STATE_LIVE as kernel::ffi::c_ulong;
     if live || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
-        // SAFETY: the chain hands in a module that is not freed yet.
+        // SAFETY: The chain hands in a module that is not freed yet.
         let [core, init] = unsafe { texts(module) };
         // Of a live module only the init text is freed, because its init function has ended.
         let core = if live { 0..0 } else { core };
         engine.text_going(module as usize, &[core, init]);
-        // SAFETY: the chain hands in a module that is not freed yet.
+        // SAFETY: The chain hands in a module that is not freed yet.
         engine.owner_gone(|addr| unsafe { ffi::rk_module_holds(module.cast(), addr, live) });
     }
     ffi::NOTIFY_OK as kernel::ffi::c_int
@@ -159,7 +159,7 @@ unsafe extern "C" fn module_coming(
         return ffi::NOTIFY_DONE as kernel::ffi::c_int;
     }
     if let Some(engine) = engine() {
-        // SAFETY: the chain hands in a module that is not freed yet.
+        // SAFETY: The chain hands in a module that is not freed yet.
         engine.text_came(module as usize, &unsafe { texts(module) });
     }
     ffi::NOTIFY_OK as kernel::ffi::c_int

@@ -2,11 +2,18 @@
 
 //! The optimizer's passes: the delayed work, and waiting for it.
 
-use super::state::{engine, Engine};
+use super::state::{
+    engine,
+    Engine, //
+};
 use crate::arch_x86::int3_table::Retired;
 use crate::eligibility::refusal::Refusal;
 use crate::optimizer::Grace;
-use crate::shell::{memory, work, RcuTasks};
+use crate::shell::{
+    memory,
+    work,
+    RcuTasks, //
+};
 use crate::sys::locks::wait_for_handlers;
 use kernel::prelude::*;
 

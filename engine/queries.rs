@@ -2,17 +2,36 @@
 
 //! What the files in debugfs show, as plain values. Nothing here changes a probe.
 
-use super::state::{id_of, Core, Engine};
+use super::state::{
+    id_of,
+    Core,
+    Engine, //
+};
 use crate::arch_x86::handlers::MISSED;
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::containers::sort::sort_by_key;
 use crate::eligibility::refusal::NotOptimizable;
 use crate::eligibility::reserved::Entry;
-use crate::optimizer::{JumpTo, Optimizer, Site, SiteLane, SiteProbe, State, Why, MAX_REGION};
+use crate::optimizer::{
+    JumpTo,
+    Optimizer,
+    Site,
+    SiteLane,
+    SiteProbe,
+    State,
+    Why,
+    MAX_REGION, //
+};
 use crate::shell::memory::MEMORY;
-use crate::shell::site::{self, SiteMemory};
+use crate::shell::site::{
+    self,
+    SiteMemory, //
+};
 use crate::shell::text::live;
-use crate::shell::{window, Shell};
+use crate::shell::{
+    window,
+    Shell, //
+};
 use crate::sys::ffi;
 use crate::sys::locks::TextMutex;
 use crate::sys::stats;
@@ -186,7 +205,7 @@ impl Engine {
                 let mut bytes = [0; MAX_REGION];
                 let _whole = TextMutex::lock();
                 for (offset, byte) in bytes.iter_mut().take(len).enumerate() {
-                    // SAFETY: the site is not gone, so all text of its region is mapped.
+                    // SAFETY: The site is not gone, so all text of its region is mapped.
                     let [now] = unsafe { live(trap.addr.wrapping_add(offset)) };
                     *byte = now;
                 }

@@ -2,19 +2,44 @@
 
 //! Registering, unregistering, enabling and disabling probes.
 
-use super::state::{id_of, Core, Engine};
+use super::state::{
+    id_of,
+    Core,
+    Engine, //
+};
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::containers::sort::sort_by_key;
 use crate::eligibility::refusal::Refusal;
-use crate::examine::{Session, SitePlan};
-use crate::optimizer::{Handlers, NewSite, Optimizer, ProbeId, SiteId, State};
-use crate::shell::{window, Shell};
+use crate::examine::{
+    Session,
+    SitePlan, //
+};
+use crate::optimizer::{
+    Handlers,
+    NewSite,
+    Optimizer,
+    ProbeId,
+    SiteId,
+    State, //
+};
+use crate::shell::{
+    window,
+    Shell, //
+};
 use crate::sys::ffi;
-use crate::sys::locks::wait_for_handlers;
-use crate::sys::locks::EngineHeld;
+use crate::sys::locks::{
+    wait_for_handlers,
+    EngineHeld, //
+};
 use crate::sys::stats;
-use core::ptr::{addr_of_mut, null_mut};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::ptr::{
+    addr_of_mut,
+    null_mut, //
+};
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering, //
+};
 use kernel::prelude::*;
 
 /// One probe of a batch.
@@ -53,7 +78,7 @@ impl Hits {
     ///
     /// `NoMemory`.
     fn new() -> Result<Self, Refusal> {
-        // SAFETY: process context, so the allocation may sleep.
+        // SAFETY: Process context, so the allocation may sleep.
         let hits = unsafe { ffi::rk_alloc_hits() };
         match hits.is_null() {
             true => Err(Refusal::NoMemory),
@@ -116,7 +141,7 @@ impl Engine {
         wait_for_handlers();
         // A structure that still says that it is registered is a copy of a registered probe. Its
         // counter belongs to that probe.
-        // SAFETY: the caller's probes are alive for the call.
+        // SAFETY: The caller's probes are alive for the call.
         for probe in probes.filter(|probe| unsafe { (*probe.as_ptr()).registered } == 0) {
             release(probe);
         }
@@ -161,7 +186,7 @@ impl Engine {
 
 /// Frees what a probe owned that no handler can see any more.
 pub(super) fn release(probe: ProbePtr) {
-    // SAFETY: the caller's probe is alive, and no CPU uses its counter any more. Another task may
+    // SAFETY: The caller's probe is alive, and no CPU uses its counter any more. Another task may
     // unregister the probe at the same time: the swap gives the counter to one of the two.
     unsafe {
         let probe = probe.as_ptr();
@@ -237,7 +262,7 @@ impl Core {
             site.payload.trap().unlink(held, probe);
         }
         self.optimizer.remove_probe(id);
-        // SAFETY: the probe is alive until `unregister` returns.
+        // SAFETY: The probe is alive until `unregister` returns.
         unsafe { addr_of_mut!((*probe.as_ptr()).registered).write_volatile(0) };
     }
 }
@@ -250,7 +275,7 @@ fn add_one(
     request: &Request,
 ) -> Result<(), Refusal> {
     let probe = request.probe.as_ptr();
-    // SAFETY: the caller's probe is alive for the call.
+    // SAFETY: The caller's probe is alive for the call.
     let (flags, registered) = unsafe { ((*probe).flags, (*probe).registered) };
     // The batch may have the same structure twice.
     if registered != 0 {
@@ -274,7 +299,7 @@ fn add_one(
     let added = optimizer
         .add_probe(id, request.probe, enabled, handlers)
         .ok_or(Refusal::NoMemory)?;
-    // SAFETY: the caller's probe is alive, and no handler sees it before it is linked.
+    // SAFETY: The caller's probe is alive, and no handler sees it before it is linked.
     unsafe {
         (*probe).addr = addr as *mut kernel::ffi::c_void;
         (*probe).hits = hits.into_raw();

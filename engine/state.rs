@@ -4,13 +4,24 @@
 
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::examine::Examiner;
-use crate::optimizer::{Optimizer, ProbeId};
+use crate::optimizer::{
+    Optimizer,
+    ProbeId, //
+};
 use crate::shell::Shell;
 use crate::sys::locks::EngineHeld;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering, //
+};
 use kernel::prelude::*;
-use kernel::sync::{new_condvar, new_mutex, CondVar, Mutex};
+use kernel::sync::{
+    new_condvar,
+    new_mutex,
+    CondVar,
+    Mutex, //
+};
 
 /// What the engine's lock protects.
 pub(super) struct Core {
@@ -20,7 +31,7 @@ pub(super) struct Core {
     pub(super) examiner: Examiner,
 }
 
-// SAFETY: any task that holds the lock may use the pointers to probes and traps, because these
+// SAFETY: Any task that holds the lock may use the pointers to probes and traps, because these
 // pointers belong to no task or CPU.
 unsafe impl Send for Core {}
 
@@ -42,7 +53,7 @@ impl Core {
 
     /// Whether `probe` is registered, and is neither a copy of a registered structure nor stale.
     pub(super) fn knows(&self, probe: ProbePtr) -> bool {
-        // SAFETY: the caller's probe is alive for the call.
+        // SAFETY: The caller's probe is alive for the call.
         let registered = unsafe { (*probe.as_ptr()).registered } != 0;
         registered
             && self
@@ -54,7 +65,7 @@ impl Core {
 
 /// The optimizer's number of a probe. It means something for a registered probe only.
 pub(super) fn id_of(probe: ProbePtr) -> ProbeId {
-    // SAFETY: the caller's probe is alive for the call.
+    // SAFETY: The caller's probe is alive for the call.
     ProbeId::from_index(unsafe { (*probe.as_ptr()).id })
 }
 
@@ -88,7 +99,7 @@ impl Engine {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             core <- new_mutex!(Core {
-                // SAFETY: the proof is inside the engine's lock, and there is one engine.
+                // SAFETY: The proof is inside the engine's lock, and there is one engine.
                 shell: Shell::new(unsafe { EngineHeld::new() }),
                 optimizer: Optimizer::default(),
                 examiner: Examiner::new()?,

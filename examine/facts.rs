@@ -2,14 +2,29 @@
 
 //! What an address allows: a probe, and a jump.
 
-use super::original::{Examiner, Session};
-use crate::eligibility::hidden::{Hidden, FAR};
-use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use super::original::{
+    Examiner,
+    Session, //
+};
+use crate::eligibility::hidden::{
+    Hidden,
+    FAR, //
+};
+use crate::eligibility::refusal::{
+    NotOptimizable,
+    Refusal, //
+};
 use crate::eligibility::reserved::Kind;
 use crate::eligibility::Region;
 use crate::insn_decode::opcodes::ENDBR_LEN;
-use crate::insn_decode::{decode, Insn};
-use crate::optimizer::{Optimizer, State};
+use crate::insn_decode::{
+    decode,
+    Insn, //
+};
+use crate::optimizer::{
+    Optimizer,
+    State, //
+};
 use crate::shell::module_text::check as check_text;
 use crate::shell::native::lookup::check_natives;
 use crate::shell::text::live;
@@ -49,7 +64,7 @@ impl Session<'_> {
         if check_text(addr).is_err() || check_text(last).is_err() {
             return addr;
         }
-        // SAFETY: both ends of the bytes are in text.
+        // SAFETY: Both ends of the bytes are in text.
         let bytes = unsafe { live::<ENDBR_LEN>(addr) };
         match decode(&bytes, addr as u64) {
             Ok(insn) if insn.is_endbr() => insn.end() as usize,
@@ -158,7 +173,7 @@ fn traced_in(text: Range<usize>) -> Option<usize> {
     if text.is_empty() {
         return None;
     }
-    // SAFETY: ftrace searches its own tables for the range; any range is allowed.
+    // SAFETY: Ftrace searches its own tables for the range; any range is allowed.
     let entry = unsafe { ffi::rk_ftrace_location_range(text.start, text.end.wrapping_sub(1)) };
     (entry != 0).then_some(entry)
 }

@@ -4,21 +4,33 @@
 //! is probed for the first time.
 
 use super::pieces::Searched;
-use super::{int3_path, no_int3, sections};
+use super::{
+    int3_path,
+    no_int3,
+    sections, //
+};
 use crate::containers::slab::NoMemory;
 use crate::eligibility::refusal::Refusal;
-use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
 use crate::eligibility::tables;
 use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
-use crate::sys::stats;
-use crate::sys::symbols;
+use crate::sys::{
+    stats,
+    symbols, //
+};
 use core::ops::Range;
 use kernel::prelude::*;
-use kernel::time::{Instant, Monotonic};
+use kernel::time::{
+    Instant,
+    Monotonic, //
+};
 
 /// Called by reserved_tables.c for each entry of the blacklist.
 ///
@@ -31,7 +43,7 @@ unsafe extern "C" fn rk_blacklist_sink(
     start: kernel::ffi::c_ulong,
     end: kernel::ffi::c_ulong,
 ) -> bool {
-    // SAFETY: by the contract, and `add_blacklist` does not use the index meanwhile.
+    // SAFETY: By the contract, and `add_blacklist` does not use the index meanwhile.
     let index = unsafe { &mut *sink.cast::<Index<Kernel>>() };
     let pushed = index.push(start as u64, end as u64, Kind::Blacklist);
     pushed.is_ok()
@@ -57,7 +69,7 @@ unsafe fn bytes_of<'a>(table: &Range<usize>) -> &'a [u8] {
     if table.is_empty() {
         return &[];
     }
-    // SAFETY: by the contract.
+    // SAFETY: By the contract.
     unsafe { core::slice::from_raw_parts(table.start as *const u8, table.len()) }
 }
 
@@ -68,7 +80,7 @@ impl Tables {
     ///
     /// As [`bytes_of`] for each table. The text that they name is mapped.
     unsafe fn add(&self, index: &mut Index<Kernel>) -> Result<(), NoMemory> {
-        // SAFETY: by the contract.
+        // SAFETY: By the contract.
         let [jumps, calls, bugs, faults] = unsafe {
             [&self.jumps, &self.calls, &self.bugs, &self.faults].map(|table| bytes_of(table))
         };
@@ -77,7 +89,7 @@ impl Tables {
             if label.init && !self.has_init {
                 continue;
             }
-            // SAFETY: the label is in text, which is mapped by the contract.
+            // SAFETY: The label is in text, which is mapped by the contract.
             let [first] = unsafe { live(label.code as usize) };
             let end = label.code.wrapping_add(tables::jump_label_len(first));
             index.push(label.code, end, Kind::JumpLabel)?;
@@ -86,7 +98,7 @@ impl Tables {
         for call in tables::static_calls(calls, self.calls.start as u64) {
             index.push(call, call.wrapping_add(JUMP_LEN as u64), Kind::StaticCall)?;
         }
-        // SAFETY: a constant of reserved_tables.c.
+        // SAFETY: A constant of reserved_tables.c.
         let size = unsafe { ffi::rk_bug_entry_size };
         for bug in tables::bugs(bugs, self.bugs.start as u64, size) {
             index.push(bug, bug.wrapping_add(UD2_LEN), Kind::Bug)?;
@@ -110,7 +122,7 @@ fn add_blacklist(
         start: text.start,
         end: text.end,
     };
-    // SAFETY: this is the address of the kernel's list, `kprobe_mutex` is held, and the sink is the index.
+    // SAFETY: This is the address of the kernel's list, `kprobe_mutex` is held, and the sink is the index.
     let complete = unsafe { ffi::rk_blacklist(list, text, core::ptr::from_mut(index).cast()) };
     match complete {
         true => Ok(()),
@@ -212,7 +224,7 @@ fn read_tables(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
         faults: symbols::section(Data::ExtableStart, Data::ExtableEnd),
         has_init: false,
     };
-    // SAFETY: these are the bounds of the kernel's tables, which `symbols::init` has found. The kernel
+    // SAFETY: These are the bounds of the kernel's tables, which `symbols::init` has found. The kernel
     // has marked the labels of its initialization text, which are left out.
     unsafe { tables.add(index) }.map_err(|NoMemory| ENOMEM)?;
     add_blacklist(locks, index, 0..usize::MAX).map_err(|NoMemory| ENOMEM)
@@ -232,7 +244,7 @@ impl ModuleTables {
     /// `ModuleGoing`.
     fn of(addr: usize) -> Result<Self, Refusal> {
         let mut tables = ffi::rk_module_tables::default();
-        // SAFETY: the function writes one out-parameter. The engine's lock is held.
+        // SAFETY: The function writes one out-parameter. The engine's lock is held.
         let module = unsafe { ffi::rk_module_tables(addr, &mut tables) };
         match module.is_null() {
             true => Err(Refusal::ModuleGoing),
@@ -254,7 +266,7 @@ impl ModuleTables {
             faults: range(&found.faults),
             has_init: found.is_coming,
         };
-        // SAFETY: the reference keeps the module. Its initialization text is mapped while it is being
+        // SAFETY: The reference keeps the module. Its initialization text is mapped while it is being
         // loaded, which cannot end before its notifier has got the engine's lock.
         unsafe { tables.add(index)? };
         // The blacklist has the module's functions with their ends.

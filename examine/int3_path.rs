@@ -10,11 +10,17 @@
 //! there. The notifiers that the chain calls before the module's notifier are added.
 
 use super::walk::Walk;
-use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
-use crate::sys::symbols::{self, Symbol};
+use crate::sys::symbols::{
+    self,
+    Symbol, //
+};
 use kernel::prelude::*;
 
 /// What arch/x86/kernel/traps.c:exc_int3 calls until the module's notifier runs.
@@ -175,7 +181,7 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
         path.add_range(thunks, thunks_end)?;
     }
     let mut notifiers = [0; MOST_NOTIFIERS];
-    // SAFETY: the chain is found at load, and the array has room for the number that is given.
+    // SAFETY: The chain is found at load, and the array has room for the number that is given.
     let count = unsafe {
         ffi::rk_notifiers_before(
             symbols::address(symbols::Data::DieChain),
@@ -213,7 +219,7 @@ fn is_taken(function: &Symbol) -> bool {
 /// entry only after these guards, because such functions are traced. Else it would trace itself without
 /// end, with no probe at all.
 fn is_untraced(function: &Symbol) -> bool {
-    // SAFETY: ftrace searches its own tables for the range; any range is allowed.
+    // SAFETY: Ftrace searches its own tables for the range; any range is allowed.
     let traced =
         unsafe { ffi::rk_ftrace_location_range(function.start, function.end().wrapping_sub(1)) };
     traced == 0 && is_taken(function)

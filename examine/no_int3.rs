@@ -17,10 +17,16 @@
 //! [`wait_for_handlers`]: crate::sys::locks::wait_for_handlers
 
 use super::walk::Walk;
-use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
-use crate::sys::symbols::{self, Symbol};
+use crate::sys::symbols::{
+    self,
+    Symbol, //
+};
 use kernel::prelude::*;
 
 /// Functions that run without a usable interrupt table, with all that they call.

@@ -3,9 +3,17 @@
 //! The function at an address, decoded from the bytes that its owner wrote.
 
 use super::index::ReservedText;
-use super::pieces::{self, is_preamble, Adder, LONGEST};
+use super::pieces::{
+    self,
+    is_preamble,
+    Adder,
+    LONGEST, //
+};
 use crate::eligibility::refusal::Refusal;
-use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
 use crate::eligibility::DecodedFunction;
 use crate::optimizer::Optimizer;
 use crate::shell::text::read_original;
@@ -37,7 +45,7 @@ impl Examiner {
     /// Those of [`ReservedText::new`]. EOVERFLOW: a task is larger than a displacement.
     pub(crate) fn new() -> Result<Self> {
         let mut function = DecodedFunction::default();
-        // SAFETY: the function returns a constant.
+        // SAFETY: The function returns a constant.
         let holdout = unsafe { ffi::rk_tasks_holdout() };
         function.forbid_quiescent_stores(i32::try_from(holdout).map_err(|_| EOVERFLOW)?);
         Ok(Self {
@@ -111,7 +119,7 @@ impl Session<'_> {
         let pieces = pieces::of(named, examiner.reserved.searched())?;
         let shared = &mut examiner.shared;
         let fill = |bytes: &mut [u8]| {
-            // SAFETY: the bytes are those of a function, which is mapped.
+            // SAFETY: The bytes are those of a function, which is mapped.
             *shared = unsafe { read_original(&self.locks, optimizer, start, bytes) };
         };
         let analysed = examiner.function.analyse(start as u64, named.size, fill);

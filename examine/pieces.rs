@@ -8,14 +8,30 @@
 //! function that a piece was split from is found by name, too.
 
 use crate::eligibility::refusal::Refusal;
-use crate::eligibility::reserved::{Index, Kind};
-use crate::eligibility::{collect_cross_branches, each_possible_jump, DecodedFunction};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
+use crate::eligibility::{
+    collect_cross_branches,
+    each_possible_jump,
+    DecodedFunction, //
+};
 use crate::optimizer::Optimizer;
-use crate::shell::text::{self, live};
-use crate::shell::{module_text, Shell};
+use crate::shell::text::{
+    self,
+    live, //
+};
+use crate::shell::{
+    module_text,
+    Shell, //
+};
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
-use crate::sys::symbols::{self, Candidates};
+use crate::sys::symbols::{
+    self,
+    Candidates, //
+};
 use core::ops::Range;
 use kernel::prelude::*;
 use kernel::str::CString;
@@ -87,7 +103,7 @@ fn search(
         // The last jump that begins in the part may end after it.
         let end = area.end.min(start.saturating_add(PART + JCC - 1));
         let bytes = sized(buffer, end.saturating_sub(start))?;
-        // SAFETY: the area is text of the kernel, which is mapped.
+        // SAFETY: The area is text of the kernel, which is mapped.
         unsafe { text::read_original(locks, &Optimizer::<Shell>::default(), start, bytes) };
         each_possible_jump(start as u64, bytes, |to| {
             let addr = to as usize;
@@ -193,7 +209,7 @@ impl Adder<'_> {
         if module_text::check(found.start) != module_text::check(self.function.start() as usize) {
             return None;
         }
-        // SAFETY: the symbol is in text, by the check.
+        // SAFETY: The symbol is in text, by the check.
         let is_padding = || unsafe { live(found.start) } == PADDING;
         let padding = found.len() == PADDING.len() && is_padding();
         if padding || !self.named.find(addr) || is_preamble(self.named.name()) {
@@ -209,7 +225,7 @@ impl Adder<'_> {
             return Ok(());
         }
         let bytes = sized(self.buffer, piece.len()).map_err(|_| Refusal::NoMemory)?;
-        // SAFETY: the piece is one symbol, and both ends are in text.
+        // SAFETY: The piece is one symbol, and both ends are in text.
         unsafe { text::read_original(self.locks, self.optimizer, piece.start, bytes) };
         let function = &mut *self.function;
         // If a part does not decode, the branches before that part are known, and the others are not.

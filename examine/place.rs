@@ -5,15 +5,29 @@
 use super::facts::Facts;
 use super::original::Session;
 use crate::arch_x86::trap::Trap;
-use crate::eligibility::refusal::{NotOptimizable, Refusal};
+use crate::eligibility::refusal::{
+    NotOptimizable,
+    Refusal, //
+};
 use crate::eligibility::reserved::Kind;
 use crate::eligibility::Region;
 use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::Insn;
-use crate::optimizer::{Optimizer, SiteLane, MAX_REGION};
+use crate::optimizer::{
+    Optimizer,
+    SiteLane,
+    MAX_REGION, //
+};
 use crate::out_of_line::emulate::Emulation;
-use crate::out_of_line::slot_image::{jump, Image, DETOUR};
-use crate::shell::memory::{MEMORY, STEPS};
+use crate::out_of_line::slot_image::{
+    jump,
+    Image,
+    DETOUR, //
+};
+use crate::shell::memory::{
+    MEMORY,
+    STEPS, //
+};
 use crate::shell::native::fence::Fence;
 use crate::shell::site::SiteMemory;
 use crate::shell::slots;
@@ -152,7 +166,7 @@ impl Session<'_> {
             if let Some(keep_flags) = keep_flags.filter(|_| memory.lacks_counter()) {
                 memory.add_counter(&mut image, keep_flags)?;
             }
-            // SAFETY: the slot was just taken, and no CPU knows its address.
+            // SAFETY: The slot was just taken, and no CPU knows its address.
             unsafe { slots::write(self.locks.text(), slot, &image) };
         }
         memory.reason = region.err();
@@ -183,7 +197,7 @@ impl Session<'_> {
         for end in &mut ends {
             *end = image.step(trap.addr, first)?.wrapping_add(first.len());
         }
-        // SAFETY: the slot was just taken, and no CPU knows its address.
+        // SAFETY: The slot was just taken, and no CPU knows its address.
         unsafe { slots::write(self.locks.text(), slot, &image) };
         let mut memory = MEMORY.lock();
         for end in ends {
@@ -215,7 +229,7 @@ impl Session<'_> {
         let added = image.bytes.get(used..image.used());
         kernel::warn_on!(added.is_none());
         let at = site.trap().at_slot(site.used);
-        // SAFETY: the site has the slot, and no jump goes to the bytes that follow the used ones.
+        // SAFETY: The site has the slot, and no jump goes to the bytes that follow the used ones.
         unsafe { slots::append(self.locks.text(), at, added.unwrap_or(&[])) };
         Ok(())
     }
@@ -259,7 +273,7 @@ fn add_insn_copy(
 /// A site at a function's entry, where ftrace does the poking.
 fn ftrace_plan(addr: usize, insn: &Insn, reserved: Reserved) -> Result<SitePlan, Refusal> {
     let mut trap = Trap::new(addr, insn.len, None);
-    // SAFETY: the function's call of the tracer has 5 bytes.
+    // SAFETY: The function's call of the tracer has 5 bytes.
     let bytes = unsafe { live::<JUMP_LEN>(addr) };
     trap.original_len = keep_bytes(&mut trap.original, &bytes, JUMP_LEN);
     let mut memory = SiteMemory::new(SiteLane::Ftrace, trap, Fence::new(None)?)?;

@@ -3,7 +3,10 @@
 //! Text in sections of its own: that of this module, and text that must not be instrumented. The
 //! kernel's blacklist has most of it too, but not the reason.
 
-use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::symbols;
@@ -22,7 +25,7 @@ const NOINSTR: [(&CStr, &CStr); 2] = [
 ///
 /// ENOMEM.
 pub(crate) fn reserve(index: &mut Index<Kernel>) -> Result {
-    // SAFETY: this module is loaded while its code runs.
+    // SAFETY: This module is loaded while its code runs.
     let own = unsafe { ffi::rk_module_core_text(this_module::<crate::LocalModule>().as_ptr()) };
     let mut reserve = |start: usize, end: usize, kind| {
         let pushed = index.push(start as u64, end as u64, kind);

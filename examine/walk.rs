@@ -5,13 +5,22 @@
 
 use crate::eligibility::collect_cross_branches;
 use crate::eligibility::refusal::Refusal;
-use crate::eligibility::reserved::{Index, Kind};
+use crate::eligibility::reserved::{
+    Index,
+    Kind, //
+};
 use crate::examine::pieces::is_preamble;
 use crate::insn_decode::opcodes::INT3;
-use crate::shell::{module_text, text};
+use crate::shell::{
+    module_text,
+    text, //
+};
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
-use crate::sys::symbols::{self, Symbol};
+use crate::sys::symbols::{
+    self,
+    Symbol, //
+};
 use core::ops::Range;
 use kernel::prelude::*;
 
@@ -185,7 +194,7 @@ impl Walk {
 fn branches(locks: &TextLocks, text: Range<usize>) -> Result<(KVec<usize>, bool)> {
     let mut bytes: KVec<u8> = KVec::new();
     bytes.resize(text.end.saturating_sub(text.start), 0, GFP_KERNEL)?;
-    // SAFETY: the bytes are those of a function, which is mapped.
+    // SAFETY: The bytes are those of a function, which is mapped.
     unsafe { text::read_without_natives(locks, text.start, &mut bytes) };
     let mut targets = KVec::new();
     let mut result = Ok(());
@@ -204,7 +213,7 @@ fn end_of(function: &Symbol) -> usize {
     if function.size <= LONGEST || !symbols::in_kernel_text(function.end()) {
         return function.end();
     }
-    // SAFETY: both ends are in the kernel's text, which is mapped, and `text_mutex` is held, so no
+    // SAFETY: Both ends are in the kernel's text, which is mapped, and `text_mutex` is held, so no
     // task writes it.
     let bytes = unsafe { core::slice::from_raw_parts(function.start as *const u8, function.size) };
     let last = bytes.iter().rposition(|byte| !matches!(*byte, 0x00 | INT3));

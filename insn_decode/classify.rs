@@ -2,8 +2,18 @@
 
 //! The effect of each instruction on the instruction pointer and on the arithmetic flags.
 
-use super::flow::{Cond, FlagsEffect, Flow, LoopKind};
-use super::insn::{Encoding, Insn, OpcodeMap, Prefixes};
+use super::flow::{
+    Cond,
+    FlagsEffect,
+    Flow,
+    LoopKind, //
+};
+use super::insn::{
+    Encoding,
+    Insn,
+    OpcodeMap,
+    Prefixes, //
+};
 use super::tables::Opcodes;
 
 /// One-byte opcodes after which execution may continue elsewhere, and opcodes that exist only with

@@ -2,9 +2,18 @@
 
 //! The decoder itself.
 
-use super::classify::{classify, may_branch};
+use super::classify::{
+    classify,
+    may_branch, //
+};
 use super::flow::Flow;
-use super::insn::{Encoding, Field, Insn, OpcodeMap, Prefixes};
+use super::insn::{
+    Encoding,
+    Field,
+    Insn,
+    OpcodeMap,
+    Prefixes, //
+};
 use super::opcodes::MAX_INSN_LEN;
 use super::tables;
 

@@ -18,7 +18,10 @@
 //! | `p` | prefix |
 //! | `x` | no such opcode in 64-bit mode, or an escape that is handled elsewhere |
 
-use super::insn::{Encoding, OpcodeMap};
+use super::insn::{
+    Encoding,
+    OpcodeMap, //
+};
 
 /// The one-byte opcodes.
 #[rustfmt::skip]

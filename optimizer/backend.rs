@@ -3,7 +3,13 @@
 //! The work that the optimizer orders: the kernel shell does it to the kernel, the tests to a
 //! model.
 
-use super::words::{Delay, Foreign, JumpTo, Poke, SiteLane};
+use super::words::{
+    Delay,
+    Foreign,
+    JumpTo,
+    Poke,
+    SiteLane, //
+};
 use crate::containers::slab::Arrays;
 
 /// The wait between the two halves of a pass. It happens without the engine's lock.

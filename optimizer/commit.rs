@@ -2,11 +2,27 @@
 
 //! Bringing sites to where they should be: the step of each marked site, and the pokes in batches.
 
-use super::backend::{Backend, LockedText};
-use super::decide::{Step, Want};
+use super::backend::{
+    Backend,
+    LockedText, //
+};
+use super::decide::{
+    Step,
+    Want, //
+};
 use super::lists::Optimizer;
-use super::site::{Site, SiteId, State};
-use super::words::{Delay, Foreign, Poke, SiteLane, MAX_REGION};
+use super::site::{
+    Site,
+    SiteId,
+    State, //
+};
+use super::words::{
+    Delay,
+    Foreign,
+    Poke,
+    SiteLane,
+    MAX_REGION, //
+};
 use crate::containers::slab::Array;
 use crate::containers::sort::sort_by_key;
 use core::mem::take;

@@ -6,8 +6,15 @@
 
 use super::backend::Backend;
 use super::lists::Optimizer;
-use super::site::{Site, SiteId, State};
-use super::words::{Foreign, Poke};
+use super::site::{
+    Site,
+    SiteId,
+    State, //
+};
+use super::words::{
+    Foreign,
+    Poke, //
+};
 
 /// Why a site is not a jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,24 @@
 //! All sites and probes, with the index by address and the lists of the pass.
 
 use super::backend::Backend;
-use super::site::{ProbeId, Site, SiteId, SiteProbe, State};
-use super::words::{Delay, Foreign, Pass, MAX_REGION};
-use crate::containers::slab::{Array, Arrays, Slab};
+use super::site::{
+    ProbeId,
+    Site,
+    SiteId,
+    SiteProbe,
+    State, //
+};
+use super::words::{
+    Delay,
+    Foreign,
+    Pass,
+    MAX_REGION, //
+};
+use crate::containers::slab::{
+    Array,
+    Arrays,
+    Slab, //
+};
 use core::mem::take;
 use core::ops::Range;
 

@@ -4,9 +4,23 @@
 
 use super::backend::Backend;
 use super::lists::Optimizer;
-use super::site::{NewSite, ProbeId, Site, SiteId, SiteProbe, State};
-use super::words::{Foreign, Handlers, JumpTo};
-use crate::containers::slab::{Array, NoMemory};
+use super::site::{
+    NewSite,
+    ProbeId,
+    Site,
+    SiteId,
+    SiteProbe,
+    State, //
+};
+use super::words::{
+    Foreign,
+    Handlers,
+    JumpTo, //
+};
+use crate::containers::slab::{
+    Array,
+    NoMemory, //
+};
 
 /// Each operation marks the sites that it concerns. [`Optimizer::commit`] acts.
 impl<B: Backend> Optimizer<B> {

@@ -2,10 +2,21 @@
 
 //! The pass: unoptimize, wait without any lock, optimize, free.
 
-use super::backend::{Backend, Quiescence};
+use super::backend::{
+    Backend,
+    Quiescence, //
+};
 use super::lists::Optimizer;
-use super::site::{Site, SiteId, State};
-use super::words::{Delay, Pass, Poke};
+use super::site::{
+    Site,
+    SiteId,
+    State, //
+};
+use super::words::{
+    Delay,
+    Pass,
+    Poke, //
+};
 use crate::containers::slab::Array;
 use core::mem::take;
 

@@ -2,7 +2,14 @@
 
 //! Sites and probes: what is known of an address and of the handlers on it.
 
-use super::words::{Foreign, Handlers, JumpTo, Pass, Poke, SiteLane};
+use super::words::{
+    Foreign,
+    Handlers,
+    JumpTo,
+    Pass,
+    Poke,
+    SiteLane, //
+};
 
 /// Names a site while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

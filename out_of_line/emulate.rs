@@ -6,7 +6,15 @@
 //! on the instruction pointer, the stack and the count register. The four instructions that work on
 //! the flags register need no copy either, because they change that register and the stack alone.
 
-use crate::insn_decode::{Cond, Encoding, Flow, Insn, LoopKind, OpcodeMap, Prefixes};
+use crate::insn_decode::{
+    Cond,
+    Encoding,
+    Flow,
+    Insn,
+    LoopKind,
+    OpcodeMap,
+    Prefixes, //
+};
 
 /// The registers and the stack of the context that hit the breakpoint.
 ///

@@ -6,8 +6,19 @@
 //! becomes a push of the original's return address and a jump. Therefore stacks and unwinders see
 //! the original place, and nothing ever returns into the copy.
 
-use crate::insn_decode::opcodes::{JMP_REL32, JUMP_LEN};
-use crate::insn_decode::{decode, Cond, Flow, Insn, LoopKind, Prefixes, MAX_INSN_LEN};
+use crate::insn_decode::opcodes::{
+    JMP_REL32,
+    JUMP_LEN, //
+};
+use crate::insn_decode::{
+    decode,
+    Cond,
+    Flow,
+    Insn,
+    LoopKind,
+    Prefixes,
+    MAX_INSN_LEN, //
+};
 
 /// The most bytes of a copy of `region` bytes of instructions. The worst instructions are two-byte
 /// conditional branches (six bytes), two-byte loops (nine), and a call at the end (eighteen).

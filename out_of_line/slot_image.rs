@@ -14,8 +14,17 @@
 //! exists if a probe without handlers was added: the jump of a site whose probes only count goes
 //! there. The flags are saved only where an instruction may use them.
 
-use crate::insn_decode::opcodes::{CALL_REL32, INT3, JMP_REL32, JUMP_LEN};
-use crate::out_of_line::relocate::{jmp_rel32, relocate, CopyRefusal};
+use crate::insn_decode::opcodes::{
+    CALL_REL32,
+    INT3,
+    JMP_REL32,
+    JUMP_LEN, //
+};
+use crate::out_of_line::relocate::{
+    jmp_rel32,
+    relocate,
+    CopyRefusal, //
+};
 
 /// Bytes of a slot. A detour and both copies always fit, the counting part nearly always.
 pub const SLOT: usize = 96;

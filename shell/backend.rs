@@ -4,25 +4,31 @@
 
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::containers::slab::Arrays;
-use crate::optimizer::Backend;
-use crate::optimizer::Delay;
-use crate::optimizer::Quiescence;
-use crate::optimizer::SiteLane;
+use crate::optimizer::{
+    Backend,
+    Delay,
+    Quiescence,
+    SiteLane, //
+};
 use crate::shell::ftrace_lane::FtraceLane;
 use crate::shell::memory::MEMORY;
 use crate::shell::module_text;
 use crate::shell::section::TextSection;
 use crate::shell::site::SiteMemory;
-use crate::shell::text_lane::TextPokeBatch;
-use crate::shell::text_lane::PATIENCE;
+use crate::shell::text_lane::{
+    TextPokeBatch,
+    PATIENCE, //
+};
 use crate::shell::work;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
-use crate::sys::locks::is_address_checked;
-use crate::sys::locks::wait_for_handlers;
-use crate::sys::locks::EngineHeld;
-use crate::sys::locks::JumpLabelMutex;
-use crate::sys::locks::KprobeMutex;
+use crate::sys::locks::{
+    is_address_checked,
+    wait_for_handlers,
+    EngineHeld,
+    JumpLabelMutex,
+    KprobeMutex, //
+};
 use crate::sys::stats;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
@@ -99,7 +105,7 @@ impl Backend for Shell {
             // Removing the batch failed; this entry alone may be removed. Else ftrace would trace the
             // module that is loaded there next.
             let mut ip = site.trap().addr as kernel::ffi::c_ulong;
-            // SAFETY: the array has one address, and the engine's lock is held.
+            // SAFETY: The array has one address, and the engine's lock is held.
             unsafe { ffi::rk_ftrace_filter(&mut ip, 1, true) };
         }
     }
@@ -143,7 +149,7 @@ pub(crate) struct RcuTasks;
 impl Quiescence for RcuTasks {
     fn synchronize_rcu_tasks(&self) {
         stats::add(&stats::GRACE_PERIODS, 1);
-        // SAFETY: the pass waits in process context, and holds no lock.
+        // SAFETY: The pass waits in process context, and holds no lock.
         unsafe { ffi::synchronize_rcu_tasks() };
         // RCU-tasks does not wait for idle tasks. Their code that can be probed runs with preemption
         // off, and either RCU watches the CPU or a hotplug operation for it has begun. This waits for

@@ -5,10 +5,15 @@
 //! One update of ftrace's filter adds or removes all entries of a batch. The int3 table has the
 //! addresses of these sites as well, so that a hit finds its trap.
 
-use crate::optimizer::{Foreign, Poke};
+use crate::optimizer::{
+    Foreign,
+    Poke, //
+};
 use crate::shell::site::SiteMemory;
-use crate::sys::ffi;
-use crate::sys::stats;
+use crate::sys::{
+    ffi,
+    stats, //
+};
 use kernel::prelude::*;
 
 /// The entries of one batch.
@@ -39,7 +44,7 @@ impl FtraceLane {
     /// `Ftrace` when ftrace refuses; then it has changed none of them.
     pub(crate) fn finish(&mut self, poke: Poke) -> Result<(), Foreign> {
         let count = self.ips.len() as kernel::ffi::c_uint;
-        // SAFETY: the array has that many addresses; the engine's lock is held.
+        // SAFETY: The array has that many addresses; the engine's lock is held.
         let result =
             unsafe { ffi::rk_ftrace_filter(self.ips.as_mut_ptr(), count, poke == Poke::Disarm) };
         stats::add(&stats::BATCHES, 1);

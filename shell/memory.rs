@@ -2,8 +2,10 @@
 
 //! The memory that hits reach: the int3 table and the slots, with the lock that protects both.
 
-use crate::arch_x86::int3_table::Retired;
-use crate::arch_x86::int3_table::Table;
+use crate::arch_x86::int3_table::{
+    Retired,
+    Table, //
+};
 use crate::shell::slots::Slots;
 use kernel::prelude::*;
 
@@ -42,7 +44,7 @@ impl Memory {
 }
 
 kernel::sync::global_lock! {
-    // SAFETY: the module's init function calls `init` before anything else.
+    // SAFETY: The module's init function calls `init` before anything else.
     pub(crate) unsafe(uninit) static MEMORY: Mutex<Memory> = Memory::new();
 }
 

@@ -7,8 +7,10 @@ use crate::eligibility::reserved::Kind;
 use crate::sys::ffi;
 use crate::sys::locks::EngineHeld;
 use crate::sys::symbols;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering, //
+};
 
 /// The modules that are being loaded, and whose blacklist is known; 0 is a free place. It changes under
 /// the engine's lock.
@@ -40,7 +42,7 @@ fn replace(from: usize, to: usize) {
 /// the text may still be executed.
 pub(crate) fn is_going(addr: usize) -> bool {
     let mut coming = 0;
-    // SAFETY: the function looks an address up and writes one out-parameter.
+    // SAFETY: The function looks an address up and writes one out-parameter.
     unsafe { ffi::rk_module_text(addr, &mut coming) == ffi::rk_text_RK_TEXT_MODULE_GOING }
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn check(addr: usize) -> Result<bool, Refusal> {
         return Ok(false);
     }
     let mut coming = 0;
-    // SAFETY: the function looks an address up and writes one out-parameter.
+    // SAFETY: The function looks an address up and writes one out-parameter.
     let text = unsafe { ffi::rk_module_text(addr, &mut coming) };
     let is_known = |module| {
         COMING

@@ -3,9 +3,11 @@
 //! A section of the optimizer in which the sites of one lane are poked.
 
 use crate::optimizer;
-use crate::optimizer::Foreign;
-use crate::optimizer::JumpTo;
-use crate::optimizer::Poke;
+use crate::optimizer::{
+    Foreign,
+    JumpTo,
+    Poke, //
+};
 use crate::shell::ftrace_lane::FtraceLane;
 use crate::shell::memory::MEMORY;
 use crate::shell::site::SiteMemory;

@@ -13,23 +13,33 @@
 
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::arch_x86::trap::Trap;
-use crate::eligibility::refusal::NotOptimizable;
-use crate::eligibility::refusal::Refusal;
+use crate::eligibility::refusal::{
+    NotOptimizable,
+    Refusal, //
+};
 use crate::insn_decode::opcodes::JUMP_LEN;
-use crate::optimizer::Foreign;
-use crate::optimizer::Handlers;
-use crate::optimizer::JumpTo;
-use crate::optimizer::SiteLane;
-use crate::out_of_line::slot_image::jump;
-use crate::out_of_line::slot_image::Image;
+use crate::optimizer::{
+    Foreign,
+    Handlers,
+    JumpTo,
+    SiteLane, //
+};
+use crate::out_of_line::slot_image::{
+    jump,
+    Image, //
+};
 use crate::shell::native::fence::Fence;
 use crate::sys::ffi;
 use crate::sys::locks::EngineHeld;
-use core::ptr::from_ref;
-use core::ptr::null_mut;
-use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::AtomicU8;
+use core::ptr::{
+    from_ref,
+    null_mut, //
+};
 use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{
+    AtomicPtr,
+    AtomicU8, //
+};
 use kernel::prelude::*;
 
 /// The part of a site that stays where it is: hits and the blacklist of native kprobes point to it.
@@ -50,7 +60,7 @@ struct Counter(AtomicPtr<usize>);
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        // SAFETY: no task is in the slot any more, and no probe is on the site. The function ignores NULL.
+        // SAFETY: No task is in the slot any more, and no probe is on the site. The function ignores NULL.
         unsafe { ffi::free_percpu((*self.0.get_mut()).cast()) };
     }
 }
@@ -119,7 +129,7 @@ impl SiteMemory {
     /// `NoMemory`.
     pub(crate) fn add_counter(&self, image: &mut Image, keep_flags: bool) -> Result<(), Refusal> {
         if self.counter.0.load(Relaxed).is_null() {
-            // SAFETY: the function has no condition but process context.
+            // SAFETY: The function has no condition but process context.
             let hits = unsafe { ffi::rk_alloc_hits() };
             if hits.is_null() {
                 return Err(Refusal::NoMemory);
@@ -160,7 +170,7 @@ impl SiteMemory {
             true => self.counter.0.load(Relaxed),
             false => null_mut(),
         };
-        // SAFETY: the probe is registered, so it is alive, and these members change under the lock.
+        // SAFETY: The probe is registered, so it is alive, and these members change under the lock.
         // Both counters are NULL or the site's, which lives as long as the probe is on the site.
         unsafe {
             let probe = probe.as_ptr();
@@ -184,7 +194,7 @@ impl SiteMemory {
 
 /// How often a probe was hit.
 pub(crate) fn hits(_held: &EngineHeld, probe: ProbePtr) -> usize {
-    // SAFETY: the probe is alive by the invariant of `ProbePtr`. Its counters are alive while it names
+    // SAFETY: The probe is alive by the invariant of `ProbePtr`. Its counters are alive while it names
     // them, or NULL.
     unsafe {
         let probe = probe.as_ptr();

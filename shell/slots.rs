@@ -7,7 +7,10 @@
 //! given back only after RCU-tasks quiescence, because a task may be preempted in it.
 
 use crate::containers::slab::Array;
-use crate::out_of_line::slot_image::{Image, SLOT};
+use crate::out_of_line::slot_image::{
+    Image,
+    SLOT, //
+};
 use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
@@ -58,7 +61,7 @@ impl Slots {
         let all = first.saturating_add(SLOTS);
         self.free.reserve(all).map_err(|_| ENOMEM)?;
         self.chunks.reserve(1, GFP_KERNEL)?;
-        // SAFETY: the function has no condition but process context.
+        // SAFETY: The function has no condition but process context.
         let chunk = unsafe { ffi::rk_execmem_alloc(CHUNK) } as usize;
         if chunk == 0 {
             return Err(ENOMEM);
@@ -100,7 +103,7 @@ impl Slots {
 impl Drop for Slots {
     fn drop(&mut self) {
         for chunk in &self.chunks {
-            // SAFETY: the chunk is from `rk_execmem_alloc`. Its slots were given back, or were never
+            // SAFETY: The chunk is from `rk_execmem_alloc`. Its slots were given back, or were never
             // reachable.
             unsafe { ffi::rk_execmem_free(*chunk as *mut kernel::ffi::c_void) };
         }
@@ -119,11 +122,11 @@ pub(crate) unsafe fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
     }
     let mut old = [0; SLOT];
     for (offset, byte) in old.iter_mut().take(len).enumerate() {
-        // SAFETY: a slot is mapped.
+        // SAFETY: A slot is mapped.
         let [now] = unsafe { live(at.wrapping_add(offset)) };
         *byte = now;
     }
-    // SAFETY: the slot is the caller's, no CPU executes the bytes, and `text_mutex` is held.
+    // SAFETY: The slot is the caller's, no CPU executes the bytes, and `text_mutex` is held.
     unsafe {
         ffi::rk_perf_text_poke(at, old.as_ptr().cast(), len, bytes.as_ptr().cast(), len);
         ffi::rk_text_poke(at, bytes.as_ptr().cast(), len);
@@ -136,6 +139,6 @@ pub(crate) unsafe fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
 ///
 /// The caller has taken the slot, and no CPU executes it.
 pub(crate) unsafe fn write(lock: &TextMutex, slot: usize, image: &Image) {
-    // SAFETY: by the contract; the image is as long as a slot.
+    // SAFETY: By the contract; the image is as long as a slot.
     unsafe { append(lock, slot, &image.bytes) };
 }

@@ -6,9 +6,11 @@
 //! taken for an instruction.
 
 use crate::insn_decode::opcodes::JUMP_LEN;
-use crate::optimizer::Backend;
-use crate::optimizer::Optimizer;
-use crate::optimizer::SiteLane;
+use crate::optimizer::{
+    Backend,
+    Optimizer,
+    SiteLane, //
+};
 use crate::shell::native::lookup;
 use crate::shell::site::SiteMemory;
 use crate::sys::locks::TextLocks;
@@ -21,7 +23,7 @@ use crate::sys::locks::TextLocks;
 pub(crate) unsafe fn live<const N: usize>(addr: usize) -> [u8; N] {
     let mut bytes = [0; N];
     for (offset, byte) in bytes.iter_mut().enumerate() {
-        // SAFETY: the byte is mapped by the contract. Others may poke it, so the load is volatile.
+        // SAFETY: The byte is mapped by the contract. Others may poke it, so the load is volatile.
         *byte = unsafe { (addr.wrapping_add(offset) as *const u8).read_volatile() };
     }
     bytes
@@ -39,7 +41,7 @@ pub(crate) unsafe fn read_original<B: Backend<Site = SiteMemory>>(
     start: usize,
     bytes: &mut [u8],
 ) -> bool {
-    // SAFETY: the text is mapped by the contract.
+    // SAFETY: The text is mapped by the contract.
     unsafe { read_without_natives(locks, start, bytes) };
     let end = start.saturating_add(bytes.len());
     let sites = optimizer.range(start, end);
@@ -65,7 +67,7 @@ pub(crate) unsafe fn read_original<B: Backend<Site = SiteMemory>>(
 ///
 /// All of it is mapped.
 pub(crate) unsafe fn read_without_natives(locks: &TextLocks, start: usize, bytes: &mut [u8]) {
-    // SAFETY: the text is mapped by the contract, and the locks keep others from writing it meanwhile.
+    // SAFETY: The text is mapped by the contract, and the locks keep others from writing it meanwhile.
     unsafe {
         core::ptr::copy_nonoverlapping(start as *const u8, bytes.as_mut_ptr(), bytes.len());
     }

@@ -11,14 +11,20 @@
 //! Flushing their entries is harmless.
 
 use crate::arch_x86::trap::Trap;
-use crate::insn_decode::opcodes::INT3;
-use crate::insn_decode::opcodes::JUMP_LEN;
-use crate::optimizer::Foreign;
-use crate::optimizer::JumpTo;
-use crate::optimizer::Poke;
-use crate::optimizer::VECTOR;
-use crate::shell::native::lookup::check_natives;
-use crate::shell::native::lookup::kprobe_in;
+use crate::insn_decode::opcodes::{
+    INT3,
+    JUMP_LEN, //
+};
+use crate::optimizer::{
+    Foreign,
+    JumpTo,
+    Poke,
+    VECTOR, //
+};
+use crate::shell::native::lookup::{
+    check_natives,
+    kprobe_in, //
+};
 use crate::shell::site::SiteMemory;
 use crate::shell::text::live;
 use crate::sys::ffi;
@@ -40,7 +46,7 @@ pub(crate) struct TextPokeBatch {
 
 /// The byte of a site's text at `offset` now.
 fn byte_of(trap: &Trap, offset: usize) -> u8 {
-    // SAFETY: callers stay inside the site's region, which is in one function. Its text is mapped until
+    // SAFETY: Callers stay inside the site's region, which is in one function. Its text is mapped until
     // the site is `Gone`, and then the optimizer pokes it no more (rule 13).
     let [byte] = unsafe { live(trap.addr.wrapping_add(offset)) };
     byte
@@ -91,7 +97,7 @@ impl TextPokeBatch {
     }
 
     fn fence(&self, site: &SiteMemory) -> Result<bool, Foreign> {
-        // SAFETY: both are in the site's pinned memory. `Backend::free` frees it after a grace period that
+        // SAFETY: Both are in the site's pinned memory. `Backend::free` frees it after a grace period that
         // began after the site was disarmed.
         unsafe { site.fence().link(site.trap(), self.locks.kprobes()) }
     }
@@ -147,7 +153,7 @@ impl TextPokeBatch {
     fn poke_byte(&mut self, trap: &Trap, byte: u8) {
         let old = [byte_of(trap, 0)];
         let new = [byte];
-        // SAFETY: the text locks are held, and the caller has compared the text with what the site has
+        // SAFETY: The text locks are held, and the caller has compared the text with what the site has
         // there.
         unsafe {
             ffi::rk_perf_text_poke(trap.addr, old.as_ptr().cast(), 1, new.as_ptr().cast(), 1);
@@ -181,7 +187,7 @@ impl TextPokeBatch {
         if site.fence().widen_for_jump(trap)? {
             return Err(Foreign::KprobeNear);
         }
-        // SAFETY: the text locks are held. The jump is one instruction of 5 bytes, and no task is inside
+        // SAFETY: The text locks are held. The jump is one instruction of 5 bytes, and no task is inside
         // the region because the pass has waited.
         unsafe {
             ffi::rk_batch_add(trap.addr, jump.as_ptr().cast(), JUMP_LEN, core::ptr::null());
@@ -200,7 +206,7 @@ impl TextPokeBatch {
         let original = trap.original().first_chunk().ok_or(Foreign::Bytes)?;
         let mut bytes: [u8; JUMP_LEN] = *original;
         bytes[0] = INT3;
-        // SAFETY: the text locks are held. Until the batch is finished its int3s act as the jump, which
+        // SAFETY: The text locks are held. Until the batch is finished its int3s act as the jump, which
         // is given to be emulated; an int3 without that would hit a BUG_ON.
         unsafe {
             ffi::rk_batch_add(
@@ -218,17 +224,17 @@ impl TextPokeBatch {
         let vectors = self.added.div_ceil(VECTOR) as u64;
         match poke {
             Poke::Arm | Poke::Disarm => {
-                // SAFETY: the text locks are held.
+                // SAFETY: The text locks are held.
                 unsafe { ffi::rk_text_poke_sync() };
                 stats::add(&stats::SYNC_ROUNDS, 1);
             }
             Poke::Optimize => {
-                // SAFETY: the text locks are held.
+                // SAFETY: The text locks are held.
                 unsafe { ffi::rk_batch_finish() };
                 stats::add(&stats::SYNC_ROUNDS, vectors.wrapping_mul(3));
             }
             Poke::Unoptimize => {
-                // SAFETY: the text locks are held.
+                // SAFETY: The text locks are held.
                 unsafe { ffi::rk_batch_finish() };
                 stats::add(&stats::SYNC_ROUNDS, vectors.wrapping_mul(2));
             }

@@ -5,9 +5,11 @@
 use crate::optimizer::Delay;
 use crate::sys::ffi;
 use crate::sys::locks::wait_for_handlers;
-use core::sync::atomic::AtomicBool;
-use core::sync::atomic::AtomicU32;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{
+    AtomicBool,
+    AtomicU32,
+    Ordering, //
+};
 use kernel::prelude::*;
 
 /// The delay of the optimizer, in jiffies; a module parameter.
@@ -37,7 +39,7 @@ pub(crate) fn kick(delay: Delay) {
 
 /// Queues the work after so many `ticks`. Returns whether it was not pending.
 fn queue(ticks: u32, sooner: bool) -> bool {
-    // SAFETY: the work queue exists from before the first probe until after the last.
+    // SAFETY: The work queue exists from before the first probe until after the last.
     unsafe { ffi::rk_kick_optimizer(ticks, sooner) }
 }
 
@@ -58,14 +60,14 @@ pub(crate) fn pass_begins() {
 ///
 /// ENOMEM.
 pub(crate) fn start() -> Result {
-    // SAFETY: the module's init function calls this once.
+    // SAFETY: The module's init function calls this once.
     kernel::error::to_result(unsafe { ffi::rk_start_optimizer() })
 }
 
 /// Waits until neither the optimizer nor a task that was preempted is in the module's text. There are no
 /// sites any more, and the notifiers are unregistered.
 pub(crate) fn stop() {
-    // SAFETY: nothing queues the work or attaches to ftrace any more. The pair of waits is that of
+    // SAFETY: Nothing queues the work or attaches to ftrace any more. The pair of waits is that of
     // kernel/trace/ftrace.c:ftrace_shutdown for text that is freed.
     unsafe {
         ffi::rk_stop_optimizer();

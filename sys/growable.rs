@@ -2,7 +2,11 @@
 
 //! The kernel's arrays, for the pure families.
 
-use crate::containers::slab::{Array, Arrays, NoMemory};
+use crate::containers::slab::{
+    Array,
+    Arrays,
+    NoMemory, //
+};
 use kernel::prelude::*;
 
 /// The family of arrays that pure types use in the kernel.

@@ -18,10 +18,15 @@
 //! have locks of their own (debugfs.rs), inside of which none is taken. No lock is held over a
 //! grace period. Documentation/design.rst has the reasons.
 
-use crate::sys::ffi;
-use crate::sys::symbols;
+use crate::sys::{
+    ffi,
+    symbols, //
+};
 use core::marker::PhantomData;
-use core::sync::atomic::{fence, Ordering};
+use core::sync::atomic::{
+    fence,
+    Ordering, //
+};
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
@@ -48,7 +53,7 @@ pub(crate) struct TextMutex(NotThreadSafe);
 impl TextMutex {
     /// Takes `text_mutex`. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
+        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
         unsafe { bindings::mutex_lock(symbols::data(symbols::Data::TextMutex)) };
         Self(PhantomData)
     }
@@ -56,7 +61,7 @@ impl TextMutex {
 
 impl Drop for TextMutex {
     fn drop(&mut self) {
-        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
+        // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::TextMutex)) };
     }
 }
@@ -70,7 +75,7 @@ pub(crate) struct KprobeMutex(NotThreadSafe);
 impl KprobeMutex {
     /// Takes `kprobe_mutex`. May sleep for a grace period of the native optimizer.
     pub(crate) fn lock() -> Self {
-        // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
+        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
         unsafe { bindings::mutex_lock(symbols::data(symbols::Data::KprobeMutex)) };
         Self(PhantomData)
     }
@@ -79,14 +84,14 @@ impl KprobeMutex {
 impl KprobeMutex {
     /// Whether another task waits for the mutex, for example to register a native kprobe.
     pub(crate) fn is_awaited(&self) -> bool {
-        // SAFETY: this is the address of the kernel's mutex, as in `lock`.
+        // SAFETY: This is the address of the kernel's mutex, as in `lock`.
         unsafe { ffi::rk_mutex_has_waiters(symbols::data(symbols::Data::KprobeMutex)) }
     }
 }
 
 impl Drop for KprobeMutex {
     fn drop(&mut self) {
-        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
+        // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::KprobeMutex)) };
     }
 }
@@ -96,7 +101,7 @@ impl Drop for KprobeMutex {
 /// (kernel/kprobes.c:check_kprobe_address_safe).
 pub(crate) fn is_address_checked() -> bool {
     fence(Ordering::SeqCst);
-    // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
+    // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
     unsafe { ffi::rk_mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
 }
 
@@ -107,7 +112,7 @@ impl JumpLabelMutex {
     /// Takes `jump_label_mutex`. The caller holds no text lock, because this mutex is taken before
     /// `text_mutex`. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: this is the address of the kernel's mutex, looked up when the module was loaded.
+        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
         unsafe { bindings::mutex_lock(symbols::data(symbols::Data::JumpLabelMutex)) };
         Self(PhantomData)
     }
@@ -115,7 +120,7 @@ impl JumpLabelMutex {
 
 impl Drop for JumpLabelMutex {
     fn drop(&mut self) {
-        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
+        // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
         unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::JumpLabelMutex)) };
     }
 }
@@ -126,7 +131,7 @@ pub(crate) struct CpusHeld(NotThreadSafe);
 impl CpusHeld {
     /// Takes the CPU hotplug lock for reading. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: the function has no condition but process context.
+        // SAFETY: The function has no condition but process context.
         unsafe { ffi::cpus_read_lock() };
         Self(PhantomData)
     }
@@ -134,7 +139,7 @@ impl CpusHeld {
 
 impl Drop for CpusHeld {
     fn drop(&mut self) {
-        // SAFETY: this task took the lock in `lock`, because the guard does not move to another task.
+        // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
         unsafe { ffi::cpus_read_unlock() };
     }
 }

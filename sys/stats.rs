@@ -2,7 +2,10 @@
 
 //! Counters since the module was loaded.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
+};
 
 /// Batches of pokes that were finished.
 pub(crate) static BATCHES: AtomicU64 = AtomicU64::new(0);

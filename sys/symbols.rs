@@ -9,9 +9,15 @@
 use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
 use core::ops::Range;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering, //
+};
 use kernel::prelude::*;
-use kernel::str::{CStr, CStrExt};
+use kernel::str::{
+    CStr,
+    CStrExt, //
+};
 
 /// The longest symbol name of the kernel, with its NUL.
 pub(crate) const NAME_LEN: usize = 512;
@@ -63,22 +69,22 @@ static ADDRESSES: [AtomicUsize; DATA.len()] = [const { AtomicUsize::new(0) }; DA
 ///
 /// ENOENT: the kernel lacks one of them, which the log names. The module cannot work on that kernel.
 pub(crate) fn init() -> Result {
-    // SAFETY: the function has no condition but process context.
+    // SAFETY: The function has no condition but process context.
     let kallsyms = unsafe { ffi::rk_find_kallsyms() };
     if kallsyms == 0 {
         pr_err!("no kallsyms_lookup_name: the kernel needs CONFIG_KPROBES and CONFIG_KALLSYMS\n");
         return Err(ENOENT);
     }
-    // SAFETY: this is the address of the function that the number stands for.
+    // SAFETY: This is the address of the function that the number stands for.
     unsafe { ffi::rk_symbol_set(ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME, kallsyms) };
     for number in 0..ffi::rk_symbol_RK_SYMBOLS {
         if number == ffi::rk_symbol_RK_KALLSYMS_LOOKUP_NAME {
             continue;
         }
-        // SAFETY: every number below RK_SYMBOLS has a static name.
+        // SAFETY: Every number below RK_SYMBOLS has a static name.
         let name = unsafe { CStr::from_char_ptr(ffi::rk_symbol_name(number)) };
         let addr = required(name)?;
-        // SAFETY: this is the address of the function that the number stands for.
+        // SAFETY: This is the address of the function that the number stands for.
         unsafe { ffi::rk_symbol_set(number, addr) };
     }
     for (name, place) in DATA.iter().zip(&ADDRESSES) {
@@ -159,7 +165,7 @@ impl Symbol {
         let mut module: *mut kernel::ffi::c_char = core::ptr::null_mut();
         // The module has its name, and must not be freed before the name is copied.
         let rcu = kernel::sync::rcu::read_lock();
-        // SAFETY: all pointers are out-parameters. The name's buffer has the length that kallsyms needs.
+        // SAFETY: All pointers are out-parameters. The name's buffer has the length that kallsyms needs.
         let name = unsafe {
             ffi::rk_kallsyms_lookup(
                 addr,
@@ -213,7 +219,7 @@ pub(crate) fn function(addr: usize) -> Option<Symbol> {
 /// The range of the function at `addr`. This is fast, because it does not look up the name.
 pub(crate) fn bounds(addr: usize) -> Option<Range<usize>> {
     let (mut size, mut offset) = (0, 0);
-    // SAFETY: both pointers are out-parameters.
+    // SAFETY: Both pointers are out-parameters.
     let found = unsafe { ffi::rk_kallsyms_bounds(addr, &mut size, &mut offset) };
     let start = addr.wrapping_sub(offset);
     found.then(|| start..start.saturating_add(size))
@@ -246,7 +252,7 @@ pub(crate) fn pieces(module: Option<&CStr>, name: &CStr) -> Candidates {
 fn search(module: Option<&CStr>, name: &CStr, everywhere: bool) -> Candidates {
     let mut addrs = [0; CANDIDATES];
     let module = module.map_or(core::ptr::null(), |name| name.as_char_ptr());
-    // SAFETY: both names are strings or NULL, and the array has room for that many addresses.
+    // SAFETY: Both names are strings or NULL, and the array has room for that many addresses.
     let found = unsafe {
         ffi::rk_kallsyms_matches(
             module,

@@ -6,7 +6,10 @@ use crate::command;
 use crate::eligibility::refusal::Refusal;
 use crate::sys::symbols;
 use kernel::prelude::*;
-use kernel::str::{CStr, CString};
+use kernel::str::{
+    CStr,
+    CString, //
+};
 
 /// What a target begins with.
 #[derive(Clone, Copy)]

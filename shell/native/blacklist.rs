@@ -14,7 +14,10 @@ use crate::sys::symbols;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::ptr::addr_of_mut;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering, //
+};
 
 /// A range of addresses that native kprobes are refused while it is linked. It changes under the
 /// engine's lock.
@@ -31,7 +34,7 @@ impl Refused {
     /// Replaces the range. While it is linked, a native kprobe that is being registered sees the old or
     /// the new value of each end.
     pub(crate) fn set(&self, range: Range<usize>) {
-        // SAFETY: the word is inside `self`, and the kernel only reads it.
+        // SAFETY: The word is inside `self`, and the kernel only reads it.
         unsafe { AtomicUsize::from_ptr(addr_of_mut!((*self.0.get()).start)) }
             .store(range.start, Ordering::Relaxed);
         self.set_end(range.end);
@@ -50,13 +53,13 @@ impl Refused {
 
     /// Whether the range is linked.
     pub(crate) fn is_linked(&self, _held: &KprobeMutex) -> bool {
-        // SAFETY: the pointer is inside `self`, and changes under `kprobe_mutex`, which is held.
+        // SAFETY: The pointer is inside `self`, and changes under `kprobe_mutex`, which is held.
         !unsafe { (*self.0.get()).prev }.is_null()
     }
 
     /// Moves the end of the range. A native kprobe that is being registered sees the old or the new end.
     pub(crate) fn set_end(&self, end: usize) {
-        // SAFETY: the word is inside `self`, and the kernel only reads it.
+        // SAFETY: The word is inside `self`, and the kernel only reads it.
         unsafe { AtomicUsize::from_ptr(addr_of_mut!((*self.0.get()).end)) }
             .store(end, Ordering::Relaxed);
     }

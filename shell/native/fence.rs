@@ -12,8 +12,10 @@
 //! until the site is disarmed.
 
 use crate::arch_x86::trap::Trap;
-use crate::eligibility::hidden::Hidden;
-use crate::eligibility::hidden::Stretch;
+use crate::eligibility::hidden::{
+    Hidden,
+    Stretch, //
+};
 use crate::eligibility::refusal::Refusal;
 use crate::optimizer::Foreign;
 use crate::shell::native::blacklist::Refused;
@@ -109,9 +111,9 @@ impl Fence {
             Some(end) => trap.at(1)..end,
             None => function_of(trap.addr)?,
         });
-        // SAFETY: by the contract the range stays where it is.
+        // SAFETY: By the contract the range stays where it is.
         unsafe { self.refused.link(held) };
-        // SAFETY: the ranges are freed with the fence, so the contract holds for them too.
+        // SAFETY: The ranges are freed with the fence, so the contract holds for them too.
         self.in_front.each(|refused| unsafe { refused.link(held) });
         Ok(more)
     }
@@ -158,7 +160,7 @@ impl Fence {
 /// All of a function except its ftrace entry, because native kprobes there never become jumps.
 fn function_of(addr: usize) -> Result<Range<usize>, Foreign> {
     let Range { start, end } = symbols::bounds(addr).ok_or(Foreign::Bytes)?;
-    // SAFETY: the function only looks up an address range.
+    // SAFETY: The function only looks up an address range.
     let traced = unsafe { ffi::rk_ftrace_location_range(start, end.wrapping_sub(1)) };
     Ok(match traced {
         entry if entry != 0 && entry < addr => entry.wrapping_add(1)..end,

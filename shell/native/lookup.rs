@@ -3,9 +3,11 @@
 //! Where native kprobes are, and what they have replaced.
 
 use crate::containers::search::next_of;
-use crate::insn_decode::opcodes::INT3;
-use crate::insn_decode::opcodes::JMP_REL32;
-use crate::insn_decode::opcodes::JUMP_LEN;
+use crate::insn_decode::opcodes::{
+    INT3,
+    JMP_REL32,
+    JUMP_LEN, //
+};
 use crate::optimizer::Foreign;
 use crate::sys::ffi;
 use crate::sys::locks::TextLocks;
@@ -14,7 +16,7 @@ use crate::sys::symbols;
 /// Whether a native kprobe is registered at `addr`. The answer may be old at once, unless the caller
 /// holds `kprobe_mutex`.
 pub(crate) fn kprobe_at(addr: usize) -> bool {
-    // SAFETY: the function looks the address up with preemption off, and keeps nothing.
+    // SAFETY: The function looks the address up with preemption off, and keeps nothing.
     unsafe { ffi::rk_kprobe_at(addr) }
 }
 
@@ -43,14 +45,14 @@ pub(crate) fn check_natives(_locks: &TextLocks, addr: usize, end: usize) -> Resu
 /// before.
 pub(crate) fn put_back(_locks: &TextLocks, start: usize, bytes: &mut [u8]) {
     let table = symbols::kprobe_table();
-    // SAFETY: the range is the kernel's table of kprobes, and `kprobe_mutex` is held.
+    // SAFETY: The range is the kernel's table of kprobes, and `kprobe_mutex` is held.
     if !unsafe { ffi::rk_any_kprobe(table.start, table.end) } {
         return;
     }
     let mut at = 0usize;
     while let Some(found) = next_of([INT3, JMP_REL32], bytes, at) {
         let mut saved = [0u8; JUMP_LEN];
-        // SAFETY: the function stores at most 5 bytes, and the text locks are held.
+        // SAFETY: The function stores at most 5 bytes, and the text locks are held.
         let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(found), saved.as_mut_ptr()) };
         for (to, from) in bytes.iter_mut().skip(found).zip(saved.iter().take(len)) {
             *to = *from;
