@@ -26,6 +26,7 @@ die() {
 
 # in_root COMMAND...: runs the command in the root. There the project is /src, the kernel tree is /build/linux and the cache is /lab. The
 # mount and PID namespaces are private, so no mount and no process outlives the command. /proc is mounted because objtool reads it.
+# /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
 	# shellcheck disable=SC2016 # expanded by the inner shell
@@ -34,6 +35,7 @@ in_root() {
 		shift 3
 		mkdir -p "$root/src" "$root/build" "$root/lab"
 		mount -t proc proc "$root/proc"
+		mount -t tmpfs tmpfs "$root/tmp"
 		mount --rbind /dev "$root/dev"
 		mount --bind "$project" "$root/src"
 		mount --bind "$cache" "$root/lab"
