@@ -18,6 +18,8 @@
 //!
 //! # Rules of a site's life
 //!
+//! Tests and comments refer to the rules by number. Documentation/design.rst has some of the reasons.
+//!
 //! 1. Unoptimizing an `Optimizing` site dequeues it. An `Optimized` site is queued, or forced at
 //!    once.
 //! 2. Optimizing an `Unoptimizing` site dequeues it: the jump stays, nothing is poked.

@@ -25,7 +25,9 @@ struct rkprobe;
  *	@regs->orig_ax has no meaning, and a change of it has no effect.
  *
  * Context: as in an NMI. Interrupts are off on each lane (int3, jump, function
- * tracer). Must not sleep, take locks or allocate.
+ * tracer). Must not sleep, take locks or allocate. Atomic operations, per-CPU
+ * counters and printk() (pr_info_ratelimited()) are allowed. But printk() may
+ * wake a task, so do not call it from a probe in the scheduler.
  *
  * Return: 0. Any other value means that @regs->ip was changed and that the
  * probed instruction must not be executed. Only an int3 honours the changed ip.
