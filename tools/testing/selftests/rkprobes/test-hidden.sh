@@ -21,7 +21,8 @@ their_state() {
 is_jump() { [ "$(ask rktest_native byte "$1")" = e9 ]; }
 is_gone() { [ "$(their_state none 2)" = none ]; }
 
-# settled: waits for a pass of the kernel's optimizer. After it, each native kprobe that can become a jump is one, as the one added here.
+# settled: waits for a pass of the kernel's optimizer. It adds a native kprobe that can become a jump, and waits until it is a jump. Then each
+# older native kprobe that can become a jump is a jump as well, because one pass optimizes all of them.
 settled() {
 	settled_place=$(ask rktest_native add rktest_none 2) || fail "a native kprobe that becomes a jump cannot be registered"
 	wait_for "the native kprobe is a jump" is_jump "$settled_place"
