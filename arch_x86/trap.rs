@@ -204,7 +204,7 @@ impl Trap {
         self.set(LEFT_JUMP, true);
     }
 
-    /// The address so many `bytes` after the site's.
+    /// The address that is `bytes` bytes after the site's address.
     pub(crate) fn at(&self, bytes: u8) -> usize {
         self.addr.wrapping_add(usize::from(bytes))
     }

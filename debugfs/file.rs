@@ -55,9 +55,9 @@ const SHOW_MIN: usize = 512;
 
 /// A file: what a read shows, and what a written line does.
 pub(crate) trait File: 'static {
-    /// What the file is about.
+    /// The thing that the file shows and changes, for example a probe.
     type Data: Sync;
-    /// What each open file has of its own.
+    /// The data of one open file.
     type Own: Default + Send + Unpin + 'static;
     /// Its name.
     const NAME: &'static CStr;
@@ -76,7 +76,7 @@ pub(crate) trait File: 'static {
     ///
     /// # Errors
     ///
-    /// Those of `read()`.
+    /// The errors of `read()`.
     fn show(_data: &Self::Data, _own: &Self::Own, _out: &SeqFile) -> Result {
         Err(EINVAL)
     }
@@ -127,7 +127,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// Those of debugfs: ENOMEM, or EPERM where it is switched off.
+    /// The errors of debugfs: ENOMEM, or EPERM where it is switched off.
     pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Result<Self> {
         let parent = parent.map_or(core::ptr::null_mut(), |dir| dir.0);
         // SAFETY: The name is a C string, and `parent` is NULL or, by the invariant, a live directory.
@@ -144,7 +144,7 @@ impl Dir {
     ///
     /// # Errors
     ///
-    /// Those of debugfs.
+    /// The errors of debugfs.
     pub(crate) unsafe fn file<F: File>(&self, data: *const F::Data) -> Result {
         // SAFETY: The operations of `F` cast `data` back to `F::Data`. `data` lives until the directory
         // is dropped, by the contract. No operation uses it after that, because each holds `InUse`.

@@ -209,7 +209,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Those of debugfs.
+    /// The errors of debugfs.
     pub(super) fn adopt(
         &mut self,
         name: &Name,

@@ -31,7 +31,7 @@ use kernel::seq_print;
 ///
 /// # Errors
 ///
-/// Those of debugfs.
+/// The errors of debugfs.
 pub(super) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
     let named = from_ref(named.get_ref());
     // SAFETY: The data lives until `dir` is dropped, by the contract.

@@ -40,8 +40,8 @@ impl Block {
 /// registered earlier with the same priority. Runs before the notifier of uprobes.
 static DIE: Block = Block::new(int3_notify, i32::MAX);
 /// Notifier for modules that are unloaded. Runs before the kprobes notifier, which frees the module's
-/// blacklist entries. It also runs before [`COMING`]: when loading fails after `COMING` was told of a
-/// module, the kernel tells the notifiers before the one that failed, so this one is told
+/// blacklist entries. It also runs before [`COMING`]. If loading fails after `COMING` was called for a
+/// module, the kernel calls the notifiers before the failed one again, and `GOING` is one of them
 /// (kernel/notifier.c:notifier_call_chain_robust).
 static GOING: Block = Block::new(module_going, 1);
 /// Notifier for modules that are loaded. Runs after the kprobes notifier, which adds the module's
@@ -56,10 +56,10 @@ impl Notifiers {
     ///
     /// # Errors
     ///
-    /// Those of the chains.
+    /// The errors of the kernel's notifier chains.
     pub(crate) fn register() -> Result<Self> {
-        // SAFETY: The blocks are static, and `drop` unregisters them before the module is unloaded. Of
-        // a module that is being loaded at this time at least `GOING` is told, and no probe is put
+        // SAFETY: The blocks are static, and `drop` unregisters them before the module is unloaded. At
+        // least `GOING` is called for a module that is being loaded at this time, and no probe is put
         // there before the module is live.
         unsafe {
             to_result(ffi::register_die_notifier(DIE.0.get()))?;

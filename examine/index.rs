@@ -147,7 +147,7 @@ impl ReservedText {
     ///
     /// # Errors
     ///
-    /// ENOMEM. Those of [`int3_path::reserve`].
+    /// ENOMEM, and the errors of [`int3_path::reserve`].
     pub(super) fn new() -> Result<Self> {
         let started = Instant::<Monotonic>::now();
         let mut index = Index::default();
@@ -237,7 +237,7 @@ struct ModuleTables {
 }
 
 impl ModuleTables {
-    /// Those of the module at `addr`.
+    /// The text and the tables of the module at `addr`.
     ///
     /// # Errors
     ///

@@ -116,8 +116,8 @@ const TRACEPOINT: [&CStr; 2] = [c"__traceiter_notifier_run", c"__bpf_trace_notif
 
 /// The entries of tracing, which run when a user traces the int3 path: the callbacks of the function
 /// tracer, those of fprobes, livepatches and native kprobes at an entry, and those of the event for a
-/// notifier that runs. They have guards against recursion. But the tracing of an int3 would hit a probe
-/// before such a guard again.
+/// notifier that runs. They have guards against recursion. But a probe before the guard
+/// would be hit again at each traced int3.
 const TRACERS: [&CStr; 27] = [
     c"ftrace_caller",
     c"return_to_handler",

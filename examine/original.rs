@@ -42,7 +42,7 @@ impl Examiner {
     ///
     /// # Errors
     ///
-    /// Those of [`ReservedText::new`]. EOVERFLOW: a task is larger than a displacement.
+    /// The errors of [`ReservedText::new`]. EOVERFLOW: a task is larger than a displacement.
     pub(crate) fn new() -> Result<Self> {
         let mut function = DecodedFunction::default();
         // SAFETY: The function returns a constant.
@@ -165,8 +165,8 @@ fn may_be_probed(function: &symbols::Symbol, index: &Index<Kernel>) -> Result<()
         .map_or(Ok(()), |kind| Err(Refusal::Reserved(kind)))
 }
 
-/// The function that the compiler made NAME.isra.0, NAME.cold and so on from. What is reserved there
-/// is reserved in them.
+/// The function from which the compiler made NAME.isra.0, NAME.cold and so on. If the function is
+/// reserved, they are reserved too.
 fn base_of(name: &CStr) -> Result<Option<usize>, Refusal> {
     let mut parts = name.to_bytes().splitn(2, |byte| *byte == b'.');
     let (Some(stem), Some(_)) = (parts.next(), parts.next()) else {

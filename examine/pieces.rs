@@ -42,9 +42,11 @@ pub(crate) const LONGEST: usize = 1 << 20;
 const PART: usize = 1 << 14;
 /// The longest jump: a conditional one with a displacement of 32 bits.
 const JCC: usize = 6;
-/// How far a neighbour in assembly may be that jumps into a function.
+/// The most bytes between a function and a neighbour in assembly that is searched for jumps into the
+/// function.
 const NEAR: usize = 1024;
-/// What the compiler puts before a function, with a symbol of its own, while no mitigation uses it.
+/// The NOPs that the compiler puts before a function, with a symbol of their own. A mitigation that is in
+/// use has replaced them.
 const PADDING: [u8; 16] = [0x90; 16];
 
 /// The areas of the kernel's text where its linker puts pieces (include/asm-generic/vmlinux.lds.h).
@@ -53,11 +55,13 @@ const AREAS: [(&CStr, &CStr); 2] = [
     (c"__unlikely_text_start", c"__unlikely_text_end"),
 ];
 
-/// The kernel's areas whose jumps the index has. `None` if the kernel has no symbols for their ends.
+/// The kernel's areas. The targets of jumps in them are in the index. `None` if the kernel has no
+/// symbols for the ends of the areas.
 pub(crate) struct Searched(Option<[Range<usize>; AREAS.len()]>);
 
 impl Searched {
-    /// Puts the possible targets of jumps in the areas into `index`, those inside their area excepted.
+    /// Puts the possible targets of jumps in the areas into `index`. Targets in the area of the jump are
+    /// left out.
     ///
     /// The text in an area is made by the compiler. A piece jumps to one of three places: within itself;
     /// to its function, which is in another section, so that the displacement has 32 bits; or to a
@@ -92,6 +96,7 @@ impl Searched {
     }
 }
 
+/// Puts the possible targets of jumps in `area` into `index`. Targets in `area` are left out.
 fn search(
     locks: &TextLocks,
     index: &mut Index<Kernel>,

@@ -31,9 +31,9 @@ pub trait Backend: Arrays {
 
     /// Takes the text locks of `lane`.
     fn lock(&self, lane: SiteLane) -> Self::Locked<'_>;
-    /// Waits, after sites of `lane` were announced, until every task that checked before the
-    /// announcement whether it may have the sites' text has finished. The next locks then show its
-    /// result. The caller holds no text lock. May sleep.
+    /// Waits for tasks that checked, before sites of `lane` were announced, whether they may use
+    /// the sites' text. When it returns, each of these tasks has finished, so what it did is seen
+    /// under the text locks. The caller holds no text lock. May sleep.
     fn let_others_finish(&self, lane: SiteLane);
     /// Lets the handlers of `site` run, or silences them.
     fn set_live(&self, site: &Self::Site, live: bool);

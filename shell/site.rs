@@ -183,7 +183,8 @@ impl SiteMemory {
         }
     }
 
-    /// Decides it for all probes of the site: those that count and are enabled, if the site is live.
+    /// Decides for each probe of the site whether hits that the site's counter counts from now on are its
+    /// hits. They are if the probe has no handlers and is enabled, and the site is live.
     pub(crate) fn credit_all(&self, held: &EngineHeld, live: bool) {
         for probe in self.trap().all_probes(held) {
             let counts = probe.handlers() == Handlers::None && probe.is_enabled(held);

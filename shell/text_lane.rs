@@ -33,7 +33,8 @@ use crate::sys::stats;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
 
-/// How often a batch lets tasks finish first that may be about to register a native kprobe.
+/// How often a batch releases its locks because a task waits for `kprobe_mutex`. That task may register a
+/// native kprobe.
 pub(crate) const PATIENCE: u32 = 20;
 
 /// One batch of one kind of poke at a time, under the text locks.

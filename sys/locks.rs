@@ -6,10 +6,11 @@
 //!
 //! 1. the registry of named probes (debugfs/named.rs),
 //! 2. the engine's lock, of which [`EngineHeld`] is the proof,
-//! 3. for the ftrace lane: the locks that `ftrace_set_filter_ips` takes; no lock of 4 to 7 is held,
+//! 3. for the ftrace lane: the locks that `ftrace_set_filter_ips` takes; alone, never nested with
+//!    4 to 7,
 //! 4. `kprobe_mutex`,
 //! 5. `cpus_read_lock`,
-//! 6. `jump_label_mutex`; the module holds none of 3 to 7 when it takes it,
+//! 6. `jump_label_mutex`; alone, never nested with 3, 4, 5 and 7,
 //! 7. `text_mutex`,
 //! 8. `module_mutex`, which looking a symbol of a module up takes,
 //! 9. the lock of the int3 table and the slots (shell/memory.rs), inside of which none is taken.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fence of a site: what native kprobes are refused while the site is armed.
+//! The fence of a site: where native kprobes are refused while the site is armed.
 //!
-//! They are refused the bytes that follow the site, and the places where they would write a jump that a
-//! branch goes into which they do not see (eligibility/hidden.rs).
+//! Native kprobes are refused on the bytes that follow the site. They are also refused where they could
+//! become a jump over the target of a branch that the site's bytes hide from the kernel
+//! (eligibility/hidden.rs).
 //!
 //! Both are in the blacklist of native kprobes from before the int3 is written until after it is gone,
 //! because a native kprobe may be registered at any time between. The range that follows the site has its
@@ -53,7 +54,7 @@ impl InFront {
     }
 }
 
-/// What native kprobes are refused because of one site. It changes under the engine's lock.
+/// Where native kprobes are refused because of one site. It changes under the engine's lock.
 pub(crate) struct Fence {
     /// The range that follows the site, or its function.
     refused: Refused,

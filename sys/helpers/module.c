@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Modules: whose an address is, and where their text is. */
+/* Modules: which module an address belongs to, and where the text of a module is. */
 #include <linux/module.h>
 #include "sys/helpers.h"
 #include "sys/static_calls.h"

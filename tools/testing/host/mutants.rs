@@ -77,7 +77,7 @@ pub const EMULATION: &[Mutant] = &[
     },
 ];
 
-/// Those of the optimizer.
+/// The defects of the optimizer.
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rule 1: an unwanted site is not dequeued from optimizing_list",
