@@ -116,10 +116,11 @@ impl Failed {
     ///
     /// # Errors
     ///
-    /// ENOMEM, also where the text would become too long.
+    /// ENOMEM, also where the lines would take more than [`TEXT_MAX`] bytes.
     fn push(&mut self, number: usize, line: &[u8], refusal: Refusal) -> Result {
         let start = self.text.len();
-        if start.saturating_add(line.len()) > TEXT_MAX {
+        let lines = self.lines.len().saturating_mul(size_of::<FailedLine>());
+        if start.saturating_add(lines).saturating_add(line.len()) > TEXT_MAX {
             return Err(ENOMEM);
         }
         self.lines.reserve(1, GFP_KERNEL_ACCOUNT)?;

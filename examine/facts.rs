@@ -21,10 +21,7 @@ use crate::insn_decode::{
     decode,
     Insn, //
 };
-use crate::optimizer::{
-    Optimizer,
-    State, //
-};
+use crate::optimizer::Optimizer;
 use crate::shell::module_text::check as check_text;
 use crate::shell::native::lookup::check_natives;
 use crate::shell::text::live;
@@ -43,7 +40,7 @@ pub(crate) struct Facts {
 /// Whether a site at `addr` has an int3 or a jump.
 fn is_armed(optimizer: &Optimizer<Shell>, addr: usize) -> bool {
     let site = optimizer.find(addr).and_then(|id| optimizer.site(id));
-    site.is_some_and(|site| site.state() != State::Disarmed)
+    site.is_some_and(|site| site.state().in_text())
 }
 
 impl Session<'_> {

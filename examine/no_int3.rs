@@ -152,26 +152,23 @@ const MOST: usize = 512;
 /// ENOMEM.
 pub(super) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     let mut without = Walk::new("all that runs without an interrupt table", MOST, is_taken);
+    without.add_alone(&ALONE)?;
+    without.add_alone(&PARTLY.map(|part| part.name))?;
     whole(without.add_names(&WITHOUT))?;
     for part in PARTLY {
         follow_part(&mut without, locks, &part)?;
     }
     follow(&mut without, locks)?;
-    whole(without.add_names(&ALONE))?;
-    for part in PARTLY {
-        whole(without.add(symbols::lookup(part.name)))?;
-    }
     without.reserve(index, Kind::NoTable)?;
 
     let mut dead = Walk::new("all that runs on a dead CPU", MOST, is_taken);
+    dead.add_alone(&DEAD_CALLERS)?;
     whole(dead.add_names(&DEAD))?;
     follow(&mut dead, locks)?;
-    whole(dead.add_names(&DEAD_CALLERS))?;
     dead.reserve(index, Kind::DeadCpu)
 }
 
-/// Follows what a function of [`PARTLY`] calls while it has no table. The function itself is not
-/// added, because all that is added is followed.
+/// Follows what a function of [`PARTLY`] calls while it has no table.
 fn follow_part(walk: &mut Walk, locks: &TextLocks, part: &Part) -> Result {
     let Some(function) = symbols::function(symbols::lookup(part.name)) else {
         if part.is_needed {

@@ -40,6 +40,8 @@ pub(super) struct Walk {
     found: KVec<(usize, usize)>,
     /// Other text that belongs to the way.
     ranges: KVec<(usize, usize)>,
+    /// How many of them were added by name.
+    named: usize,
     /// How many of them were followed.
     followed: usize,
     /// Whether the way may execute a function.
@@ -53,15 +55,27 @@ impl Walk {
             most,
             found: KVec::new(),
             ranges: KVec::new(),
+            named: 0,
             followed: 0,
             is_taken,
         }
     }
 
-    /// Adds the functions of these names. A name that the kernel lacks is ignored.
+    /// Adds the functions of these names, to be followed. A name that the kernel lacks is ignored, also
+    /// if a module has it.
     pub(super) fn add_names(&mut self, names: &[&CStr]) -> Result {
-        for name in names {
-            self.add(symbols::lookup(name))?;
+        for addr in names.iter().filter_map(|name| of_kernel(name)) {
+            self.add(addr)?;
+        }
+        self.named = self.found.len();
+        Ok(())
+    }
+
+    /// Adds the functions of these names, which are not followed.
+    pub(super) fn add_alone(&mut self, names: &[&CStr]) -> Result {
+        let functions = names.iter().filter_map(|name| of_kernel(name));
+        for Range { start, end } in functions.filter_map(symbols::bounds) {
+            self.add_range(start, end)?;
         }
         Ok(())
     }
@@ -168,16 +182,21 @@ impl Walk {
         self.found.len() >= self.most
     }
 
-    /// Puts all that was found into `index`.
+    /// Puts all that was found into `index`. A walk that has left the way has found functions that are
+    /// not on it, so only those that were added by name count.
     ///
     /// # Errors
     ///
     /// ENOMEM.
     pub(super) fn reserve(&self, index: &mut Index<Kernel>, kind: Kind) -> Result {
-        for (start, end) in [&self.found, &self.ranges].into_iter().flatten() {
-            index
-                .push(*start as u64, *end as u64, kind)
-                .map_err(|_| ENOMEM)?;
+        let lost = self.is_lost();
+        let count = if lost { self.named } else { self.found.len() };
+        for places in [self.found.get(..count), Some(&self.ranges)] {
+            for (start, end) in places.unwrap_or(&[]) {
+                index
+                    .push(*start as u64, *end as u64, kind)
+                    .map_err(|_| ENOMEM)?;
+            }
         }
         Ok(())
     }
@@ -187,6 +206,12 @@ impl Walk {
         pr_err!("cannot find {}: {name} {why}\n", self.goal);
         EOPNOTSUPP
     }
+}
+
+/// The address of a function of the kernel itself; `None` if it has none of the name. A name may also be
+/// that of a module's function, and the module may be unloaded meanwhile.
+fn of_kernel(name: &CStr) -> Option<usize> {
+    Some(symbols::lookup(name)).filter(|addr| symbols::in_kernel_text(*addr))
 }
 
 /// Where the text of a function branches to outside of it, in the order of the text, and whether

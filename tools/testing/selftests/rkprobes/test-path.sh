@@ -38,6 +38,7 @@ noinstr='noinstr or entry text'
 listed='in the kprobe blacklist'
 preamble='bytes before a function'
 no_text='not kernel or module text'
+no_function='address in no function'
 own='text of this module'
 key='jump label'
 call='static call'
@@ -78,7 +79,7 @@ all_refused "functions as found" "$on_path" "$key" "$call"
 	sed -n 's/^detour \(0x.*\)/\1/p' "$debugfs/probe/ours/text"
 } >"$work.lines"
 check "the functions of rkprobes are among the targets" [ "$(wc -l <"$work.lines")" -gt 300 ]
-all_refused "text of rkprobes and text made at run time" "$own" "$no_text" "$preamble" "$listed"
+all_refused "text of rkprobes and text made at run time" "$own" "$no_text" "$no_function" "$preamble" "$listed"
 # Pieces of blacklisted functions have other names.
 awk '
 	FNR == NR { on[$2] = 1; next }

@@ -303,7 +303,7 @@ fn errors() -> Result {
     )?;
     check(
         "an address that is no text is refused",
-        refused(Target::address(4096)) == Some(EINVAL),
+        refused(Target::address(4096)) == Some(ENOENT),
     )?;
     check(
         "a batch with an unknown symbol is refused",
