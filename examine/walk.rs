@@ -108,7 +108,8 @@ impl Walk {
         }
         let start = function.start;
         let is_known = self.found.iter().any(|place| place.0 == start);
-        if is_known || module_text::check(start) == Err(Refusal::NotText) {
+        let text = module_text::check(start);
+        if is_known || matches!(text, Err(Refusal::NotText | Refusal::NoFunction)) {
             return Ok(());
         }
         let end = end_of(&function);

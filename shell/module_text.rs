@@ -51,7 +51,8 @@ pub(crate) fn is_going(addr: usize) -> bool {
 ///
 /// # Errors
 ///
-/// `NotText`, `ModuleComing`, `ModuleGoing`, or that the text is this module's own.
+/// `NotText`, `ModuleComing`, `ModuleGoing`, or that the text is this module's own. `NoFunction`: no
+/// module has the address, for example because its module was unloaded after a symbol was looked up.
 pub(crate) fn check(addr: usize) -> Result<bool, Refusal> {
     if symbols::in_kernel_text(addr) {
         return Ok(false);
@@ -71,6 +72,7 @@ pub(crate) fn check(addr: usize) -> Result<bool, Refusal> {
         ffi::rk_text_RK_TEXT_MODULE | ffi::rk_text_RK_TEXT_MODULE_INIT => Ok(true),
         ffi::rk_text_RK_TEXT_MODULE_GOING => Err(Refusal::ModuleGoing),
         ffi::rk_text_RK_TEXT_OURS => Err(Refusal::Reserved(Kind::OwnText)),
+        ffi::rk_text_RK_TEXT_NO_MODULE => Err(Refusal::NoFunction),
         _ => Err(Refusal::NotText),
     }
 }

@@ -82,6 +82,7 @@ size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
 /* Kinds of text. */
 enum rk_text {
 	RK_TEXT_NONE,
+	RK_TEXT_NO_MODULE,
 	RK_TEXT_MODULE,
 	RK_TEXT_MODULE_INIT,
 	RK_TEXT_MODULE_GOING,

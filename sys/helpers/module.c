@@ -5,8 +5,9 @@
 #include "sys/static_calls.h"
 
 /*
- * The kind of text at @addr. Stores in @coming the module of the text if that
- * module is not live yet, else 0.
+ * The kind of text at @addr, RK_TEXT_NO_MODULE if it is in the area of modules
+ * and no module has it. Stores in @coming the module of the text if that module
+ * is not live yet, else 0.
  */
 unsigned int rk_module_text(unsigned long addr, unsigned long *coming)
 {
@@ -17,8 +18,11 @@ unsigned int rk_module_text(unsigned long addr, unsigned long *coming)
 	*coming = 0;
 	rcu_read_lock();
 	module = rk_module_address(addr);
-	if (!module)
+	if (!module) {
+		if (addr >= MODULES_VADDR && addr < MODULES_END)
+			text = RK_TEXT_NO_MODULE;
 		goto out;
+	}
 	if (module == THIS_MODULE)
 		text = RK_TEXT_OURS;
 	else if (within_module_mem_type(addr, module, MOD_TEXT))
