@@ -108,7 +108,7 @@ impl Engine {
         let mut core = self.core.lock();
         core.add(requests);
         core.commit();
-        let failed = core.take_back_unarmed(requests);
+        let failed = core.take_back_unserved(requests);
         drop(core);
         if failed {
             wait_for_handlers();
@@ -151,8 +151,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `NotRegistered`. For enabling also `NotText` if the text was unloaded, and the reason why the
-    /// site could not be armed. In both cases the probe stays disabled.
+    /// `NotRegistered`. For enabling also `NotText` if the text was unloaded, and the reason why hits
+    /// would not reach the probe. In both cases the probe stays disabled.
     pub(crate) fn set_enabled(&self, probe: ProbePtr, enabled: bool) -> Result<(), Refusal> {
         let mut core = self.core.lock();
         if !core.knows(probe) {
@@ -173,13 +173,13 @@ impl Engine {
         }
         core.set_enabled(id, enabled);
         core.commit();
-        match core.unarmed(site) {
-            Some(refusal) if enabled => {
+        match core.optimizer.unserved(id) {
+            Some(foreign) => {
                 core.set_enabled(id, false);
                 core.commit();
-                Err(refusal)
+                Err(foreign.into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -223,17 +223,14 @@ impl Core {
         }
     }
 
-    /// Removes the probes again that could not be armed. Returns whether there were any.
-    fn take_back_unarmed(&mut self, requests: &mut [Request]) -> bool {
+    /// Removes the probes again that hits would not reach. Returns whether there were any.
+    fn take_back_unserved(&mut self, requests: &mut [Request]) -> bool {
         let mut failed = false;
         for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
             let id = id_of(request.probe);
-            let Some(site) = self.optimizer.probe(id).map(|probe| probe.site) else {
-                continue;
-            };
-            if let Some(refusal) = self.unarmed(site) {
+            if let Some(foreign) = self.optimizer.unserved(id) {
                 self.remove(id, request.probe);
-                request.result = Err(refusal);
+                request.result = Err(foreign.into());
                 failed = true;
             }
         }
@@ -241,16 +238,6 @@ impl Core {
             self.commit();
         }
         failed
-    }
-
-    /// Why a site that should be armed is not, or why a handler there is not called (rule 14).
-    fn unarmed(&self, id: SiteId) -> Option<Refusal> {
-        let site = self.optimizer.site(id)?;
-        match site.state() {
-            State::Disarmed => site.foreign().map(Refusal::from),
-            _ if site.passes_over() => site.foreign().map(Refusal::from),
-            _ => None,
-        }
     }
 
     /// Takes a probe off its site and out of the optimizer.

@@ -7,12 +7,15 @@
 use super::backend::Backend;
 use super::lists::Optimizer;
 use super::site::{
+    ProbeId,
     Site,
     SiteId,
     State, //
 };
 use super::words::{
     Foreign,
+    Handlers,
+    JumpTo,
     Poke, //
 };
 
@@ -118,6 +121,21 @@ impl<B: Backend> Optimizer<B> {
                 why.unwrap_or(Why::Waiting)
             }
         }
+    }
+
+    /// Why hits of the site do not reach the enabled probe `id`: the text could not be changed. `None`
+    /// if they reach it, and for a disabled probe. The answer holds after a commit.
+    pub fn unserved(&self, id: ProbeId) -> Option<Foreign> {
+        let probe = self.probe(id)?;
+        let site = self.site(probe.site)?;
+        let served = match (site.jump_to(), probe.handlers) {
+            (None, _) => site.state.in_text(),
+            // Rule 8: a jump calls no post_handler.
+            (Some(JumpTo::Detour), handlers) => handlers != Handlers::Post,
+            // Rule 14: a jump that counts calls no handler.
+            (Some(JumpTo::Count), handlers) => handlers == Handlers::None,
+        };
+        site.foreign.filter(|_| probe.enabled && !served)
     }
 
     /// What is wanted of `site`.

@@ -162,7 +162,7 @@ impl<S> Site<S> {
     }
 
     /// Whether the jump in the text bypasses the handler of a probe.
-    pub fn passes_over(&self) -> bool {
+    pub(super) fn passes_over(&self) -> bool {
         self.jump_to() == Some(JumpTo::Count) && self.handlers > 0
     }
 

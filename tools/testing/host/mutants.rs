@@ -110,6 +110,13 @@ pub const MUTANTS: &[Mutant] = &[
         put: "|_, waited| MUTANT || waited == quiesced.pass",
     },
     Mutant {
+        name: "rule 8: a probe with a post_handler is said to be served by a jump",
+        scope: "natives",
+        file: "optimizer/decide.rs",
+        find: "(Some(JumpTo::Detour), handlers) => handlers != Handlers::Post,",
+        put: "(Some(JumpTo::Detour), handlers) => MUTANT || handlers != Handlers::Post,",
+    },
+    Mutant {
         name: "rule 4: a site that died after the grace period began is freed",
         scope: "overlap",
         file: "optimizer/pass.rs",

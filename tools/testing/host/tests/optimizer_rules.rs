@@ -76,6 +76,12 @@ impl System {
         self.optimizer.site(self.site_at(place)?)?.foreign()
     }
 
+    /// What registering or enabling the probe `number` at `place` answers.
+    fn unserved(&self, place: Place, number: usize) -> Option<Foreign> {
+        let user = self.users[place as usize][number]?;
+        self.optimizer.unserved(user.probe)
+    }
+
     fn is_live(&self, place: Place) -> bool {
         let site = self.site_at(place).and_then(|id| self.optimizer.site(id));
         let memory = site.and_then(|site| self.memory_of(site.payload));
@@ -490,20 +496,55 @@ fn rule_14_a_counting_jump_that_is_queued_does_not_stay_for_a_handler() {
 }
 
 #[test]
-fn rule_14_a_blocked_counting_jump_reports_that_it_passes_over_a_handler() {
+fn rule_14_a_blocked_counting_jump_serves_no_handler() {
     let mut system = System::new();
     system.add_counting(Single);
     system.pass();
     assert!(system.world.native_arms(Single.offset()));
     system.add_second(Single, true, Handlers::Pre);
-    let site = system
-        .site_at(Single)
-        .and_then(|id| system.optimizer.site(id));
-    assert!(site.is_some_and(|site| site.passes_over() && site.foreign().is_some()));
+    assert_eq!(system.unserved(Single, 0), None);
+    assert_eq!(system.unserved(Single, 1), Some(Foreign::Bytes));
     assert!(system.world.native_leaves());
     system.pass();
+    assert_eq!(system.unserved(Single, 1), None);
     system.pass();
     assert_eq!(system.jump_to(Single), Some(JumpTo::Detour));
+    system.holds();
+}
+
+#[test]
+fn rule_8_a_blocked_jump_serves_no_post_handler() {
+    for first in [Handlers::None, Handlers::Pre] {
+        let mut system = System::new();
+        assert!(system.register(Single, 0, true, first).is_ok());
+        system.pass();
+        assert!(system.world.native_arms(Single.offset()));
+        // A disabled probe is answered when it is enabled.
+        system.add_second(Single, false, Handlers::Post);
+        assert_eq!(system.unserved(Single, 1), None);
+        system.set_enabled(Single, 1, true);
+        assert_eq!(system.unserved(Single, 1), Some(Foreign::Bytes));
+        assert_eq!(system.unserved(Single, 0), None);
+        assert!(system.world.native_leaves());
+        system.pass();
+        assert_eq!(system.byte(Single), INT3);
+        assert_eq!(system.unserved(Single, 1), None);
+        system.holds();
+    }
+}
+
+#[test]
+fn a_site_that_cannot_be_armed_serves_no_probe() {
+    let mut system = System::new();
+    assert!(system.world.native_arms(Single.offset()));
+    system.add_probe(Single);
+    system.add_second(Single, false, Handlers::Pre);
+    assert_eq!(system.unserved(Single, 0), system.foreign(Single));
+    assert!(system.unserved(Single, 0).is_some());
+    assert_eq!(system.unserved(Single, 1), None);
+    assert!(system.world.native_leaves());
+    system.pass();
+    assert_eq!(system.unserved(Single, 0), None);
     system.holds();
 }
 

@@ -4,7 +4,7 @@
 
 use super::optimizer::{Handlers, JumpTo, Site, SiteId, SiteLane, State};
 use super::place::{original, Place, BASE, MODULE_END};
-use super::world::{Handler, Mem, Module, Soon, World};
+use super::world::{Handler, Mem, Module, Soon, World, ATTACHED, INT3, JMP};
 use super::System;
 
 /// The fault of a system, if it has one.
@@ -16,7 +16,7 @@ pub fn fault(system: &System) -> Option<&'static str> {
         .or_else(|| lists(system))
         .or_else(|| handlers(system))
         .or_else(|| sites(system))
-        .or_else(|| passed_over(system))
+        .or_else(|| unserved(system))
         .or_else(|| work(system))
         .or_else(|| end(system))
 }
@@ -213,23 +213,31 @@ fn sites(system: &System) -> Option<&'static str> {
     })
 }
 
-/// No jump in the text counts and passes over a handler that its user and all switches allow,
-/// unless others keep the jump there.
-fn passed_over(system: &System) -> Option<&'static str> {
-    let wanted = |place: Place| {
-        let users = system.users[place as usize].iter().flatten();
-        users
-            .filter(|user| user.enabled && user.handlers != Handlers::None)
-            .any(|user| {
-                let site = system
-                    .site_of(user)
-                    .and_then(|id| system.optimizer.site(id));
-                site.is_some_and(|site| site.linked() && site.foreign().is_none())
-            })
+/// The text leads to the handler of each probe that is said to be served, if its user and all
+/// switches allow it.
+fn unserved(system: &System) -> Option<&'static str> {
+    let text = system.world.without_native();
+    let reached = |place: Place, handlers: Handlers| match text[place.offset()] {
+        JMP if system.world.counts_inline(place.offset()) => handlers == Handlers::None,
+        JMP => handlers != Handlers::Post,
+        byte => byte == INT3 || byte == ATTACHED,
     };
-    let passed = |place: &Place| system.world.counts_inline(place.offset()) && wanted(*place);
-    let any = system.optimizer.all_armed() && Place::ALL.iter().any(passed);
-    unless(!any, "rule 14: a counting jump passes over a handler")
+    let silent = |place: &Place| {
+        let mut users = system.users[*place as usize].iter().flatten();
+        users.any(|user| {
+            let site = system.site_of(user);
+            let site = site.and_then(|id| system.optimizer.site(id));
+            user.enabled
+                && site.is_some_and(|site| site.linked())
+                && system.optimizer.unserved(user.probe).is_none()
+                && !reached(*place, user.handlers)
+        })
+    };
+    let any = system.optimizer.all_armed() && Place::ALL.iter().any(silent);
+    unless(
+        !any,
+        "rules 8, 14: hits do not reach a probe that is said to be served",
+    )
 }
 
 /// Work that remains will be done.

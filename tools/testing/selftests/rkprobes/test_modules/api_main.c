@@ -3,6 +3,7 @@
  * Tests of the C API. The name of each group of assertions is a command.
  */
 #include <linux/delay.h>
+#include <linux/kprobes.h>
 #include <linux/ptrace.h>
 #include <rkprobes.h>
 #include "assertions.h"
@@ -280,6 +281,48 @@ static void test_post(void)
 	unregister_rkprobe(&a.p);
 }
 
+static int native_handler(struct kprobe *kp, struct pt_regs *regs)
+{
+	return 0;
+}
+
+/*
+ * While a native kprobe is on our jump, the jump cannot be removed. It calls no
+ * post_handler, so a probe with one is refused, and not accepted in silence.
+ */
+static void test_blocked(void)
+{
+	struct kprobe native = {
+		.symbol_name = "rktest_api_target",
+		.offset = FIRST,
+		.pre_handler = native_handler,
+	};
+
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "rktest_api_target", FIRST);
+	b.p.post_handler = post_handler;
+	set(&c, "rktest_api_target", FIRST);
+	same("a probe can be registered before the native kprobe", register_rkprobe(&a.p), 0);
+	same("flush succeeds before the native kprobe", flush_rkprobes(), 0);
+	same("the site is a jump before the native kprobe", text_at(&a), 0xe9);
+	same("a native kprobe can be registered on our jump", register_kprobe(&native), 0);
+	same("a post_handler under a native kprobe is refused", register_rkprobe(&b.p), -EBUSY);
+	same("a pre_handler under a native kprobe is accepted", register_rkprobe(&c.p), 0);
+	b.p.flags = RKPROBE_FLAG_DISABLED;
+	same("a disabled post_handler under a native kprobe is accepted", register_rkprobe(&b.p), 0);
+	same("a post_handler under a native kprobe cannot be enabled", enable_rkprobe(&b.p), -EBUSY);
+	same("the function is right under a native kprobe", rktest_api_target(1), 2);
+	same("the pre_handlers are called under a native kprobe", a.pre + c.pre, 2);
+	same("no post_handler is called under a native kprobe", b.pre + b.post, 0);
+	unregister_kprobe(&native);
+	same("the post_handler can be enabled without the native kprobe", enable_rkprobe(&b.p), 0);
+	same("the function is right without the native kprobe", rktest_api_target(1), 2);
+	same("the post_handler is called without the native kprobe", b.post, 1);
+	unregister_rkprobe(&a.p);
+	unregister_rkprobe(&b.p);
+	unregister_rkprobe(&c.p);
+}
+
 /* The handler of a probe that is hit inside a handler is not called. The miss is counted. */
 static void test_missed(void)
 {
@@ -485,6 +528,7 @@ static const struct rktest_group tests[] = {
 	{ "aggregate", test_aggregate },
 	{ "disabled", test_disabled },
 	{ "post", test_post },
+	{ "blocked", test_blocked },
 	{ "missed", test_missed },
 	{ "counting", test_counting },
 	{ "inside", test_counting_inside },
