@@ -273,7 +273,8 @@ fn add_one(
     let hits = Hits::new()?;
     let id = match optimizer.find(addr) {
         Some(id) => {
-            session.check_text(addr)?;
+            let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
+            session.check_site(site)?;
             id
         }
         None => {

@@ -21,9 +21,14 @@ use crate::insn_decode::{
     decode,
     Insn, //
 };
-use crate::optimizer::Optimizer;
+use crate::optimizer::{
+    Optimizer,
+    Site,
+    SiteLane, //
+};
 use crate::shell::module_text::check as check_text;
 use crate::shell::native::lookup::check_natives;
+use crate::shell::site::SiteMemory;
 use crate::shell::text::live;
 use crate::shell::Shell;
 use crate::sys::ffi;
@@ -44,13 +49,18 @@ fn is_armed(optimizer: &Optimizer<Shell>, addr: usize) -> bool {
 }
 
 impl Session<'_> {
-    /// Whether probes may be added at an address that has a site.
+    /// Whether probes may be added to `site`.
     ///
     /// # Errors
     ///
-    /// Why its text takes no new probe.
-    pub(crate) fn check_text(&self, addr: usize) -> Result<(), Refusal> {
-        check_text(addr).map(|_| ())
+    /// Why the site takes no new probe.
+    pub(crate) fn check_site(&self, site: &Site<SiteMemory>) -> Result<(), Refusal> {
+        check_text(site.addr)?;
+        // As in `facts`.
+        if site.lane == SiteLane::Text && !site.state().in_text() {
+            check_natives(&self.locks, site.addr, site.payload.trap().insn_end())?;
+        }
+        Ok(())
     }
 
     /// The address of a probe on `addr`. An ENDBR is never overwritten, so a probe on an ENDBR goes
