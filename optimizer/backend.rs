@@ -29,8 +29,12 @@ pub trait Backend: Arrays {
     where
         Self: 'a;
 
-    /// Takes the text locks of `lane`.
-    fn lock(&self, lane: SiteLane) -> Self::Locked<'_>;
+    /// Takes the text locks of `lane`. `settled` is what [`Backend::settle`] returned after each site
+    /// that becomes a jump was announced.
+    fn lock(&self, lane: SiteLane, settled: bool) -> Self::Locked<'_>;
+    /// As [`Backend::let_others_finish`], but also returns whether it is known that each of these tasks
+    /// has finished. Takes a bounded time.
+    fn settle(&self, lane: SiteLane) -> bool;
     /// Waits for tasks that checked, before sites of `lane` were announced, whether they may use
     /// the sites' text. When it returns, each of these tasks has finished, so what it did is seen
     /// under the text locks. The caller holds no text lock. May sleep.

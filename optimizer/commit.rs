@@ -164,10 +164,8 @@ impl<B: Backend> Optimizer<B> {
             let sites = sites.filter_map(|id| self.site(*id));
             sites.filter(move |site| site.lane == lane && site.planned == Some(poke))
         };
-        if planned(Poke::Optimize).next().is_some() {
-            backend.let_others_finish(lane);
-        }
-        let mut text = backend.lock(lane);
+        let settled = planned(Poke::Optimize).next().is_some() && backend.settle(lane);
+        let mut text = backend.lock(lane, settled);
         for _ in 0..TRIES {
             let mut more = false;
             for site in planned(Poke::Arm) {
@@ -178,7 +176,7 @@ impl<B: Backend> Optimizer<B> {
             }
             drop(text);
             backend.let_others_finish(lane);
-            text = backend.lock(lane);
+            text = backend.lock(lane, settled);
         }
         text
     }

@@ -24,6 +24,7 @@ use crate::sys::ffi;
 use crate::sys::growable::Growable;
 use crate::sys::locks::{
     is_address_checked,
+    is_registering_idle,
     wait_for_handlers,
     EngineHeld,
     JumpLabelMutex,
@@ -50,6 +51,36 @@ impl Shell {
     }
 }
 
+/// How often [`Backend::settle`] keeps new native kprobes away to let the others finish.
+const ROUNDS: u32 = 8;
+
+/// Whether a moment was seen at which no task checked an address for a native kprobe, and none was
+/// registering one.
+fn wait_for_idle() -> bool {
+    for _ in 0..PATIENCE {
+        if !is_address_checked() && is_registering_idle() {
+            return true;
+        }
+        fsleep(Delta::from_millis(1));
+    }
+    false
+}
+
+/// Keeps tasks from checking addresses for a moment, so that a task that registers and removes native
+/// kprobes without a pause cannot hide the end of the others. Returns whether no task was registering
+/// at some time. Static keys cannot change meanwhile, so the time is short. Nothing is locked inside, so
+/// the order of the mutexes is kept.
+fn wait_without_new() -> bool {
+    // The native optimizer holds it for long.
+    drop(KprobeMutex::lock());
+    let _closed = JumpLabelMutex::lock();
+    (0..PATIENCE / 2).any(|_| {
+        // First, because the task that has just released the mutex takes `kprobe_mutex` next.
+        fsleep(Delta::from_millis(1));
+        is_registering_idle()
+    })
+}
+
 impl Arrays for Shell {
     type Of<T> = Growable<T>;
 }
@@ -59,9 +90,9 @@ impl Backend for Shell {
     type Probe = ProbePtr;
     type Locked<'a> = TextSection;
 
-    fn lock(&self, lane: SiteLane) -> TextSection {
+    fn lock(&self, lane: SiteLane, settled: bool) -> TextSection {
         match lane {
-            SiteLane::Text => TextSection::Text(TextPokeBatch::lock()),
+            SiteLane::Text => TextSection::Text(TextPokeBatch::lock(settled)),
             SiteLane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
         }
     }
@@ -79,6 +110,10 @@ impl Backend for Shell {
         }
         // Many tasks register native kprobes, or one of them makes no progress.
         drop(JumpLabelMutex::lock());
+    }
+
+    fn settle(&self, lane: SiteLane) -> bool {
+        lane != SiteLane::Text || wait_for_idle() || (0..ROUNDS).any(|_| wait_without_new())
     }
 
     fn set_live(&self, site: &SiteMemory, live: bool) {

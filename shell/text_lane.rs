@@ -40,7 +40,8 @@ pub(crate) const PATIENCE: u32 = 20;
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
     locks: TextLocks,
-    /// A task waited for `kprobe_mutex` when it was taken, and may register a native kprobe.
+    /// A task waited for `kprobe_mutex` when it was taken, and may register a native kprobe that was
+    /// checked before the sites were announced.
     awaited: bool,
     added: usize,
 }
@@ -62,8 +63,9 @@ fn text_is(trap: &Trap, offset: usize, bytes: &[u8]) -> bool {
 
 impl TextPokeBatch {
     /// Takes the text locks. Tasks that are about to register native kprobes finish first, because they
-    /// have passed the blacklist and their kprobes must be seen here. May sleep.
-    pub(crate) fn lock() -> Self {
+    /// have passed the blacklist and their kprobes must be seen here. `settled` says that each task that
+    /// waits has been checked against the announcement of the sites that become jumps. May sleep.
+    pub(crate) fn lock(settled: bool) -> Self {
         let mut locks = TextLocks::lock();
         for _ in 0..PATIENCE {
             if !locks.kprobes().is_awaited() {
@@ -74,7 +76,7 @@ impl TextPokeBatch {
             locks = TextLocks::lock();
         }
         Self {
-            awaited: locks.kprobes().is_awaited(),
+            awaited: !settled && locks.kprobes().is_awaited(),
             locks,
             added: 0,
         }

@@ -73,6 +73,7 @@ struct rk_refused {
 void rk_refused_link(unsigned long blacklist, struct rk_refused *at);
 void rk_refused_unlink(struct rk_refused *at);
 bool rk_mutex_has_waiters(struct mutex *mutex);
+bool rk_mutex_is_idle(struct mutex *mutex);
 bool rk_mutex_is_locked(struct mutex *mutex);
 
 bool rk_kprobe_at(unsigned long addr);

@@ -106,6 +106,14 @@ pub(crate) fn is_address_checked() -> bool {
     unsafe { ffi::rk_mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
 }
 
+/// Whether no task holds `kprobe_mutex` or waits for it. A task that has checked an address before
+/// [`is_address_checked`] returned false takes the mutex next: then it has registered its native
+/// kprobe. Only a task that is preempted between the two mutexes is not seen.
+pub(crate) fn is_registering_idle() -> bool {
+    // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
+    unsafe { ffi::rk_mutex_is_idle(symbols::data(symbols::Data::KprobeMutex)) }
+}
+
 /// `jump_label_mutex` is held: no task checks an address for a native kprobe.
 pub(crate) struct JumpLabelMutex(NotThreadSafe);
 

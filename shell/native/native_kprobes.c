@@ -62,6 +62,24 @@ bool rk_mutex_has_waiters(struct mutex *mutex)
 #endif
 }
 
+/*
+ * Whether no task holds @mutex or waits for it. A task that spins for it leaves
+ * the queue of spinners after it has become the owner, so the queue is read first.
+ */
+bool rk_mutex_is_idle(struct mutex *mutex)
+{
+#ifdef CONFIG_PREEMPT_RT
+	return !data_race(READ_ONCE(mutex->rtmutex.owner));
+#else
+#ifdef CONFIG_MUTEX_SPIN_ON_OWNER
+	if (osq_is_locked(&mutex->osq))
+		return false;
+	smp_rmb();
+#endif
+	return !atomic_long_read(&mutex->owner);
+#endif
+}
+
 bool rk_mutex_is_locked(struct mutex *mutex)
 {
 	return mutex_is_locked(mutex);

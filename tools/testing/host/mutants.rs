@@ -329,9 +329,9 @@ pub const MUTANTS: &[Mutant] = &[
         name: "2019, f1c6ece23729: one text lock is taken inside another",
         scope: "others",
         file: "optimizer/commit.rs",
-        find: "let mut text = backend.lock(lane);",
-        put: "let _other = (MUTANT && lane == SiteLane::Ftrace).then(|| backend.lock(SiteLane::Text));
-            let mut text = backend.lock(lane);",
+        find: "let mut text = backend.lock(lane, settled);",
+        put: "let _other = (MUTANT && lane == SiteLane::Ftrace).then(|| backend.lock(SiteLane::Text, false));
+            let mut text = backend.lock(lane, settled);",
     },
     Mutant {
         name: "2020, e4add247789e: a queued site is taken for a site with a jump",

@@ -22,7 +22,7 @@ impl Backend for Machine {
     type Probe = (Place, usize);
     type Locked<'a> = Poker<'a>;
 
-    fn lock(&self, lane: SiteLane) -> Poker<'_> {
+    fn lock(&self, lane: SiteLane, _settled: bool) -> Poker<'_> {
         let mut world = self.0.borrow_mut();
         if world.locked {
             world.fail("a text lock is taken inside another");
@@ -60,6 +60,11 @@ impl Backend for Machine {
         if world.locked {
             world.fail("a text lock is held during a wait for others");
         }
+    }
+
+    fn settle(&self, lane: SiteLane) -> bool {
+        self.let_others_finish(lane);
+        true
     }
 
     fn leave(&self, site: &Mem, jump: bool) {
