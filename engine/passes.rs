@@ -4,17 +4,26 @@
 
 use super::state::{
     engine,
+    Core,
     Engine, //
 };
 use crate::arch_x86::int3_table::Retired;
 use crate::eligibility::refusal::Refusal;
-use crate::optimizer::Grace;
+use crate::optimizer::{
+    Grace,
+    SiteLane, //
+};
+use crate::shell::native::lookup::handler_in;
 use crate::shell::{
     memory,
     work,
     RcuTasks, //
 };
-use crate::sys::locks::wait_for_handlers;
+use crate::sys::locks::{
+    wait_for_handlers,
+    KprobeMutex, //
+};
+use crate::sys::symbols::Place;
 use kernel::prelude::*;
 
 impl Engine {
@@ -81,8 +90,10 @@ impl Engine {
         self.passed.notify_all();
     }
 
-    /// Removes the probes that are left, takes each of our bytes out of the text and frees all
-    /// sites. Waits for as long as foreign bytes prevent that.
+    /// Removes the probes that are left, takes our bytes out of the text and frees all sites. A jump that
+    /// another tool keeps in the text for longer than a second is left behind, with the memory that it
+    /// leads to. Where another tool keeps an int3 or an ftrace entry of ours, this waits for the tool,
+    /// because both need the module.
     pub(crate) fn drain(&self) {
         // A probe may be left whose module was unloaded and whose memory was leaked. That memory is
         // still allocated.
@@ -93,8 +104,11 @@ impl Engine {
             if core.optimizer.sites().next().is_none() {
                 return;
             }
+            if core.optimizer.foreign() > 0 && told && core.leave_jumps() {
+                continue;
+            }
             if core.optimizer.foreign() > 0 && !told {
-                pr_warn!("waiting for others' probes on our jumps to be removed\n");
+                core.tell_foreign();
                 told = true;
             }
             let target = core.optimizer.begun().saturating_add(1);
@@ -105,6 +119,42 @@ impl Engine {
                 self.passed.wait(&mut core);
             }
         }
+    }
+}
+
+impl Core {
+    /// Names the sites whose text other tools keep, and the tools.
+    fn tell_foreign(&self) {
+        let sites = self.optimizer.sites();
+        for (_, site) in sites.filter(|(_, site)| site.foreign().is_some()) {
+            let end = site.addr.saturating_add(site.region().max(1));
+            let handler = handler_in(&KprobeMutex::lock(), site.addr, end);
+            let ours = match site.state() {
+                state if state.is_jump() => "jump",
+                _ if site.lane == SiteLane::Ftrace => "ftrace entry",
+                _ => "int3",
+            };
+            let at = Place(site.addr);
+            match handler {
+                0 => pr_warn!("our {ours} at {at} cannot be removed: another tool has changed it\n"),
+                _ => pr_warn!(
+                    "our {ours} at {at} cannot be removed: a native kprobe with the handler {} is there\n",
+                    Place(handler)
+                ),
+            }
+        }
+    }
+
+    /// Leaves the jumps behind that other tools keep in the text. Returns whether there were any.
+    fn leave_jumps(&mut self) -> bool {
+        let left = self.optimizer.abandon_jumps(&self.shell);
+        if left > 0 {
+            let kept = memory::MEMORY.lock().slots.kept();
+            pr_warn!(
+                "left {left} jumps in the text for good, with {kept} bytes of memory that they go through\n"
+            );
+        }
+        left > 0
     }
 }
 

@@ -56,6 +56,11 @@ pub trait Backend: Arrays {
     fn forget(&self, site: &Self::Site);
     /// Frees the memory of `site`. No task can be executing in it.
     fn free(&self, site: Self::Site);
+    /// Makes the memory that the jump of `site` leads to serve without the backend, because foreign
+    /// code keeps the jump in the text. Returns whether that is done.
+    fn detach(&self, site: &Self::Site) -> bool;
+    /// Leaves the memory of a detached site to its jump for ever.
+    fn abandon(&self, site: Self::Site);
     /// Starts the delayed work. If the work is pending, the shorter of the two delays counts.
     fn kick(&self, delay: Delay);
 }

@@ -175,6 +175,37 @@ impl<B: Backend> Optimizer<B> {
         }
     }
 
+    /// Gives up the sites without probes whose jumps foreign code keeps in the text. Returns how many
+    /// sites that were. For the end of the optimizer, which would otherwise wait for the foreign code.
+    pub fn abandon_jumps(&mut self, backend: &B) -> usize {
+        let mut abandoned = 0_usize;
+        for id in (0..=u32::MAX).map(SiteId).take(self.sites.bound()) {
+            let kept = |site: &Site<B::Site>| {
+                site.state.is_jump() && site.foreign.is_some() && site.probes == 0
+            };
+            if self.site(id).is_some_and(kept) && self.abandon(backend, id) {
+                abandoned = abandoned.saturating_add(1);
+            }
+        }
+        abandoned
+    }
+
+    fn abandon(&mut self, backend: &B, id: SiteId) -> bool {
+        let detached = self
+            .site(id)
+            .is_some_and(|site| backend.detach(&site.payload));
+        if !detached {
+            return false;
+        }
+        self.unlink(id);
+        self.set_foreign(id, None);
+        self.leave_list(id);
+        if let Some(site) = self.sites.remove(id.0) {
+            backend.abandon(site.payload);
+        }
+        true
+    }
+
     /// Marks the sites with foreign bytes, so that they are tried again.
     fn mark_foreign(&mut self) {
         if self.foreign == 0 {

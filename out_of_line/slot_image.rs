@@ -35,6 +35,13 @@ pub const DETOUR: usize = 8;
 /// The offset of the return address of the call in a detour. detour.h has it for detour_entry.S.
 pub const RETURN: usize = 24;
 
+/// The offset of that call.
+pub const CALL: usize = RETURN - JUMP_LEN;
+
+/// A no-op as long as the call. Without the call a detour pushes and pops, and continues in the copy of
+/// the region.
+pub const NO_CALL: [u8; JUMP_LEN] = [0x0f, 0x1f, 0x44, 0x00, 0x00];
+
 /// Bytes that [`Image::step`] appends for an instruction of `len` bytes.
 pub const fn step_len(len: u8) -> usize {
     len as usize + 1

@@ -31,6 +31,7 @@ use crate::sys::locks::{
     KprobeMutex, //
 };
 use crate::sys::stats;
+use core::mem::ManuallyDrop;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
 
@@ -171,6 +172,22 @@ impl Backend for Shell {
         if site.trap().slot != 0 {
             memory.slots.give(site.trap().slot);
         }
+    }
+
+    fn detach(&self, site: &SiteMemory) -> bool {
+        let slot = site.trap().slot;
+        let mut text = TextPokeBatch::lock(false);
+        if !site.fence().hand_over(text.kprobes()) || !text.take_call_out(slot) {
+            return false;
+        }
+        MEMORY.lock().slots.keep(slot);
+        true
+    }
+
+    fn abandon(&self, site: SiteMemory) {
+        // A jump that counts adds to the site's counter for ever. Hits that are in the detour's call now
+        // use the trap.
+        let _ = ManuallyDrop::new(site);
     }
 
     fn kick(&self, delay: Delay) {

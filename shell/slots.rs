@@ -22,13 +22,26 @@ const CHUNK: usize = 64 << 10;
 /// Slots of a chunk.
 const SLOTS: usize = CHUNK / SLOT;
 
+/// Memory for slots.
+struct Chunk {
+    addr: usize,
+    /// A jump that stays in the text leads to one of its slots, so the chunk is never freed.
+    kept: bool,
+}
+
+impl Chunk {
+    fn contains(&self, slot: usize) -> bool {
+        (self.addr..self.addr.wrapping_add(CHUNK)).contains(&slot)
+    }
+}
+
 /// All chunks, and which slots are free.
 ///
 /// # Invariants
 ///
 /// `free` has room for every slot of every chunk.
 pub(crate) struct Slots {
-    chunks: KVec<usize>,
+    chunks: KVec<Chunk>,
     /// The numbers of free slots, counted over all chunks, [`SLOTS`] for each.
     free: Growable<u32>,
 }
@@ -53,7 +66,7 @@ impl Slots {
         }
         let number = self.free.pop().ok_or(ENOMEM)? as usize;
         let chunk = self.chunks.get(number / SLOTS).ok_or(ENOMEM)?;
-        Ok(chunk.wrapping_add((number % SLOTS).wrapping_mul(SLOT)))
+        Ok(chunk.addr.wrapping_add((number % SLOTS).wrapping_mul(SLOT)))
     }
 
     fn add_chunk(&mut self) -> Result {
@@ -66,6 +79,10 @@ impl Slots {
         if chunk == 0 {
             return Err(ENOMEM);
         }
+        let chunk = Chunk {
+            addr: chunk,
+            kept: false,
+        };
         self.chunks.push(chunk, GFP_KERNEL)?;
         // The lowest address is taken first, so that slots of one batch are neighbours.
         for number in (first..all).rev() {
@@ -76,16 +93,28 @@ impl Slots {
 
     /// Gives a slot back. No CPU and no task is in it, and its chunk is one of these.
     pub(crate) fn give(&mut self, slot: usize) {
-        let has_it = |chunk: &usize| (*chunk..chunk.wrapping_add(CHUNK)).contains(&slot);
-        let Some(at) = self.chunks.iter().position(has_it) else {
+        let Some(at) = self.chunks.iter().position(|chunk| chunk.contains(slot)) else {
             return;
         };
-        let chunk = self.chunks.get(at).copied().unwrap_or(slot);
+        let chunk = self.chunks.get(at).map_or(slot, |chunk| chunk.addr);
         let number = at
             .wrapping_mul(SLOTS)
             .wrapping_add(slot.wrapping_sub(chunk) / SLOT);
         // `free` has room by the invariant.
         self.free.push(number as u32);
+    }
+
+    /// Keeps the chunk of `slot` for ever.
+    pub(crate) fn keep(&mut self, slot: usize) {
+        if let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.contains(slot)) {
+            chunk.kept = true;
+        }
+    }
+
+    /// Bytes of the chunks that are kept for ever.
+    pub(crate) fn kept(&self) -> usize {
+        let kept = self.chunks.iter().filter(|chunk| chunk.kept).count();
+        kept.saturating_mul(CHUNK)
     }
 
     /// Bytes of all chunks.
@@ -102,10 +131,10 @@ impl Slots {
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        for chunk in &self.chunks {
+        for chunk in self.chunks.iter().filter(|chunk| !chunk.kept) {
             // SAFETY: The chunk is from `rk_execmem_alloc`. Its slots were given back, or were never
             // reachable.
-            unsafe { ffi::rk_execmem_free(*chunk as *mut kernel::ffi::c_void) };
+            unsafe { ffi::rk_execmem_free(chunk.addr as *mut kernel::ffi::c_void) };
         }
     }
 }

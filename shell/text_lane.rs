@@ -12,6 +12,7 @@
 
 use crate::arch_x86::trap::Trap;
 use crate::insn_decode::opcodes::{
+    CALL_REL32,
     INT3,
     JUMP_LEN, //
 };
@@ -21,6 +22,7 @@ use crate::optimizer::{
     Poke,
     VECTOR, //
 };
+use crate::out_of_line::slot_image;
 use crate::shell::native::lookup::{
     check_natives,
     kprobe_in, //
@@ -28,7 +30,10 @@ use crate::shell::native::lookup::{
 use crate::shell::site::SiteMemory;
 use crate::shell::text::live;
 use crate::sys::ffi;
-use crate::sys::locks::TextLocks;
+use crate::sys::locks::{
+    KprobeMutex,
+    TextLocks, //
+};
 use crate::sys::stats;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
@@ -220,6 +225,32 @@ impl TextPokeBatch {
             );
         }
         Ok(())
+    }
+
+    /// Replaces the call in the detour of a site by a no-op: one instruction by another one of its length,
+    /// so no task is inside of it. Returns whether the call was there. The caller has added nothing.
+    pub(crate) fn take_call_out(&mut self, slot: usize) -> bool {
+        let at = slot.wrapping_add(slot_image::CALL);
+        // SAFETY: A slot is mapped.
+        if unsafe { live::<1>(at) } != [CALL_REL32] {
+            return false;
+        }
+        // SAFETY: The text locks are held. The bytes are one instruction of 5 bytes before and after.
+        unsafe {
+            ffi::rk_batch_add(
+                at,
+                slot_image::NO_CALL.as_ptr().cast(),
+                JUMP_LEN,
+                core::ptr::null(),
+            );
+            ffi::rk_batch_finish();
+        }
+        true
+    }
+
+    /// The proof that `kprobe_mutex` is held.
+    pub(crate) fn kprobes(&self) -> &KprobeMutex {
+        self.locks.kprobes()
     }
 
     /// Makes the batch visible to all CPUs.

@@ -72,12 +72,15 @@ struct rk_refused {
 
 void rk_refused_link(unsigned long blacklist, struct rk_refused *at);
 void rk_refused_unlink(struct rk_refused *at);
+bool rk_refuse_for_ever(unsigned long blacklist, unsigned long start,
+			unsigned long end);
 bool rk_mutex_has_waiters(struct mutex *mutex);
 bool rk_mutex_is_idle(struct mutex *mutex);
 bool rk_mutex_is_locked(struct mutex *mutex);
 
 bool rk_kprobe_at(unsigned long addr);
 bool rk_any_kprobe(unsigned long heads, unsigned long end);
+unsigned long rk_kprobe_handler(unsigned long addr);
 size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
 
 /* Kinds of text. */

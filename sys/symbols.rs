@@ -13,6 +13,7 @@ use core::sync::atomic::{
     AtomicUsize,
     Ordering, //
 };
+use kernel::fmt;
 use kernel::prelude::*;
 use kernel::str::{
     CStr,
@@ -214,6 +215,23 @@ impl Symbol {
 pub(crate) fn function(addr: usize) -> Option<Symbol> {
     let mut found = Symbol::none();
     found.find(addr).then_some(found)
+}
+
+/// An address, shown as the function and the offset there.
+pub(crate) struct Place(pub(crate) usize);
+
+impl fmt::Display for Place {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(function) = function(self.0) else {
+            return write!(to, "{:#x}", self.0);
+        };
+        let offset = self.0.wrapping_sub(function.start);
+        to.write_fmt(fmt!("{}+{offset:#x}", function.name()))?;
+        match function.module() {
+            Some(module) => to.write_fmt(fmt!(" [{}]", module)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The range of the function at `addr`. This is fast, because it does not look up the name.

@@ -51,6 +51,23 @@ impl Refused {
         unsafe { ffi::rk_refused_link(list, self.0.get()) };
     }
 
+    /// Lets the kernel refuse native kprobes the range for ever, in place of this entry. Returns
+    /// whether there was memory for that.
+    pub(crate) fn hand_over(&self, held: &KprobeMutex) -> bool {
+        if !self.is_linked(held) {
+            return true;
+        }
+        let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
+        // SAFETY: The range changes under the engine's lock, which the caller holds.
+        let (start, end) = unsafe { ((*self.0.get()).start, (*self.0.get()).end) };
+        // SAFETY: `kprobe_mutex` is held, and the list is the kernel's blacklist.
+        let done = unsafe { ffi::rk_refuse_for_ever(list, start, end) };
+        if done {
+            self.unlink(held);
+        }
+        done
+    }
+
     /// Whether the range is linked.
     pub(crate) fn is_linked(&self, _held: &KprobeMutex) -> bool {
         // SAFETY: The pointer is inside `self`, and changes under `kprobe_mutex`, which is held.

@@ -45,7 +45,7 @@ impl InFront {
         Ok(all)
     }
 
-    fn each(&self, each: impl Fn(&Refused)) {
+    fn each(&self, mut each: impl FnMut(&Refused)) {
         let mut next = &self.0;
         while let Some(found) = next {
             each(&found.0);
@@ -149,6 +149,15 @@ impl Fence {
             self.whole.store(true, Relaxed);
         }
         Ok(whole)
+    }
+
+    /// Lets the kernel keep native kprobes out for ever, because the site's jump stays in the text.
+    /// Returns whether there was memory for that.
+    pub(crate) fn hand_over(&self, held: &KprobeMutex) -> bool {
+        let mut done = self.refused.hand_over(held);
+        self.in_front
+            .each(|refused| done = done && refused.hand_over(held));
+        done
     }
 
     /// Lets native kprobes in again.

@@ -10,7 +10,10 @@ use crate::insn_decode::opcodes::{
 };
 use crate::optimizer::Foreign;
 use crate::sys::ffi;
-use crate::sys::locks::TextLocks;
+use crate::sys::locks::{
+    KprobeMutex,
+    TextLocks, //
+};
 use crate::sys::symbols;
 
 /// Whether a native kprobe is registered at `addr`. The answer may be old at once, unless the caller
@@ -23,6 +26,14 @@ pub(crate) fn kprobe_at(addr: usize) -> bool {
 /// Whether a native kprobe is registered in `start..end`, as [`kprobe_at`].
 pub(crate) fn kprobe_in(start: usize, end: usize) -> bool {
     (start..end).any(kprobe_at)
+}
+
+/// The address of a handler of the native kprobe in `start..end` with the lowest address; 0 if there is
+/// none.
+pub(crate) fn handler_in(_held: &KprobeMutex, start: usize, end: usize) -> usize {
+    let found = (start..end).find(|addr| kprobe_at(*addr));
+    // SAFETY: `kprobe_mutex` is held, so the kprobe is not removed meanwhile.
+    found.map_or(0, |addr| unsafe { ffi::rk_kprobe_handler(addr) })
 }
 
 /// Refuses an int3 on the instruction `addr..end` because of a native kprobe. A native jump may cover

@@ -3,6 +3,7 @@
 #include <linux/kprobes.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
+#include <linux/slab.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
 #include "sys/static_calls.h"
@@ -41,6 +42,24 @@ void rk_refused_unlink(struct rk_refused *at)
 		return;
 	list_del_rcu((struct list_head *)at);
 	at->prev = NULL;
+}
+
+/*
+ * Adds an entry to the blacklist that belongs to the kernel: the kernel frees it
+ * when it removes blacklisted text of a module in which the entry begins.
+ * kprobe_mutex is held. Returns false without memory.
+ */
+bool rk_refuse_for_ever(unsigned long blacklist, unsigned long start,
+			unsigned long end)
+{
+	struct kprobe_blacklist_entry *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+
+	if (!entry)
+		return false;
+	entry->start_addr = start;
+	entry->end_addr = end;
+	list_add_rcu(&entry->list, (struct list_head *)blacklist);
+	return true;
 }
 
 /*
@@ -107,6 +126,26 @@ bool rk_any_kprobe(unsigned long heads, unsigned long end)
 		if (READ_ONCE_NOCHECK(*(unsigned long *)heads))
 			return true;
 	return false;
+}
+
+/*
+ * The address of a handler of the native kprobe at @addr; 0 if there is none. Of
+ * several kprobes it is a handler of the first one. kprobe_mutex is held.
+ */
+unsigned long rk_kprobe_handler(unsigned long addr)
+{
+	struct kprobe *kp;
+	unsigned long handler = 0;
+
+	preempt_disable();
+	kp = rk_get_kprobe(addr);
+	/* Several kprobes are on the list of one that stands for all of them. */
+	if (kp && !list_empty(&kp->list))
+		kp = list_first_entry(&kp->list, struct kprobe, list);
+	if (kp)
+		handler = (unsigned long)(kp->pre_handler ?: (void *)kp->post_handler);
+	preempt_enable();
+	return handler;
 }
 
 /*

@@ -567,6 +567,40 @@ fn a_foreign_byte_is_kept_reported_and_tried_again_while_other_sites_proceed() {
 }
 
 #[test]
+fn only_a_blocked_jump_without_probes_is_given_up() {
+    let mut system = System::with(&[Outer, Single]);
+    system.pass();
+    assert!(system.world.native_arms(Single.offset()));
+    let mem = system
+        .site_at(Single)
+        .and_then(|id| system.optimizer.site(id))
+        .map(|site| site.payload);
+    // No poke was tried.
+    assert_eq!(system.abandon_jumps(), 0);
+    system.unregister(Single, 0);
+    assert_eq!(system.abandon_jumps(), 0);
+    system.pass();
+    assert_eq!(system.foreign(Single), Some(Foreign::Bytes));
+    // The probe comes back, and the jump stays.
+    system.add_probe(Single);
+    assert_eq!(system.abandon_jumps(), 0);
+    system.unregister(Single, 0);
+    system.unregister(Outer, 0);
+    system.pass();
+    system.pass();
+    assert_eq!(system.abandon_jumps(), 1);
+    assert_eq!(system.world.abandoned, Vec::from_iter(mem));
+    assert_eq!(system.optimizer.sites().count(), 0);
+    assert_eq!(
+        (system.optimizer.foreign(), system.optimizer.pending()),
+        (0, false)
+    );
+    assert!(system.world.native_leaves());
+    assert_eq!(system.byte(Single), JMP);
+    assert_eq!(system.world.fault, None);
+}
+
+#[test]
 fn a_probe_under_a_blocked_jump_is_refused() {
     let mut system = System::with(&[Outer]);
     system.pass();

@@ -126,6 +126,27 @@ impl Backend for Machine {
         world.memory[usize::from(site.0)] = None;
     }
 
+    fn detach(&self, site: &Mem) -> bool {
+        let mut world = self.0.borrow_mut();
+        if world.locked {
+            world.fail("a site is detached inside a text lock");
+        }
+        let memory = world.at(*site);
+        let text = world.without_native();
+        let jumps = [JumpTo::Detour, JumpTo::Count].map(|to| World::jump(*site, to));
+        if !jumps
+            .iter()
+            .any(|jump| text[memory.place.offset()..].starts_with(jump))
+        {
+            world.fail("a site is given up whose jump is not in the text");
+        }
+        true
+    }
+
+    fn abandon(&self, site: Mem) {
+        self.0.borrow_mut().abandoned.push(site);
+    }
+
     fn kick(&self, delay: Delay) {
         let soon = match delay {
             Delay::Normal => Soon::Normal,

@@ -263,6 +263,11 @@ impl System {
         self.optimizer.sites().any(|(_, site)| !site.linked())
     }
 
+    /// Gives up the sites whose jumps foreign code keeps, as the end of the module does.
+    pub fn abandon_jumps(&mut self) -> usize {
+        self.locked(|optimizer, machine| optimizer.abandon_jumps(machine))
+    }
+
     /// A caller begins to wait for a full pass.
     pub fn flush(&mut self) {
         self.flush = Some(Flush {

@@ -100,6 +100,8 @@ pub struct World {
     pub kick: Option<Soon>,
     /// Whether a text lock is held.
     pub locked: bool,
+    /// The memory that was left to jumps for ever.
+    pub abandoned: Vec<Mem>,
     /// The first event that must not happen.
     pub fault: Option<&'static str>,
 }
@@ -129,6 +131,7 @@ impl World {
             native: None,
             kick: None,
             locked: false,
+            abandoned: Vec::new(),
             fault: None,
         }
     }
