@@ -210,6 +210,7 @@ impl Core {
         let room = self.optimizer.reserve(requests.len(), requests.len());
         let mut session = self.examiner.begin();
         for request in requests.iter_mut().filter(|request| request.result.is_ok()) {
+            session.next_address();
             request.result = match room {
                 Ok(()) => add_one(
                     self.shell.held(),

@@ -24,6 +24,8 @@ use crate::sys::locks::TextLocks;
 use crate::sys::symbols;
 use crate::sys::target::c_string;
 use kernel::prelude::*;
+use kernel::time::delay::fsleep;
+use kernel::time::Delta;
 
 /// What is known of text: the index of reserved text, and the function that was decoded last.
 pub(crate) struct Examiner {
@@ -69,6 +71,7 @@ impl Examiner {
         Session {
             examiner: self,
             locks: TextLocks::lock(),
+            left: BATCH,
         }
     }
 
@@ -79,13 +82,38 @@ impl Examiner {
     }
 }
 
-/// An examination of several addresses, with the text locks held.
+/// How many addresses are examined before other tasks get the text locks.
+const BATCH: u32 = 64;
+
+/// An examination of several addresses, with the text locks held while one of them is examined.
 pub(crate) struct Session<'a> {
     pub(super) examiner: &'a mut Examiner,
     pub(super) locks: TextLocks,
+    /// How many addresses are left of the batch.
+    left: u32,
 }
 
 impl Session<'_> {
+    /// Notes that another address is going to be examined. After each batch other tasks get the text
+    /// locks. May sleep.
+    pub(crate) fn next_address(&mut self) {
+        self.left = match self.left.checked_sub(1) {
+            Some(left) => left,
+            None => {
+                // A task that spins for a mutex misses a moment that is too short.
+                let awaited = self.locks.are_awaited();
+                self.locks.released(|| {
+                    if awaited {
+                        fsleep(Delta::from_millis(1));
+                    }
+                });
+                // The text may have changed.
+                self.examiner.function.clear();
+                BATCH - 1
+            }
+        };
+    }
+
     /// The function that was decoded last.
     pub(crate) fn function(&self) -> &DecodedFunction<Kernel> {
         &self.examiner.function
@@ -116,7 +144,16 @@ impl Session<'_> {
         }
         let start = named.start;
         may_be_probed(named, examiner.reserved.index())?;
-        let pieces = pieces::of(named, examiner.reserved.searched())?;
+        let searched = examiner.reserved.searched();
+        let pieces = match named.module() {
+            None => pieces::of(named, searched)?,
+            // The search takes `module_mutex`. The module stays, because the engine's lock is held.
+            Some(_) => {
+                // Text may change meanwhile.
+                examiner.function.clear();
+                self.locks.released(|| pieces::of(named, searched))?
+            }
+        };
         let shared = &mut examiner.shared;
         let fill = |bytes: &mut [u8]| {
             // SAFETY: The bytes are those of a function, which is mapped.

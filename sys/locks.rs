@@ -12,8 +12,11 @@
 //! 5. `cpus_read_lock`,
 //! 6. `jump_label_mutex`; alone, never nested with 3, 4, 5 and 7,
 //! 7. `text_mutex`,
-//! 8. `module_mutex`, which looking a symbol of a module up takes,
-//! 9. the lock of the int3 table and the slots (shell/memory.rs), inside of which none is taken.
+//! 8. the lock of the int3 table and the slots (shell/memory.rs), inside of which none is taken.
+//!
+//! `module_mutex` is taken where the symbols of a module are searched by name. It comes after the
+//! engine's lock and is nested with none of 3 to 8, because the kernel holds it over
+//! `synchronize_rcu()` when it frees a module.
 //!
 //! Locks 4 to 7 have the order that the kernel has for them. The texts of `errors` and `explain`
 //! have locks of their own (debugfs.rs), inside of which none is taken. No lock is held over a
@@ -48,14 +51,29 @@ impl EngineHeld {
     }
 }
 
+/// Takes a mutex of the kernel. May sleep.
+fn lock(mutex: symbols::Data) {
+    // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
+    unsafe { bindings::mutex_lock(symbols::data(mutex)) };
+}
+
+/// Releases a mutex of the kernel.
+///
+/// # Safety
+///
+/// The calling task holds it.
+unsafe fn unlock(mutex: symbols::Data) {
+    // SAFETY: This is the address of the kernel's mutex, and the calling task holds it.
+    unsafe { bindings::mutex_unlock(symbols::data(mutex)) };
+}
+
 /// `text_mutex` is held: no other task writes text, so text that is read has no half-done poke.
 pub(crate) struct TextMutex(NotThreadSafe);
 
 impl TextMutex {
     /// Takes `text_mutex`. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
-        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::TextMutex)) };
+        lock(symbols::Data::TextMutex);
         Self(PhantomData)
     }
 }
@@ -63,7 +81,7 @@ impl TextMutex {
 impl Drop for TextMutex {
     fn drop(&mut self) {
         // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
-        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::TextMutex)) };
+        unsafe { unlock(symbols::Data::TextMutex) };
     }
 }
 
@@ -76,8 +94,7 @@ pub(crate) struct KprobeMutex(NotThreadSafe);
 impl KprobeMutex {
     /// Takes `kprobe_mutex`. May sleep for a grace period of the native optimizer.
     pub(crate) fn lock() -> Self {
-        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
-        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::KprobeMutex)) };
+        lock(symbols::Data::KprobeMutex);
         Self(PhantomData)
     }
 }
@@ -93,7 +110,7 @@ impl KprobeMutex {
 impl Drop for KprobeMutex {
     fn drop(&mut self) {
         // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
-        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::KprobeMutex)) };
+        unsafe { unlock(symbols::Data::KprobeMutex) };
     }
 }
 
@@ -121,8 +138,7 @@ impl JumpLabelMutex {
     /// Takes `jump_label_mutex`. The caller holds no text lock, because this mutex is taken before
     /// `text_mutex`. May sleep.
     pub(crate) fn lock() -> Self {
-        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
-        unsafe { bindings::mutex_lock(symbols::data(symbols::Data::JumpLabelMutex)) };
+        lock(symbols::Data::JumpLabelMutex);
         Self(PhantomData)
     }
 }
@@ -130,7 +146,7 @@ impl JumpLabelMutex {
 impl Drop for JumpLabelMutex {
     fn drop(&mut self) {
         // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
-        unsafe { bindings::mutex_unlock(symbols::data(symbols::Data::JumpLabelMutex)) };
+        unsafe { unlock(symbols::Data::JumpLabelMutex) };
     }
 }
 
@@ -188,6 +204,31 @@ impl TextLocks {
             _cpus: cpus,
             kprobes,
         }
+    }
+
+    /// Whether another task waits for one of the mutexes.
+    pub(crate) fn are_awaited(&self) -> bool {
+        // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
+        let text = unsafe { ffi::rk_mutex_has_waiters(symbols::data(symbols::Data::TextMutex)) };
+        text || self.kprobes.is_awaited()
+    }
+
+    /// Runs `work` without the locks: they are released before it and taken again after it. What was
+    /// read of text before may be old afterwards. May sleep.
+    pub(crate) fn released<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: `self` holds the three locks. It is borrowed until they are taken again, so no proof
+        // that one of them is held can be used meanwhile.
+        unsafe {
+            unlock(symbols::Data::TextMutex);
+            ffi::cpus_read_unlock();
+            unlock(symbols::Data::KprobeMutex);
+        }
+        let result = work();
+        lock(symbols::Data::KprobeMutex);
+        // SAFETY: The function has no condition but process context.
+        unsafe { ffi::cpus_read_lock() };
+        lock(symbols::Data::TextMutex);
+        result
     }
 
     /// The proof that `text_mutex` is held.

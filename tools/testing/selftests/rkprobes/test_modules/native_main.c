@@ -10,7 +10,11 @@
  *   call FUNCTION N         calls a function of native_text.S, prints the result
  *   storm SYMBOL OFFSET     registers a disabled native kprobe again and again, until calm
  *   calm                    prints the number of attempts and the number of successes
+ *   flip                    changes a static key again and again, until flipped
+ *   flipped                 prints the number of changes and the longest one in microseconds
  */
+#include <linux/delay.h>
+#include <linux/jump_label.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include "rktest.h"
@@ -151,6 +155,59 @@ static int calm(void)
 	return 0;
 }
 
+static DEFINE_STATIC_KEY_FALSE(key);
+
+static struct {
+	struct task_struct *task;
+	unsigned long count, used;
+	s64 longest;
+} flips;
+
+static int flip(void *unused)
+{
+	ktime_t begin;
+
+	while (!kthread_should_stop()) {
+		begin = ktime_get();
+		if (static_key_enabled(&key))
+			static_branch_disable(&key);
+		else
+			static_branch_enable(&key);
+		flips.longest = max(flips.longest, ktime_us_delta(ktime_get(), begin));
+		flips.count++;
+		/* A key without a user in the text would poke nothing. */
+		if (static_branch_unlikely(&key))
+			flips.used++;
+		usleep_range(500, 1000);
+	}
+	return 0;
+}
+
+static int start_flips(void)
+{
+	if (flips.task)
+		return -EBUSY;
+	memset(&flips, 0, sizeof(flips));
+	flips.task = kthread_run(flip, NULL, "rktest_flips");
+	if (IS_ERR(flips.task)) {
+		int ret = PTR_ERR(flips.task);
+
+		flips.task = NULL;
+		return ret;
+	}
+	return 0;
+}
+
+static int stop_flips(void)
+{
+	if (!flips.task)
+		return -ENOENT;
+	kthread_stop(flips.task);
+	flips.task = NULL;
+	rktest_print("%lu %lld\n", flips.count, flips.longest);
+	return 0;
+}
+
 static int rktest_run(int argc, char **argv)
 {
 	unsigned int place;
@@ -166,6 +223,10 @@ static int rktest_run(int argc, char **argv)
 		return start_storm(argv[1], argv[2]);
 	if (rktest_is(argc, argv, "calm", 0))
 		return calm();
+	if (rktest_is(argc, argv, "flip", 0))
+		return start_flips();
+	if (rktest_is(argc, argv, "flipped", 0))
+		return stop_flips();
 	if (argc != 2 || kstrtouint(argv[1], 0, &place) || place >= PLACES)
 		return -EINVAL;
 	n = &natives[place];
@@ -200,6 +261,8 @@ static void __exit native_exit(void)
 
 	if (storm.task)
 		kthread_stop(storm.task);
+	if (flips.task)
+		kthread_stop(flips.task);
 	for (n = natives; n < natives + PLACES; n++)
 		if (n->used)
 			del(n);
