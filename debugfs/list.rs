@@ -43,14 +43,22 @@ fn show_row(row: &ListRow, out: &SeqFile) {
     seq_print!(out, "{:016x}  k  ", shown(row.addr, out));
     // After the text was unloaded, another function may be at the address.
     let function = symbols::function(row.addr).filter(|_| !row.gone);
-    match &function {
-        Some(function) => {
+    let kept = row.name.as_ref().filter(|_| row.gone);
+    let module = match (&function, kept) {
+        (Some(function), _) => {
             let offset = row.addr.wrapping_sub(function.start);
             seq_print!(out, "{}+{:#x}", function.name(), offset);
+            function.module()
         }
-        None => seq_print!(out, "{:#x}+0x0", shown(row.addr, out)),
-    }
-    let module = function.as_ref().and_then(|function| function.module());
+        (None, Some(kept)) => {
+            seq_print!(out, "{}+{:#x}", kept.function(), kept.offset);
+            kept.module()
+        }
+        (None, None) => {
+            seq_print!(out, "{:#x}+0x0", shown(row.addr, out));
+            None
+        }
+    };
     if let Some(module) = module {
         seq_print!(out, "  [{}]", module);
     }

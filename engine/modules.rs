@@ -26,6 +26,11 @@ impl Engine {
         let core = &mut *self.core.lock();
         module_text::module_is_not_coming(core.shell.held(), module);
         for text in texts.iter().filter(|text| !text.is_empty()) {
+            for id in core.optimizer.range(text.start, text.end) {
+                if let Some(site) = core.optimizer.site(*id) {
+                    site.payload.keep_name();
+                }
+            }
             core.examiner.forget(text.start, text.end);
             core.optimizer.text_gone(&core.shell, text.start, text.end);
         }

@@ -35,7 +35,9 @@ use crate::shell::{
 use crate::sys::ffi;
 use crate::sys::locks::TextMutex;
 use crate::sys::stats;
+use crate::sys::symbols::KeptName;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// A probe and its site.
 pub(crate) struct ProbeReport {
@@ -79,9 +81,10 @@ impl ProbeText {
 }
 
 /// A row of `list`.
-#[derive(Clone, Copy)]
 pub(crate) struct ListRow {
     pub(crate) addr: usize,
+    /// The name of the address, if its text was unloaded.
+    pub(crate) name: Option<Arc<KeptName>>,
     /// The text was unloaded.
     pub(crate) gone: bool,
     pub(crate) disabled: bool,
@@ -95,6 +98,7 @@ impl ListRow {
         let gone = site.state() == State::Gone;
         Self {
             addr: site.addr,
+            name: site.payload.name.as_ref().cloned(),
             gone,
             disabled: !probe.enabled(),
             optimized: site.state().is_jump(),

@@ -31,6 +31,7 @@ use crate::out_of_line::slot_image::{
 use crate::shell::native::fence::Fence;
 use crate::sys::ffi;
 use crate::sys::locks::EngineHeld;
+use crate::sys::symbols::KeptName;
 use core::ptr::{
     from_ref,
     null_mut, //
@@ -41,6 +42,10 @@ use core::sync::atomic::{
     AtomicU8, //
 };
 use kernel::prelude::*;
+use kernel::sync::{
+    Arc,
+    SetOnce, //
+};
 
 /// The part of a site that stays where it is: hits and the blacklist of native kprobes point to it.
 #[repr(C)]
@@ -69,6 +74,8 @@ impl Drop for Counter {
 pub(crate) struct SiteMemory {
     pinned: KBox<Pinned>,
     counter: Counter,
+    /// The name of the address, once its text is unloaded.
+    pub(crate) name: SetOnce<Arc<KeptName>>,
     /// Why there can be no jump.
     pub(crate) reason: Option<NotOptimizable>,
     pub(crate) lane: SiteLane,
@@ -89,11 +96,20 @@ impl SiteMemory {
         Ok(Self {
             pinned: pinned.map_err(|_| Refusal::NoMemory)?,
             counter: Counter::default(),
+            name: SetOnce::new(),
             reason: None,
             lane,
             count: AtomicU8::new(0),
             used: 0,
         })
+    }
+
+    /// Keeps the name of the address, because its text is about to be unloaded. Without memory the
+    /// address has no name afterwards.
+    pub(crate) fn keep_name(&self) {
+        if let Some(name) = KeptName::of(self.trap().addr) {
+            self.name.populate(name);
+        }
     }
 
     /// What hits need to know.

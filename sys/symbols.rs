@@ -17,8 +17,10 @@ use kernel::fmt;
 use kernel::prelude::*;
 use kernel::str::{
     CStr,
-    CStrExt, //
+    CStrExt,
+    CString, //
 };
+use kernel::sync::Arc;
 
 /// The longest symbol name of the kernel, with its NUL.
 pub(crate) const NAME_LEN: usize = 512;
@@ -231,6 +233,39 @@ impl fmt::Display for Place {
             Some(module) => to.write_fmt(fmt!(" [{}]", module)),
             None => Ok(()),
         }
+    }
+}
+
+/// The name of an address, kept for the time after its text is unloaded.
+pub(crate) struct KeptName {
+    function: CString,
+    module: Option<CString>,
+    pub(crate) offset: usize,
+}
+
+impl KeptName {
+    /// The name of `addr`. `None` if it has none, and without memory.
+    pub(crate) fn of(addr: usize) -> Option<Arc<Self>> {
+        let found = function(addr)?;
+        let kept = Self {
+            function: CString::try_from(found.name()).ok()?,
+            module: match found.module() {
+                Some(module) => Some(CString::try_from(module).ok()?),
+                None => None,
+            },
+            offset: addr.wrapping_sub(found.start),
+        };
+        Arc::new(kept, GFP_KERNEL).ok()
+    }
+
+    /// The name of the function.
+    pub(crate) fn function(&self) -> &CStr {
+        &self.function
+    }
+
+    /// The name of the module, if the function was in one.
+    pub(crate) fn module(&self) -> Option<&CStr> {
+        self.module.as_deref()
     }
 }
 

@@ -49,6 +49,8 @@ for lane in int3 jump; do
 	loaded=${loaded#rktest_async }
 	same "both probes are gone" "$(of one state) $(of entry state)" "gone gone"
 	same "the reason says that the text was unloaded" "$(of one reason)" "its text was unloaded"
+	check "list keeps the name of the probe that is gone" \
+		grep -q "  ${work#*:}+0x4  \[rktest_async\].*\[GONE\]" "$debugfs/list"
 	refuse "ftrace no longer has the entry" grep -q rktest_async_traced /sys/kernel/tracing/enabled_functions
 	printf '%s\n' -:one -:entry >"$debugfs/probes"
 	flush
@@ -64,6 +66,8 @@ for lane in int3 jump; do
 	begins live sh -c 'echo 1 >/sys/module/rktest_async/parameters/release'
 	loaded="rktest_async $loaded"
 	same "the probe is gone" "$(of one state)" gone
+	check "list keeps the name in init text that is gone" \
+		grep -q "  ${start#*:}+0x4  \[rktest_async\].*\[GONE\]" "$debugfs/list"
 	check "the probe can be removed" remove one
 	flush
 	same "no site is left" "$(stat_of sites)" 0
