@@ -10,7 +10,7 @@ use super::state::{
 };
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::eligibility::refusal::Refusal;
-use crate::optimizer::rate::PERIOD;
+use crate::optimizer::rate::pause;
 use crate::optimizer::ProbeId;
 use crate::shell::window;
 use crate::sys::{
@@ -19,6 +19,10 @@ use crate::sys::{
 };
 use kernel::ffi::c_uint;
 use kernel::prelude::*;
+use kernel::time::{
+    Instant,
+    Monotonic, //
+};
 
 impl Engine {
     /// Sets how many hits a second a probe may have; 0 is no limit.
@@ -44,8 +48,16 @@ impl Engine {
 /// Called by the work queue only.
 #[no_mangle]
 unsafe extern "C" fn rk_check_limits() -> c_uint {
-    match engine().is_some_and(|engine| engine.change(check)) {
-        true => PERIOD as c_uint,
+    let Some(engine) = engine() else {
+        return 0;
+    };
+    // Waiting for the engine's lock costs no CPU.
+    let (more, took) = engine.change(|core| {
+        let begin = Instant::<Monotonic>::now();
+        (check(core), begin.elapsed().as_micros_ceil())
+    });
+    match more {
+        true => c_uint::try_from(pause(u64::try_from(took).unwrap_or(0))).unwrap_or(c_uint::MAX),
         false => 0,
     }
 }

@@ -3,9 +3,22 @@
 //! The limit of hits a second of a probe, and when the probe exceeds it.
 //!
 //! The count that each probe has is read once a period. A limit adds nothing to the path of a hit.
+//!
+//! A probe may use a whole window's hits at the end of one window and again at the beginning of the
+//! next one. So before it is disabled, it has in any second at most twice its limit, and the hits until
+//! the count is read next.
 
-/// Milliseconds between two reads of the count.
-pub const PERIOD: u64 = 100;
+/// Milliseconds between two reads of the count. With the resolution of the kernel's timers and the time
+/// that a work needs to start, a probe over its limit is found within 20 ms.
+pub const PERIOD: u64 = 8;
+
+/// The most of a CPU's time that reading the counts takes: one part of so many.
+const SHARE: u64 = 20;
+
+/// The milliseconds until the counts are read next, when reading them took `took` microseconds.
+pub fn pause(took: u64) -> u64 {
+    PERIOD.max(took.saturating_mul(SHARE) / 1000)
+}
 
 /// Milliseconds of a window.
 const SECOND: u64 = 1000;

@@ -4,7 +4,7 @@
 #include <linux/workqueue.h>
 #include "sys/helpers.h"
 
-static struct workqueue_struct *rk_queue;
+static struct workqueue_struct *rk_queue, *rk_urgent;
 
 static void rk_work_fn(struct work_struct *work)
 {
@@ -28,7 +28,14 @@ bool rk_kick_optimizer(unsigned int ticks, bool sooner)
 int rk_start_optimizer(void)
 {
 	rk_queue = alloc_workqueue("rkprobes", WQ_UNBOUND, 0);
-	return rk_queue ? 0 : -ENOMEM;
+	if (!rk_queue)
+		return -ENOMEM;
+	/* Hot probes may leave little time for other tasks. */
+	rk_urgent = alloc_workqueue("rkprobes_limits", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	if (rk_urgent)
+		return 0;
+	destroy_workqueue(rk_queue);
+	return -ENOMEM;
 }
 
 static void rk_limits_fn(struct work_struct *work)
@@ -44,7 +51,7 @@ static DECLARE_DELAYED_WORK(rk_limits, rk_limits_fn);
 /* Checks the limits in @ms milliseconds, unless a check is pending. */
 void rk_watch_limits(unsigned int ms)
 {
-	queue_delayed_work(rk_queue, &rk_limits, msecs_to_jiffies(ms));
+	queue_delayed_work(rk_urgent, &rk_limits, msecs_to_jiffies(ms));
 }
 
 u64 rk_now_ms(void)
@@ -60,5 +67,6 @@ void rk_stop_optimizer(void)
 {
 	cancel_delayed_work_sync(&rk_limits);
 	cancel_delayed_work_sync(&rk_work);
+	destroy_workqueue(rk_urgent);
 	destroy_workqueue(rk_queue);
 }

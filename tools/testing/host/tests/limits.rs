@@ -2,7 +2,7 @@
 
 //! When a probe exceeds its limit of hits a second.
 
-use rkprobes_host::optimizer::rate::{RateWindow, PERIOD};
+use rkprobes_host::optimizer::rate::{pause, RateWindow, PERIOD};
 
 /// Checks a probe with `rate` hits a second in `turns` periods. Returns the first period in which
 /// the limit is exceeded.
@@ -31,9 +31,21 @@ fn at_the_limit_is_not_over_it() {
 
 #[test]
 fn above_the_limit_is_seen_within_a_second() {
-    for (rate, turn) in [(1100, 10), (2000, 6), (10_011, 1), (1_000_000_000, 1)] {
+    for (rate, turn) in [(1100, 114), (2000, 63), (10_011, 13), (1_000_000_000, 1)] {
         assert_eq!(looks(&mut begin(), 1000, rate, 1000), Some(turn), "{rate}");
     }
+}
+
+/// A timer of 4 ms and the start of the work follow.
+const _: () = assert!(PERIOD <= 10);
+
+#[test]
+fn the_counts_are_read_often_and_take_a_part_of_a_cpu() {
+    assert_eq!((pause(0), pause(PERIOD * 50)), (PERIOD, PERIOD));
+    for took in [500, 1000, 50_000] {
+        assert_eq!(pause(took), took / 50, "a twentieth of the time");
+    }
+    assert!(pause(u64::MAX) >= PERIOD);
 }
 
 #[test]

@@ -69,6 +69,25 @@ for lane in int3 jump; do
 done
 check "the kernel's log names the probe" sh -c "dmesg | grep -q 'more hits a second than its limit: disabled the probe at rktest_alu+0x0'"
 
+# How long a probe is over its limit before it is disabled, in milliseconds of calls: the median of five times, because the host may be busy.
+flush
+check "the limit can be lifted" limit hot 0
+begin=$(uptime_ms)
+call 200000
+full=$(($(uptime_ms) - begin))
+for round in 1 2 3 4 5; do
+	limit hot 1
+	hits=$(of hot hits)
+	call 200000
+	wait_for "the probe is disabled in round $round" state_is hot disabled
+	echo $((($(of hot hits) - hits) * full / 200000))
+	echo 1 >"$debugfs/probe/hot/enable"
+done >"/tmp/over.$$"
+over_ms=$(sort -n "/tmp/over.$$" | sed -n 3p)
+rm "/tmp/over.$$"
+check "calls of $full ms are longer than the bound" [ "$full" -gt 100 ]
+check "a probe over its limit is disabled within 20 ms, with 20 ms for the emulator: $over_ms ms" [ "$over_ms" -le 40 ]
+
 check "the limit can be removed" limit hot 0
 call 20000
 begin=$(uptime_ms)
