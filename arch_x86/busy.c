@@ -14,6 +14,17 @@ bool rk_in_handler(void)
 	return irqs_disabled() && this_cpu_read(rk_busy);
 }
 
+static DEFINE_PER_CPU(bool, rk_dead);
+
+/*
+ * Called while an oops is reported, with interrupts off. Returns whether a handler
+ * has died on this CPU, for the first one only: the flag is never cleared after it.
+ */
+bool rk_handler_died(void)
+{
+	return this_cpu_read(rk_busy) && !this_cpu_xchg(rk_dead, true);
+}
+
 /* Stands for all probes of a site, when detour_entry.S calls Rust for them. */
 static DEFINE_PER_CPU(unsigned long, rk_any_hits);
 struct rkprobe rk_any_probe = {

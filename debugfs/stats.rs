@@ -39,6 +39,7 @@ impl File for StatsFile {
                 "refused_in_handlers",
                 stats::get(&stats::REFUSED_IN_HANDLERS),
             ),
+            ("dead_handlers", stats::get(&stats::DEAD_HANDLERS)),
             ("reserved", counts.reserved),
             ("index_ns", stats::get(&stats::INDEX_TIME)),
             ("slots", counts.slots),

@@ -5,7 +5,10 @@
 
 use super::state::engine;
 use crate::arch_x86::int3::int3_notify;
-use crate::sys::ffi;
+use crate::sys::{
+    ffi,
+    stats, //
+};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::Range;
@@ -39,6 +42,9 @@ impl Block {
 /// Notifier for int3s. Runs after the notifiers of native kprobes and hardware breakpoints, which were
 /// registered earlier with the same priority. Runs before the notifier of uprobes.
 static DIE: Block = Block::new(int3_notify, i32::MAX);
+/// Notifier for an oops. Runs last: a notifier that ends the chain, as a debugger does, lets the task go
+/// on.
+static OOPS: Block = Block::new(oops_notify, i32::MIN);
 /// Notifier for modules that are unloaded. Runs before the kprobes notifier, which frees the module's
 /// blacklist entries. It also runs before [`COMING`]. If loading fails after `COMING` was called for a
 /// module, the kernel calls the notifiers before the failed one again, and `GOING` is one of them
@@ -63,7 +69,9 @@ impl Notifiers {
         // there before the module is live.
         unsafe {
             to_result(ffi::register_die_notifier(DIE.0.get()))?;
-            if let Err(error) = register_for_modules() {
+            let registered = to_result(ffi::register_die_notifier(OOPS.0.get()));
+            if let Err(error) = registered.and_then(|()| register_for_modules()) {
+                ffi::unregister_die_notifier(OOPS.0.get());
                 ffi::unregister_die_notifier(DIE.0.get());
                 return Err(error);
             }
@@ -91,13 +99,34 @@ unsafe fn register_for_modules() -> Result {
 
 impl Drop for Notifiers {
     fn drop(&mut self) {
-        // SAFETY: `register` has registered all three.
+        // SAFETY: `register` has registered all of them.
         unsafe {
             ffi::unregister_module_notifier(COMING.0.get());
             ffi::unregister_module_notifier(GOING.0.get());
+            ffi::unregister_die_notifier(OOPS.0.get());
             ffi::unregister_die_notifier(DIE.0.get());
         }
     }
+}
+
+/// An oops on this CPU. If it is in a handler, the handler does not return, so the CPU stays noted as
+/// inside a handler.
+///
+/// # Safety
+///
+/// Called by the die notifier chain only.
+unsafe extern "C" fn oops_notify(
+    _block: *mut notifier_block,
+    event: kernel::ffi::c_ulong,
+    _args: *mut c_void,
+) -> kernel::ffi::c_int {
+    let oops = event == ffi::die_val_DIE_OOPS as kernel::ffi::c_ulong;
+    // SAFETY: An oops is reported with interrupts off.
+    if oops && unsafe { ffi::rk_handler_died() } {
+        stats::add(&stats::DEAD_HANDLERS, 1);
+        pr_err!("a handler has died: this CPU misses all hits of probes from now on\n");
+    }
+    ffi::NOTIFY_DONE as kernel::ffi::c_int
 }
 
 /// A module's text, and its initialization text.

@@ -120,6 +120,7 @@ bool rk_module_holds(struct module *module, unsigned long addr, bool init);
 /* The lane of the handlers that this CPU runs; 0 if it runs none. */
 DECLARE_PER_CPU(u32, rk_busy);
 bool rk_in_handler(void);
+bool rk_handler_died(void);
 
 bool rk_kick_optimizer(unsigned int ticks, bool sooner);
 int rk_start_optimizer(void);

@@ -21,6 +21,9 @@ pub(crate) static INDEX_TIME: AtomicU64 = AtomicU64::new(0);
 /// Calls of the interface that were refused because a handler made them.
 pub(crate) static REFUSED_IN_HANDLERS: AtomicU64 = AtomicU64::new(0);
 
+/// CPUs on which a handler has died. They miss all hits.
+pub(crate) static DEAD_HANDLERS: AtomicU64 = AtomicU64::new(0);
+
 /// Hits of probes that were removed.
 pub(crate) static REMOVED_HITS: AtomicU64 = AtomicU64::new(0);
 

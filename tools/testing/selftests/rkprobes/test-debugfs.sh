@@ -64,7 +64,7 @@ flush
 # stats.
 matches "stats" stats '^[a-z_]+ [0-9]+$'
 for name in probes sites armed optimizing optimized unoptimizing freeing passes batches sync_rounds grace_periods hits missed foreign_text \
-	refused_in_handlers reserved index_ns slots slot_memory; do
+	refused_in_handlers dead_handlers reserved index_ns slots slot_memory; do
 	same "stats has one line $name" "$(grep -c "^$name " "$debugfs/stats")" 1
 done
 same "stats counts the probes" "$(stat_of probes)" 3
