@@ -98,6 +98,17 @@ flush
 works "after a pass"
 same "the text is as at the beginning" "$(ask rktest_functions text alu)" "$text"
 
+# Our site is there and disarmed. A native kprobe that came meanwhile refuses a further probe, as it refuses a first one.
+echo 0 >"$debugfs/enabled"
+check "our probe can be added while all are disarmed" add first rktest_functions:rktest_alu+7
+place=$(ask rktest_native add_post rktest_alu 7) || fail "a native kprobe cannot be registered on our disarmed site"
+refused 7 "$exists" "the address of a native kprobe and of a disarmed site"
+check "the native kprobe on the disarmed site can be unregistered" ask rktest_native del "$place"
+check "our second probe can be added without the native kprobe" add ours rktest_functions:rktest_alu+7
+printf '%s\n' -:first -:ours >"$debugfs/probes"
+echo 1 >"$debugfs/enabled"
+flush
+
 # Offsets that the kernel would take for instructions after our int3 (+2 to +7) and after our jump (+0 to +5, the region goes to +7). Native
 # kprobes are refused there until our probe is removed.
 echo 0 >"$debugfs/optimization"
