@@ -32,7 +32,7 @@ impl Engine {
                 }
             }
             core.examiner.forget(text.start, text.end);
-            core.optimizer.text_gone(&core.shell, text.start, text.end);
+            core.optimizer.text_going(&core.shell, text.start, text.end);
         }
         for (_, probe) in core.optimizer.probes() {
             let site = core.optimizer.site(probe.site);

@@ -41,7 +41,7 @@ pub struct Optimizer<B: Backend> {
     pub(super) dirty: B::Of<SiteId>,
     pub(super) plan: PokePlan<B>,
     pub(super) foreign: u32,
-    /// Text that is about to be unloaded (rule 13); empty except during `Optimizer::text_gone`.
+    /// Text that is about to be unloaded (rule 13); empty except during `Optimizer::text_going`.
     pub(super) going: Range<usize>,
     pub(super) all_armed: bool,
     pub(super) optimization: bool,

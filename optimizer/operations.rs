@@ -150,7 +150,7 @@ impl<B: Backend> Optimizer<B> {
     /// Writes the original bytes back to the text in `start..end`, which its owner is about to
     /// free, and does not touch it again (rule 13). The text may still be executed until it is
     /// freed. Commits.
-    pub fn text_gone(&mut self, backend: &B, start: usize, end: usize) {
+    pub fn text_going(&mut self, backend: &B, start: usize, end: usize) {
         self.going = start..end;
         for at in 0..self.range(start, end).len() {
             if let Some(id) = self.range(start, end).get(at).copied() {

@@ -245,7 +245,7 @@ impl System {
     pub fn start_unload(&mut self) {
         self.disturb();
         self.world.module = Module::Leaving;
-        self.locked(|optimizer, machine| optimizer.text_gone(machine, BASE, BASE + MODULE_END));
+        self.locked(|optimizer, machine| optimizer.text_going(machine, BASE, BASE + MODULE_END));
         self.world.module = Module::Going;
         self.world.native_is_forgotten();
     }
