@@ -10,10 +10,8 @@ lab=$top/tools/lab root=$cache/root tree=$cache/root/build/linux vmlinuz=$cache/
 # shellcheck disable=SC2034
 debug_tree=$root/build/debug debug_project=$root/build/project-$(cksum <<<"$top" | cut -d' ' -f1)
 
-# Words of the kernel's complaints on its console. "Call Trace" is not one of them: dump_stack() in a handler prints it too. A complaint
-# that has a call trace has one of these words before the trace.
-trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|rcu: .*stall|blocked for more than|KASAN|UBSAN|soft lockup|hard LOCKUP'
-trouble=$trouble'|page allocation failure|vmalloc error|invoked oom-killer|non-static key|nobody cared|unchecked MSR access|forcing a failure'
+# The words of the kernel's complaints on its console.
+. "$top/tools/testing/selftests/rkprobes/trouble.sh"
 
 # complaints FILE: the lines of a console in which the kernel complains, with their numbers; fails if there are none.
 complaints() { grep -nE "$trouble" "$1"; }
