@@ -24,19 +24,20 @@ die() {
 
 # in_root COMMAND...: runs the command in the root. There the project is /src, the kernel tree is /build/linux and the cache is /lab. The
 # mount and PID namespaces are private, so no mount and no process outlives the command. /proc is mounted because objtool reads it.
-# /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
+# The folder $folder of this machine, if it is set, is /folder there. /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare --mount --propagation private --pid --fork --kill-child -- sh -euc '
-		root=$1 project=$2 cache=$3
-		shift 3
-		mkdir -p "$root/src" "$root/build" "$root/lab"
+		root=$1 project=$2 cache=$3 folder=$4
+		shift 4
+		mkdir -p "$root/src" "$root/build" "$root/lab" "$root/folder"
 		mount -t proc proc "$root/proc"
 		mount -t tmpfs tmpfs "$root/tmp"
 		mount --rbind /dev "$root/dev"
 		mount --bind "$project" "$root/src"
 		mount --bind "$cache" "$root/lab"
+		[ -z "$folder" ] || mount --bind "$folder" "$root/folder"
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
-	' in_root "$root" "$top" "$cache" "$@"
+	' in_root "$root" "$top" "$cache" "${folder:-}" "$@"
 }
