@@ -14,7 +14,7 @@ modules: ## build the module, its samples and the test modules for the kernel wh
 run: lab ## show a probe in an unmodified Debian kernel in a VM, from breakpoint to jump and back
 	@tools/lab/vm demo
 
-test: ## run all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these tests, in the VM; FULL=yes adds check-full, IBT=yes adds test-ibt, TORTURE=120 adds torture
+test: ## run all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these tests, in the VM; FULL=yes adds the slow tests of check-full, IBT=yes adds test-ibt, TORTURE=120 adds torture
 	@TORTURE=$(TORTURE) tools/lab/test $(T)
 
 test-ibt: lab ## run selftests on an emulated CPU that enforces indirect branch tracking; takes some minutes

@@ -35,7 +35,7 @@ impl ProbeKind {
 /// One line of `probes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// `p[:NAME] TARGET`, `c[:NAME] TARGET`
+    /// `p[:NAME] TARGET [SETTING..]`, `c[:NAME] TARGET [SETTING..]`
     Add {
         /// What the probe does, by the letter of the command.
         kind: ProbeKind,
@@ -43,12 +43,50 @@ pub enum Command<'a> {
         name: Option<&'a str>,
         /// The target.
         target: TargetSpec<'a>,
+        /// What the words after the target set.
+        settings: Settings,
     },
     /// `-:NAME`
     Remove {
         /// The name of the probe.
         name: &'a str,
     },
+}
+
+/// What a line sets besides the target: `enable=0`, `limit=N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The probe runs.
+    pub enabled: bool,
+    /// The most hits a second; 0 is no limit.
+    pub limit: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            limit: 0,
+        }
+    }
+}
+
+/// What `explain` is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question<'a> {
+    /// `TARGET`: one address.
+    Place(TargetSpec<'a>),
+    /// `SYMBOL+*`: all instructions of the function.
+    Function(TargetSpec<'a>),
+}
+
+impl<'a> Question<'a> {
+    /// The address that it is about, or the function.
+    pub const fn target(&self) -> TargetSpec<'a> {
+        match self {
+            Question::Place(target) | Question::Function(target) => *target,
+        }
+    }
 }
 
 /// A target, as a user writes it: the place of a probe.
@@ -71,7 +109,8 @@ pub enum TargetSpec<'a> {
 ///
 /// # Errors
 ///
-/// `UnknownCommand`, `TrailingText`, and the errors of [`parse_name`] and [`parse_target`].
+/// `UnknownCommand`, `TrailingText`, and the errors of [`parse_name`], [`parse_target`],
+/// [`parse_switch`] and [`parse_limit`].
 pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let line = without_comment(line);
     let (&letter, rest) = match line.split_first() {
@@ -94,8 +133,36 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
         b'-' => return Err(Refusal::TrailingText),
         _ => return Err(Refusal::UnknownCommand),
     };
-    let target = parse_target(target)?;
-    Ok(Some(Command::Add { kind, name, target }))
+    let (target, settings) = split_word(target);
+    Ok(Some(Command::Add {
+        kind,
+        name,
+        target: parse_target(target)?,
+        settings: parse_settings(settings)?,
+    }))
+}
+
+/// The target in a line of `p` or `c`, as it was written.
+pub fn written_target(line: &[u8]) -> &[u8] {
+    let (_, target) = split_word(without_comment(line));
+    split_word(target).0
+}
+
+/// Reads the words after a target. Each setting may be there once, in any order.
+fn parse_settings(text: &[u8]) -> Result<Settings, Refusal> {
+    let (mut enabled, mut limit) = (None, None);
+    let words = text.split(u8::is_ascii_whitespace);
+    for word in words.filter(|word| !word.is_empty()) {
+        match split_at_byte(word, b'=') {
+            Some((b"enable", value)) if enabled.is_none() => enabled = Some(parse_switch(value)?),
+            Some((b"limit", value)) if limit.is_none() => limit = Some(parse_limit(value)?),
+            _ => return Err(Refusal::TrailingText),
+        }
+    }
+    Ok(Settings {
+        enabled: enabled.unwrap_or(true),
+        limit: limit.unwrap_or(0),
+    })
 }
 
 /// The line without a comment, which begins with `#` at the beginning of a word, and without white
@@ -144,6 +211,21 @@ pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
     })
 }
 
+/// Reads a question for `explain`: a target, or `SYMBOL+*` or `0xADDRESS+*` for a whole function.
+///
+/// # Errors
+///
+/// The errors of [`parse_target`]. `BadNumber`: an offset and a star.
+pub fn parse_question(text: &[u8]) -> Result<Question<'_>, Refusal> {
+    let text = text.trim_ascii();
+    match text.strip_suffix(b"+*") {
+        None => parse_target(text).map(Question::Place),
+        Some(place) if place.trim_ascii_end() != place => Err(Refusal::TrailingText),
+        Some(place) if place.contains(&b'+') => Err(Refusal::BadNumber),
+        Some(place) => parse_target(place).map(Question::Function),
+    }
+}
+
 /// Reads `1` or `0`, or the letters and words that the kernel's switches accept for them.
 ///
 /// # Errors
@@ -161,9 +243,13 @@ pub fn parse_switch(text: &[u8]) -> Result<bool, Refusal> {
 ///
 /// # Errors
 ///
-/// `BadNumber`.
+/// `BadLimit`.
 pub fn parse_limit(text: &[u8]) -> Result<u32, Refusal> {
-    u32::try_from(parse_number(text.trim_ascii())?).map_err(|_| Refusal::BadNumber)
+    let number = parse_number(text.trim_ascii());
+    number
+        .ok()
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or(Refusal::BadLimit)
 }
 
 /// The first word, and the text after it without the white space around that text.

@@ -22,7 +22,11 @@ mod registration;
 mod state;
 
 pub(crate) use crate::arch_x86::probe_list::ProbePtr;
-pub(crate) use examination::Examination;
+pub(crate) use examination::{
+    Examination,
+    FunctionSurvey,
+    Verdict, //
+};
 pub(crate) use notifiers::Notifiers;
 pub(crate) use queries::{
     ListRow,

@@ -11,9 +11,10 @@ use crate::command::writes::{
 };
 use crate::command::{
     parse_line,
-    without_comment,
+    written_target,
     Command,
     ProbeKind,
+    Settings,
     TargetSpec, //
 };
 use crate::debugfs::failures::Failures;
@@ -102,8 +103,7 @@ struct Addition<'a> {
     kind: ProbeKind,
     name: Option<&'a str>,
     target: TargetSpec<'a>,
-    /// The target as it was written.
-    written: &'a [u8],
+    settings: Settings,
     /// Its name in the registry, if it is there.
     made: Option<Name>,
 }
@@ -131,16 +131,20 @@ impl<'a> Batch<'a, '_> {
         };
         let pushed = match command {
             Ok(None) => Ok(()),
-            Ok(Some(Command::Add { kind, name, target })) => {
+            Ok(Some(Command::Add {
+                kind,
+                name,
+                target,
+                settings,
+            })) => {
                 self.remove_all();
-                let words = without_comment(text).rsplit(u8::is_ascii_whitespace);
                 let add = Addition {
                     line,
                     text,
                     kind,
                     name,
                     target,
-                    written: words.clone().next().unwrap_or(&[]),
+                    settings,
                     made: None,
                 };
                 self.adds
@@ -242,7 +246,8 @@ fn request(
     tag: usize,
     add: &Addition<'_>,
 ) -> Result<Name, Refusal> {
-    let (name, probe) = registry.insert(add.kind, add.name, &add.target, add.written)?;
+    let written = written_target(add.text);
+    let (name, probe) = registry.insert(add.kind, add.name, &add.target, written, add.settings)?;
     let addr = match add.target {
         TargetSpec::Address(0) => Err(Refusal::NotText),
         target => resolve(&Unresolved::from(&target)),

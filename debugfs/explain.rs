@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `explain`: what a probe on a target would be.
+//! `explain`: what a probe on a target would be, or on each instruction of a function.
 
 use crate::command::{
-    parse_target,
-    TargetSpec, //
+    parse_question,
+    Question, //
 };
 use crate::debugfs::file::File;
 use crate::debugfs::print::{
@@ -19,7 +19,9 @@ use crate::eligibility::refusal::{
 use crate::eligibility::Region;
 use crate::engine::{
     engine,
-    Examination, //
+    Examination,
+    FunctionSurvey,
+    Verdict, //
 };
 use crate::sys::symbols;
 use crate::sys::target::{
@@ -66,12 +68,20 @@ impl File for ExplainFile {
     }
 }
 
+/// What was found out.
+enum Answer {
+    /// What a probe at an address would be.
+    Place(Examination),
+    /// What a probe on each instruction of the function at an address would be.
+    Function(usize, Result<FunctionSurvey, Refusal>),
+}
+
 /// A target, and what was found out about it.
 pub(super) struct Explained {
     /// As it was written.
     target: KVVec<u8>,
-    /// What a probe there would be, or why the target has no address.
-    found: Result<Examination, Refusal>,
+    /// The answer, or why the target has no address.
+    found: Result<Answer, Refusal>,
 }
 
 impl Explained {
@@ -85,7 +95,7 @@ impl Explained {
         target
             .extend_from_slice(text, GFP_KERNEL_ACCOUNT)
             .map_err(|_| Refusal::NoMemory)?;
-        let found = parse_target(text).and_then(|target| examine(&target));
+        let found = parse_question(text).and_then(|question| answer(&question));
         Arc::new(Self { target, found }, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
 
@@ -100,11 +110,13 @@ impl Explained {
         let target = self.target.trim_ascii();
         seq_print!(out, "target {}\n", Printable(target));
         match &self.found {
-            Ok(examination) => show_examination(examination, out),
+            Ok(Answer::Place(examination)) => show_examination(examination, out),
+            Ok(Answer::Function(addr, survey)) => show_function(*addr, survey, out),
             Err(refusal) => {
                 seq_print!(out, "probe no: {}", refusal.text());
-                if let (Refusal::AmbiguousSymbol, Ok(target)) = (refusal, parse_target(target)) {
-                    show_candidates(&target, out);
+                if let (Refusal::AmbiguousSymbol, Ok(question)) = (refusal, parse_question(target))
+                {
+                    show_candidates(&question.target(), out);
                 }
                 seq_print!(out, "\n");
             }
@@ -112,24 +124,58 @@ impl Explained {
     }
 }
 
-fn examine(target: &TargetSpec<'_>) -> Result<Examination, Refusal> {
-    let addr = resolve(&Unresolved::from(target))?;
-    Ok(engine().ok_or(Refusal::NotText)?.examine(addr))
+fn answer(question: &Question<'_>) -> Result<Answer, Refusal> {
+    let addr = resolve(&Unresolved::from(&question.target()))?;
+    let engine = engine().ok_or(Refusal::NotText)?;
+    Ok(match question {
+        Question::Place(_) => Answer::Place(engine.examine(addr)),
+        Question::Function(_) => Answer::Function(addr, engine.survey(addr)),
+    })
+}
+
+/// Shows an address, and the function that it is in. Returns where the function begins.
+fn show_place(addr: usize, out: &SeqFile) -> usize {
+    seq_print!(out, "address {:#018x}\n", shown(addr, out));
+    let Some(function) = symbols::function(addr) else {
+        return addr;
+    };
+    let offset = addr.wrapping_sub(function.start);
+    seq_print!(out, "symbol {}+{:#x}", function.name(), offset);
+    if let Some(module) = function.module() {
+        seq_print!(out, " [{}]", module);
+    }
+    seq_print!(out, "\n");
+    function.start
+}
+
+/// Shows a line for each instruction of a function.
+fn show_function(addr: usize, survey: &Result<FunctionSurvey, Refusal>, out: &SeqFile) {
+    let start = survey.as_ref().map_or(addr, |survey| survey.start);
+    show_place(start, out);
+    match survey {
+        Err(refusal) => seq_print!(out, "probe no: {}\n", refusal.text()),
+        Ok(survey) => {
+            for insn in &survey.insns {
+                let offset = insn.addr.wrapping_sub(survey.start);
+                let (lane, reason) = lane(&insn.verdict);
+                seq_print!(out, "at +{offset:#x} {} {lane} {reason}\n", insn.len);
+            }
+        }
+    }
+}
+
+/// One word for what a probe would be, and why it would be no jump.
+fn lane(verdict: &Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Ok(Some(Ok(_))) => ("jump", "-"),
+        Ok(Some(Err(reason))) => ("int3", reason.text()),
+        Ok(None) => ("ftrace", "-"),
+        Err(refusal) => ("no", refusal.text()),
+    }
 }
 
 fn show_examination(examination: &Examination, out: &SeqFile) {
-    let addr = examination.addr;
-    seq_print!(out, "address {:#018x}\n", shown(addr, out));
-    let function = symbols::function(addr);
-    let start = function.as_ref().map_or(addr, |function| function.start);
-    if let Some(function) = &function {
-        let offset = addr.wrapping_sub(start);
-        seq_print!(out, "symbol {}+{:#x}", function.name(), offset);
-        if let Some(module) = function.module() {
-            seq_print!(out, " [{}]", module);
-        }
-        seq_print!(out, "\n");
-    }
+    let start = show_place(examination.addr, out);
     for insn in &examination.insns {
         let (offset, bytes) = (insn.addr.wrapping_sub(start), insn.bytes());
         seq_print!(out, "insn +{:#x} {}", offset, bytes.len());

@@ -4,7 +4,7 @@
 
 use crate::command::{
     parse_line,
-    parse_target,
+    parse_question,
     Command,
     TargetSpec, //
 };
@@ -214,7 +214,7 @@ impl WriteOutcome {
         match (self.file, parse_line(text)) {
             (None, Ok(Some(Command::Add { target, .. }))) => Some(target),
             (None, _) => None,
-            (Some(_), _) => parse_target(text).ok(),
+            (Some(_), _) => parse_question(text).ok().map(|question| question.target()),
         }
     }
 }

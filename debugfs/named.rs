@@ -9,6 +9,7 @@
 use crate::command::{
     AutoName,
     ProbeKind,
+    Settings,
     TargetSpec,
     NAME_MAX, //
 };
@@ -18,7 +19,10 @@ use crate::engine::{
     engine,
     ProbePtr, //
 };
-use crate::sys::ffi::rkprobe;
+use crate::sys::ffi::{
+    rkprobe,
+    RKPROBE_FLAG_DISABLED, //
+};
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -83,7 +87,11 @@ unsafe impl Sync for Named {}
 
 impl Named {
     /// A probe that is not registered. `written` is its target.
-    fn new(kind: ProbeKind, written: &[u8]) -> Result<Pin<KBox<Self>>, Refusal> {
+    fn new(
+        kind: ProbeKind,
+        written: &[u8],
+        settings: Settings,
+    ) -> Result<Pin<KBox<Self>>, Refusal> {
         let mut target = KVec::new();
         target
             .extend_from_slice(written, GFP_KERNEL)
@@ -93,6 +101,11 @@ impl Named {
                 ProbeKind::Probe => Some(do_nothing),
                 ProbeKind::Count => None,
             },
+            flags: match settings.enabled {
+                true => 0,
+                false => RKPROBE_FLAG_DISABLED,
+            },
+            limit: settings.limit,
             ..Default::default()
         };
         let named = Self {
@@ -117,14 +130,23 @@ impl Named {
         unsafe { core::ptr::addr_of!((*self.probe.get()).nmissed).read_volatile() as u64 }
     }
 
-    /// The line that makes this probe.
+    /// The line that makes this probe, with the settings that it has now.
     fn show(&self, name: &Name, out: &SeqFile) {
         let letter = char::from(self.kind.letter());
         seq_print!(out, "{}:{} ", letter, name.as_cstr());
         // The parser lets ASCII targets pass only.
         let target = core::str::from_utf8(&self.target);
         kernel::warn_on!(target.is_err());
-        seq_print!(out, "{}\n", target.unwrap_or("?"));
+        seq_print!(out, "{}", target.unwrap_or("?"));
+        let settings = engine().and_then(|engine| engine.settings(self.probe()));
+        let (enabled, limit) = settings.unwrap_or((true, 0));
+        if !enabled {
+            seq_print!(out, " enable=0");
+        }
+        if limit != 0 {
+            seq_print!(out, " limit={}", limit);
+        }
+        seq_print!(out, "\n");
     }
 }
 
@@ -163,6 +185,7 @@ impl Registry {
         name: Option<&str>,
         target: &TargetSpec<'_>,
         written: &[u8],
+        settings: Settings,
     ) -> Result<(Name, ProbePtr), Refusal> {
         let name = match name {
             Some(name) => Name::new(name),
@@ -171,7 +194,7 @@ impl Registry {
         if self.probes.get(&name).is_some() {
             return Err(Refusal::NameInUse);
         }
-        let named = Named::new(kind, written)?;
+        let named = Named::new(kind, written, settings)?;
         let probe = named.probe();
         let node = RBTreeNode::new(name, named, GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
         self.probes.insert(node);

@@ -16,9 +16,14 @@ use crate::debugfs::failures::{
 use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
 use core::mem::take;
+use kernel::current;
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;
-use kernel::sync::Arc;
+use kernel::sync::{
+    aref::ARef,
+    Arc, //
+};
+use kernel::task::Task;
 
 /// The most bytes that one write takes. The caller writes the rest in another write.
 const WRITE_MAX: usize = 4 << 20;
@@ -31,6 +36,8 @@ pub(super) struct Writer {
     outcome: Arc<WriteOutcome>,
     /// The unfinished last line.
     rest: KVVec<u8>,
+    /// The task that has written the end of `rest`.
+    author: Option<ARef<Task>>,
     /// The number of the next line, counted from 0.
     number: usize,
     writes: Writes,
@@ -48,6 +55,7 @@ impl Writer {
         Ok(Self {
             outcome: WriteOutcome::new(file)?,
             rest: KVVec::new(),
+            author: None,
             number: 0,
             writes: Writes::default(),
             unreported: None,
@@ -66,10 +74,15 @@ impl Writer {
         from: &mut IovIterSource<'_>,
         run: &mut Run<'_>,
     ) -> Result<usize> {
-        let (before, count) = (self.rest.len(), from.len().min(WRITE_MAX));
+        let count = from.len().min(WRITE_MAX);
         if count == 0 {
             return Ok(0);
         }
+        // This task does not know that a line was begun.
+        if self.is_cut() && !is_killed(current!()) {
+            self.rest.clear();
+        }
+        let before = self.rest.len();
         let mut text = KVVec::with_capacity(before.saturating_add(count), GFP_KERNEL_ACCOUNT)?;
         text.extend_from_slice(&self.rest, GFP_KERNEL_ACCOUNT)?;
         text.resize(before.saturating_add(count), 0, GFP_KERNEL_ACCOUNT)?;
@@ -83,6 +96,7 @@ impl Writer {
         rest.extend_from_slice(keep(unfinished), GFP_KERNEL_ACCOUNT)?;
         let reports = self.writes.note(copied, rest.is_empty());
         let first = self.run(lines, run);
+        self.author = (!rest.is_empty()).then(|| ARef::from(&**current!()));
         self.rest = rest;
         match first {
             Some(refusal) if reports => Err(refusal.into()),
@@ -93,22 +107,30 @@ impl Writer {
         }
     }
 
-    /// Carries out the unfinished line when the file is closed, unless its writer was killed, because
-    /// then the line may be a part of what it meant.
+    /// Carries out the unfinished line when the file is closed. It is dropped if a signal has ended
+    /// the task that wrote it or the task that closes the file, because then it may be a part of what
+    /// was meant. These may be two tasks: a child has inherited the file, or a socket holds it and the
+    /// kernel closes it.
     ///
     /// # Errors
     ///
     /// The errno of the first failure that no write has reported.
     pub(super) fn end(&mut self, run: &mut Run<'_>) -> Result {
+        let cut = self.is_cut() || is_killed(current!());
         let rest = take(&mut self.rest);
-        // SAFETY: It reads the current task only.
-        if !rest.is_empty() && !unsafe { ffi::rk_killed_by_signal() } {
+        self.author = None;
+        if !rest.is_empty() && !cut {
             let first = self.run(&rest, run);
             self.unreported = self.unreported.or(first);
         }
         self.unreported
             .take()
             .map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
+    /// Whether a signal has ended the writer of the unfinished line.
+    fn is_cut(&self) -> bool {
+        self.author.as_deref().is_some_and(is_killed)
     }
 
     /// Carries out lines. Returns why the first one failed that did.
@@ -125,4 +147,10 @@ impl Writer {
         publish(&self.outcome, first.is_some());
         first
     }
+}
+
+/// Whether a signal has ended a task, or is ending it.
+fn is_killed(task: &Task) -> bool {
+    // SAFETY: The task's structure lives, because there is a reference to it.
+    unsafe { ffi::rk_killed_by_signal(task.as_ptr().cast()) }
 }

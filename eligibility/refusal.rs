@@ -21,8 +21,10 @@ pub enum Refusal {
     BadTarget,
     /// An offset or address that is not a number or does not fit 64 bits.
     BadNumber,
-    /// Words after the target.
+    /// Words after the target that are no settings of the probe.
     TrailingText,
+    /// A limit that is not a number or does not fit 32 bits.
+    BadLimit,
     /// A value that a switch does not accept.
     BadSwitch,
     /// A line that is longer than the limit.
@@ -87,6 +89,7 @@ impl Refusal {
             | Refusal::BadTarget
             | Refusal::BadNumber
             | Refusal::TrailingText
+            | Refusal::BadLimit
             | Refusal::BadSwitch
             | Refusal::SymbolOrAddress
             | Refusal::AlreadyRegistered
@@ -130,7 +133,12 @@ impl Refusal {
                 "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS[+OFFSET]"
             }
             Refusal::BadNumber => "bad number: write decimal or 0x and hex digits, up to 64 bits",
-            Refusal::TrailingText => "text after the target: write one command a line",
+            Refusal::TrailingText => {
+                "text after the target: only limit=N and enable=0 may follow, in p and c, once each"
+            }
+            Refusal::BadLimit => {
+                "bad limit: write hits a second, at most 4294967295; 0 is no limit"
+            }
             Refusal::BadSwitch => "bad value: write 1 or 0",
             Refusal::LineTooLong => "line too long: at most 4095 bytes",
             Refusal::Interrupted => "interrupted by a signal: write again to wait for the end",
@@ -140,7 +148,8 @@ impl Refusal {
             Refusal::AlreadyRegistered => "already registered: unregister it first",
             Refusal::NotRegistered => "not registered: register it first",
             Refusal::UnknownSymbol => {
-                "unknown symbol: look in /proc/kallsyms, and load the module that has it"
+                "unknown symbol: it may be inlined, or have a suffix (.isra.0): look in \
+                 /proc/kallsyms, or load its module"
             }
             Refusal::AmbiguousSymbol => {
                 "ambiguous symbol: choose one of the addresses, or say MODULE:SYMBOL"
@@ -152,7 +161,7 @@ impl Refusal {
             Refusal::ModuleGoing => "module is being unloaded: load it again first",
             Refusal::InitTextGone => "initialization text is freed: it does not run again",
             Refusal::InsideInstruction => {
-                "inside an instruction: choose its first byte, see explain"
+                "inside an instruction: choose its first byte; explain SYMBOL+* lists all"
             }
             Refusal::Undecodable => {
                 "undecodable bytes before or at the address: choose another function"

@@ -16,6 +16,7 @@ use crate::insn_decode::opcodes::JUMP_LEN;
 use crate::insn_decode::MAX_INSN_LEN;
 use crate::optimizer::Optimizer;
 use crate::shell::Shell;
+use crate::sys::symbols;
 use kernel::prelude::*;
 
 /// An instruction that a jump would cover.
@@ -33,13 +34,75 @@ impl CoveredInsn {
     }
 }
 
+/// As [`Facts::region`], or why there can be no probe.
+pub(crate) type Verdict = Result<Option<Result<Region, NotOptimizable>>, Refusal>;
+
 /// What a probe at an address would be, or why there can be none.
 pub(crate) struct Examination {
     /// Where the probe would be: never on an ENDBR.
     pub(crate) addr: usize,
-    /// As [`Facts::region`].
-    pub(crate) region: Result<Option<Result<Region, NotOptimizable>>, Refusal>,
+    pub(crate) region: Verdict,
     pub(crate) insns: KVec<CoveredInsn>,
+}
+
+/// What a probe on one instruction would be.
+#[derive(Clone, Copy)]
+pub(crate) struct InsnVerdict {
+    pub(crate) addr: usize,
+    pub(crate) len: u8,
+    pub(crate) verdict: Verdict,
+}
+
+/// How many instructions are examined before the locks are given back.
+const PORTION: usize = 64;
+
+/// What a probe on each instruction of a function would be.
+pub(crate) struct FunctionSurvey {
+    /// The first address.
+    pub(crate) start: usize,
+    pub(crate) insns: KVVec<InsnVerdict>,
+}
+
+impl FunctionSurvey {
+    /// Adds the next instructions. Returns whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`, or why there can be no probe in the function.
+    fn extend(
+        &mut self,
+        session: &mut Session<'_>,
+        optimizer: &Optimizer<Shell>,
+    ) -> Result<bool, Refusal> {
+        // It decodes the function. The instructions have the answers about their own addresses.
+        let first = session.facts(optimizer, self.start).err();
+        let function = session.function();
+        if !function.contains(self.start as u64) {
+            return Err(first.unwrap_or(Refusal::NotText));
+        }
+        let done = self.insns.len();
+        let last = self.insns.last();
+        let next = last.map_or(function.start(), |last| {
+            (last.addr as u64).saturating_add(u64::from(last.len))
+        });
+        let insns = function.instructions();
+        for insn in insns.filter(|insn| insn.addr >= next).take(PORTION) {
+            let pushed = InsnVerdict {
+                addr: insn.addr as usize,
+                len: insn.len,
+                verdict: Err(Refusal::NoMemory),
+            };
+            self.insns
+                .push(pushed, GFP_KERNEL_ACCOUNT)
+                .map_err(|_| Refusal::NoMemory)?;
+        }
+        let added = self.insns.get_mut(done..).unwrap_or(&mut []);
+        for insn in added.iter_mut() {
+            let addr = session.entry(insn.addr);
+            insn.verdict = session.facts(optimizer, addr).map(|facts| facts.region);
+        }
+        Ok(added.len() == PORTION)
+    }
 }
 
 impl Examination {
@@ -86,5 +149,26 @@ impl Engine {
         let mut session = core.examiner.begin();
         let addr = session.entry(addr);
         Examination::of(&mut session, &core.optimizer, addr)
+    }
+
+    /// What a probe on each instruction of the function at `addr` would be. Changes nothing. The locks
+    /// are given back from time to time.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`, `NoFunction`, or why there can be no probe in the function.
+    pub(crate) fn survey(&self, addr: usize) -> Result<FunctionSurvey, Refusal> {
+        let bounds = symbols::bounds(addr).ok_or(Refusal::NoFunction)?;
+        let mut survey = FunctionSurvey {
+            start: bounds.start,
+            insns: KVVec::new(),
+        };
+        loop {
+            let core = &mut *self.core.lock();
+            let more = survey.extend(&mut core.examiner.begin(), &core.optimizer)?;
+            if !more {
+                return Ok(survey);
+            }
+        }
     }
 }

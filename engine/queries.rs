@@ -199,6 +199,16 @@ impl Engine {
         })
     }
 
+    /// Whether a probe is enabled, and its limit. `None` if the probe is not registered.
+    pub(crate) fn settings(&self, probe: ProbePtr) -> Option<(bool, u32)> {
+        self.with_site(probe, |core, probe, _| {
+            (
+                probe.enabled(),
+                window::limit_of(core.held(), probe.payload),
+            )
+        })
+    }
+
     /// The text at a probe. `None` if the probe is not registered.
     pub(crate) fn text_at(&self, probe: ProbePtr) -> Option<ProbeText> {
         self.with_site(probe, |_, _, site| {

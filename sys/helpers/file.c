@@ -3,6 +3,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include "sys/helpers.h"
 
 void *rk_file_dentry(void *file)
@@ -19,8 +20,18 @@ bool rk_is_last_descriptor(void *file)
 	return file_count((struct file *)file) <= 1;
 }
 
-/* Whether this task is ended by a signal, and closes its files because of that. */
-bool rk_killed_by_signal(void)
+/*
+ * Whether a task was ended, or is being ended, by a signal. That is known as long as
+ * the structure of the task lives. A signal that ends one thread ends all threads of
+ * its group. exit_code is also used by ptrace, until the task exits.
+ */
+bool rk_killed_by_signal(void *task)
 {
-	return (current->flags & PF_EXITING) && (current->exit_code & 0x7f);
+	struct task_struct *of = task;
+	struct signal_struct *group = of->signal;
+
+	if ((READ_ONCE(of->flags) & PF_EXITING) && (READ_ONCE(of->exit_code) & 0x7f))
+		return true;
+	return (READ_ONCE(group->flags) & SIGNAL_GROUP_EXIT) &&
+	       (READ_ONCE(group->group_exit_code) & 0x7f);
 }

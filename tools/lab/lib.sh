@@ -10,10 +10,8 @@ lab=$top/tools/lab root=$cache/root tree=$cache/root/build/linux vmlinuz=$cache/
 # shellcheck disable=SC2034
 debug_tree=$root/build/debug debug_project=$root/build/project-$(cksum <<<"$top" | cut -d' ' -f1)
 
-# Words of the kernel's complaints on its console. "Call Trace" is not one of them: dump_stack() in a handler prints it too. A complaint
-# that has a call trace has one of these words before the trace.
-trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|rcu: .*stall|blocked for more than|KASAN|UBSAN|soft lockup|hard LOCKUP'
-trouble=$trouble'|page allocation failure|vmalloc error|invoked oom-killer|non-static key|nobody cared|unchecked MSR access|forcing a failure'
+# The words of the kernel's complaints on its console.
+. "$top/tools/testing/selftests/rkprobes/trouble.sh"
 
 # complaints FILE: the lines of a console in which the kernel complains, with their numbers; fails if there are none.
 complaints() { grep -nE "$trouble" "$1"; }
@@ -26,19 +24,20 @@ die() {
 
 # in_root COMMAND...: runs the command in the root. There the project is /src, the kernel tree is /build/linux and the cache is /lab. The
 # mount and PID namespaces are private, so no mount and no process outlives the command. /proc is mounted because objtool reads it.
-# /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
+# The folder $folder of this machine, if it is set, is /folder there. /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare --mount --propagation private --pid --fork --kill-child -- sh -euc '
-		root=$1 project=$2 cache=$3
-		shift 3
-		mkdir -p "$root/src" "$root/build" "$root/lab"
+		root=$1 project=$2 cache=$3 folder=$4
+		shift 4
+		mkdir -p "$root/src" "$root/build" "$root/lab" "$root/folder"
 		mount -t proc proc "$root/proc"
 		mount -t tmpfs tmpfs "$root/tmp"
 		mount --rbind /dev "$root/dev"
 		mount --bind "$project" "$root/src"
 		mount --bind "$cache" "$root/lab"
+		[ -z "$folder" ] || mount --bind "$folder" "$root/folder"
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
-	' in_root "$root" "$top" "$cache" "$@"
+	' in_root "$root" "$top" "$cache" "${folder:-}" "$@"
 }

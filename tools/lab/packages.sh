@@ -5,9 +5,13 @@
 # more_packages WHAT PACKAGE...: installs the packages. Its stamp is inside the root, so removing the root removes the stamp.
 more_packages() {
 	# shellcheck disable=SC2154 # lib.sh says where the root is
-	local stamp=$root/.rkprobes-$1 begin=$SECONDS log
+	local stamp=$root/.rkprobes-$1 begin=$SECONDS log lock
 	shift
 	[ "$(cat "$stamp" 2>/dev/null)" != "$*" ] || return 0
+	# One installation at a time: the debug kernel may be built beside other stages of a test.
+	# shellcheck disable=SC2154 # lib.sh says where the cache is
+	exec {lock}>"$cache/packages.lock"
+	flock "$lock"
 	log=$(mktemp)
 	printf 'installing in the root of the lab: %s ... ' "$*" >&2
 	# shellcheck disable=SC2016 # expanded in the root
@@ -24,5 +28,6 @@ more_packages() {
 	}
 	rm "$log"
 	echo "$*" >"$stamp"
+	exec {lock}>&-
 	say "$((SECONDS - begin)) s"
 }

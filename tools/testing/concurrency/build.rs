@@ -4,11 +4,14 @@
 //! per-CPU instructions are calls, and the defects of `mutants.rs` are built in.
 
 mod mutants;
+#[path = "../mutate.rs"]
+mod mutate;
 mod substitutions;
 
 use mutants::all;
+use mutate::{mutate, read, write, Defect};
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 use substitutions::SUBSTITUTIONS;
 
 /// The module's files, each a module of the family `arch_x86`.
@@ -21,6 +24,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     println!("cargo::rerun-if-changed=mutants.rs");
+    println!("cargo::rerun-if-changed=../mutate.rs");
     println!("cargo::rerun-if-changed=substitutions.rs");
     let mut family = String::new();
     for name in FILES {
@@ -47,33 +51,23 @@ pub(crate) mod callers;
 
 /// Copies one file of a folder with its substitutions and its defects, and returns the copy's path.
 fn copy(folder: &Path, file: &str, out: &Path) -> PathBuf {
-    let source = folder.join(file);
-    println!("cargo::rerun-if-changed={}", source.display());
-    let text = fs::read_to_string(&source).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let text = read(&folder.join(file));
+    let text = mutate(file, text, "crate::explore::is_on", defects(file));
     let to = out.join(file);
-    write(&to, &substitute(file, mutate(file, text)));
+    write(&to, &substitute(file, text));
     to
 }
 
-fn write(path: &Path, text: &str) {
-    let folder = path.parent().expect("every file is in a folder");
-    fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-}
-
-/// Builds every defect of one file into it. The first has the number 1.
-fn mutate(file: &str, mut text: String) -> String {
-    for (number, mutant) in all().filter(|(_, mutant)| mutant.file == file) {
-        let places = text.matches(mutant.find).count();
-        let name = mutant.name;
-        assert_eq!(
-            places, 1,
-            "{file} does not have exactly one place for: {name}"
-        );
-        let hook = format!("crate::explore::is_on({number})");
-        text = text.replace(mutant.find, &mutant.put.replace("MUTANT", &hook));
-    }
-    text
+/// The defects of one file. The first of all has the number 1.
+fn defects(file: &str) -> impl Iterator<Item = Defect> + '_ {
+    all()
+        .filter(move |(_, mutant)| mutant.file == file)
+        .map(|(number, mutant)| Defect {
+            number,
+            name: mutant.name,
+            find: mutant.find,
+            put: mutant.put,
+        })
 }
 
 /// Replaces what the host does not have.

@@ -3,8 +3,9 @@
 //! Command lines, targets, switches and generated names.
 
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, ProbeKind,
-    TargetSpec, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
+    parse_limit, parse_line, parse_name, parse_question, parse_switch, parse_target,
+    written_target, AutoName, Command, ProbeKind, Question, Settings, TargetSpec, MODULE_MAX,
+    NAME_MAX, SYMBOL_MAX,
 };
 use rkprobes_host::eligibility::errno;
 use rkprobes_host::eligibility::refusal::Refusal;
@@ -22,7 +23,13 @@ fn probe<'a>(
     target: TargetSpec<'a>,
 ) -> Result<Option<Command<'a>>, Refusal> {
     let kind = ProbeKind::Probe;
-    Ok(Some(Command::Add { kind, name, target }))
+    let settings = Settings::default();
+    Ok(Some(Command::Add {
+        kind,
+        name,
+        target,
+        settings,
+    }))
 }
 
 #[test]
@@ -69,6 +76,7 @@ fn other_commands() {
             kind: ProbeKind::Count,
             name: Some("n"),
             target: symbol("vfs_read", 5),
+            settings: Settings::default(),
         }))
     );
     assert_eq!(parse_line(b"-:n "), Ok(Some(Command::Remove { name: "n" })));
@@ -105,6 +113,58 @@ fn other_forms() {
 }
 
 #[test]
+fn settings() {
+    let settings = |line: &'static str| match parse_line(line.as_bytes()) {
+        Ok(Some(Command::Add {
+            target, settings, ..
+        })) => {
+            assert_eq!(target, symbol("f", 4), "{line:?}");
+            assert_eq!(written_target(line.as_bytes()), b"f+4", "{line:?}");
+            (settings.enabled, settings.limit)
+        }
+        other => panic!("{line:?}: {other:?}"),
+    };
+    for (line, expected) in [
+        ("p f+4", (true, 0)),
+        ("c:n  f+4\tlimit=100 ", (true, 100)),
+        ("p:n f+4 enable=0", (false, 0)),
+        (" p:n f+4 enable=1 limit=0x10 # enable=0", (true, 16)),
+        ("p f+4 limit=4294967295  enable=0", (false, u32::MAX)),
+    ] {
+        assert_eq!(settings(line), expected, "{line:?}");
+    }
+}
+
+#[test]
+fn questions() {
+    assert_eq!(
+        parse_question(b" vfs_read+4\n"),
+        Ok(Question::Place(symbol("vfs_read", 4)))
+    );
+    for (text, target) in [
+        ("vfs_read+*\n", symbol("vfs_read", 0)),
+        ("f.isra.0+*", symbol("f.isra.0", 0)),
+        ("0x1b+*", TargetSpec::Address(0x1b)),
+    ] {
+        let question = parse_question(text.as_bytes());
+        assert_eq!(question, Ok(Question::Function(target)), "{text:?}");
+        assert_eq!(question.map(|question| question.target()), Ok(target));
+    }
+    for (text, refusal) in [
+        ("", Refusal::BadTarget),
+        ("+*", Refusal::BadTarget),
+        ("*", Refusal::BadTarget),
+        ("vfs_*", Refusal::BadTarget),
+        ("f+4+*", Refusal::BadNumber),
+        ("f+*+*", Refusal::BadNumber),
+        ("f+*4", Refusal::BadNumber),
+        ("f +*", Refusal::TrailingText),
+    ] {
+        assert_eq!(parse_question(text.as_bytes()), Err(refusal), "{text:?}");
+    }
+}
+
+#[test]
 fn refused_lines() {
     use Refusal::*;
     let cases: &[(&str, Refusal)] = &[
@@ -129,6 +189,19 @@ fn refused_lines() {
         ("p vfs_read 1", TrailingText),
         ("p vfs_read + 1", TrailingText),
         ("p vfs_read 1 # comment", TrailingText),
+        ("p vfs_read limit", TrailingText),
+        ("p vfs_read limit =1", TrailingText),
+        ("p vfs_read Limit=1", TrailingText),
+        ("p vfs_read limit=1 limit=1", TrailingText),
+        ("p vfs_read enable=0 limit=1 enable=0", TrailingText),
+        ("p limit=1", BadTarget),
+        ("-:n limit=1", TrailingText),
+        ("p vfs_read limit=", BadLimit),
+        ("p vfs_read limit=-1", BadLimit),
+        ("p vfs_read limit=4294967296", BadLimit),
+        ("p vfs_read enable=", BadSwitch),
+        ("p vfs_read enable=2", BadSwitch),
+        ("p vfs_read+*", BadNumber),
         ("p vfs_read#comment", BadTarget),
         ("p:.x vfs_read", BadName),
         ("p:.. vfs_read", BadName),
@@ -231,7 +304,7 @@ fn limits() {
         assert_eq!(parse_limit(text.as_bytes()), Ok(limit), "{text:?}");
     }
     for text in ["", "\n", "-1", "1 1", "x", "1k", "4294967296", "0x"] {
-        let refused = Err(Refusal::BadNumber);
+        let refused = Err(Refusal::BadLimit);
         assert_eq!(parse_limit(text.as_bytes()), refused, "{text:?}");
     }
 }

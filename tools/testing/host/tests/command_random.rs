@@ -10,7 +10,7 @@ mod random;
 use random::Random;
 use rkprobes_host::command::{parse_line, parse_switch, parse_target};
 
-const GOOD: [&[u8]; 14] = [
+const GOOD: [&[u8]; 16] = [
     b"p:name vfs_read+12",
     b"p vfs_read",
     b"p:x 9p:v9fs$x+0x1f",
@@ -18,6 +18,8 @@ const GOOD: [&[u8]; 14] = [
     b"p 0xffffffff81000000",
     b"c:n rktest_functions:rktest_alu+18446744073709551615",
     b"c 0x0",
+    b"c:n vfs_read+4 limit=100 enable=0",
+    b"vfs_read+*",
     b"-:name",
     b"-:a_probe_with_a_name_that_is_sixty_three_bytes_long_so_it_is_just",
     b"# a comment",
@@ -27,7 +29,7 @@ const GOOD: [&[u8]; 14] = [
     b"off",
 ];
 
-const WORDS: [&[u8]; 22] = [
+const WORDS: [&[u8]; 24] = [
     b"p",
     b"c",
     b"-",
@@ -46,6 +48,8 @@ const WORDS: [&[u8]; 22] = [
     b"\xff",
     b"\x7f",
     b"on",
+    b" limit=",
+    b" enable=",
     b"18446744073709551616",
     b"ffffffffffffffffff",
     b"\t\r",

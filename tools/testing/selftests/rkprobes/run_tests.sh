@@ -6,7 +6,7 @@
 # begins with "SKIP: ".
 cd "$(dirname "$0")" || exit 1
 
-trouble='WARNING: |BUG: |kernel BUG|Oops|general protection|Kernel panic|Call Trace|stall on|stalls on|blocked for more than|KASAN|UBSAN|lockdep|possible .* lock|inconsistent lock state|soft lockup|hard LOCKUP'
+. ./trouble.sh
 limit=${LIMIT:-$(sed -n 's/^timeout=//p' settings)}
 output=$(mktemp) || exit 1
 trap 'rm -f "$output" "$output.status" "$output.log"' EXIT

@@ -43,6 +43,32 @@ same "list is empty after the removal" "$(cat "$debugfs/list")" ""
 echo "$saved" | write_probes || fail "the lines that were read from probes are refused"
 same "the lines that were read make equal probes" "$(cat "$debugfs/probes")" "$saved"
 
+# Settings follow the target, so that a saved text has them.
+echo 0 >"$debugfs/probe/one/enable"
+echo 1000 >"$debugfs/probe/two/limit"
+echo 0x20 >"$debugfs/probe/three/limit"
+echo 0 >"$debugfs/probe/three/enable"
+settings() {
+	for name in one two three; do
+		echo "$(of $name enable) $(of $name limit)"
+	done
+}
+cat "$debugfs/probes" >/tmp/saved
+same "probes has the settings" "$(sed 's/^p:\([^ ]*\) [^ ]*/\1/' /tmp/saved | tr '\n' ',')" "one enable=0,three enable=0 limit=32,two limit=1000,"
+had=$(settings)
+sed 's/^.:\([^ ]*\) .*/-:\1/' "$debugfs/probes" | write_probes || fail "the probes cannot be removed"
+cat /tmp/saved >"$debugfs/probes"
+same "the saved lines make probes with equal settings" "$(settings)" "$had"
+same "the saved lines are read again" "$(cat "$debugfs/probes")" "$(cat /tmp/saved)"
+ask rktest_functions call alu 5 >/dev/null
+same "a probe that is made with enable=0 is not hit" "$(of one hits)" 0
+same "a probe that is made with enable=0 is disabled" "$(of one state) $(of one reason)" "disabled disabled"
+echo 1 >"$debugfs/probe/one/enable"
+ask rktest_functions call alu 5 >/dev/null
+same "it is hit when it is enabled" "$(of one hits)" 5
+sed 's/^.:\([^ ]*\) .*/-:\1/' "$debugfs/probes" | write_probes || fail "the probes cannot be removed"
+echo "$saved" | write_probes || fail "the lines that were read from probes are refused"
+
 # A probe without a name gets one.
 echo "p $at+10" >"$debugfs/probes"
 check "a probe without a name gets one from its target" [ -d "$debugfs/probe/p_rktest_alu_10" ]

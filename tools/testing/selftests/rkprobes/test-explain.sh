@@ -28,6 +28,49 @@ agree() {
 	check "$1: explain and registering agree at $asked addresses, $accepted accepted" [ "$asked" -gt 16 ]
 }
 
+# each_agrees WHAT FUNCTION: the answer about the whole function agrees with the answer about each of its instructions.
+each_agrees() {
+	echo "$2+*" >"$debugfs/explain"
+	same "$1: the whole answer repeats the target" "$(sed -n 1p "$debugfs/explain")" "target $2+*"
+	sed -n 's/^at //p' "$debugfs/explain" >/tmp/whole
+	asked=0
+	while read -r offset length lane reason; do
+		echo "$2$offset" >"$debugfs/explain"
+		answer=$(awk -v offset="$offset" '
+			$1 == "insn" && $2 == offset { length_ = $3 }
+			/^probe no: / { sub(/^probe no: /, ""); answer = "no " $0 }
+			/^lane ftrace/ { answer = "ftrace -"; length_ = "-" }
+			/^optimizable yes/ { answer = "jump -" }
+			/^optimizable no: / { sub(/^optimizable no: /, ""); answer = "int3 " $0 }
+			END { print length_, answer }' "$debugfs/explain")
+		# An ENDBR is answered for the instruction that follows it.
+		[ "$lane" != ftrace ] || length=-
+		[ "$length $lane $reason" = "$answer" ] || fail "$1: $offset is '$length $lane $reason' in the whole answer, and '$answer' alone"
+		asked=$((asked + 1))
+	done </tmp/whole
+	check "$1: the whole answer has $asked instructions, as single answers have them" [ "$asked" -ge "$3" ]
+}
+
+each_agrees "a function of a test" rktest_alu 3
+each_agrees "a function with an entry of the function tracer" vfs_read 64
+check "it has an entry" grep -q '^+0x0 4 ftrace -$' /tmp/whole
+check "it has jumps, int3s and more than one portion of instructions" sh -c "grep -q ' jump -$' /tmp/whole && grep -q ' int3 ' /tmp/whole &&
+	[ \$(wc -l </tmp/whole) -gt 64 ]"
+echo "vfs_read+*" >"$debugfs/explain"
+awk '$1 == "at" && $4 == "jump" { print "c vfs_read" $2 }' "$debugfs/explain" >/tmp/lines
+same "each line with the word jump makes a probe" "$(write_probes </tmp/lines) $(wc -l <"$debugfs/probes")" " $(wc -l </tmp/lines)"
+flush
+same "each of them is a jump, or in the region of another jump" "$(cat "$debugfs"/probe/*/reason | grep -cvE '^(-|another probe is in the region)$')" 0
+sed 's/^.:\([^ ]*\) .*/-:\1/' "$debugfs/probes" >/tmp/lines
+write_probes </tmp/lines || fail "the probes cannot be removed"
+echo "get_kprobe+*" >"$debugfs/explain"
+same "a function that takes no probe has no instruction with another answer" "$(sed -n 's/^at [^ ]* [^ ]* //p' "$debugfs/explain" | cut -d' ' -f1 | sort -u)" no
+start=$(awk '$3 == "vfs_read" { print $1; exit }' /proc/kallsyms)
+echo "0x$start+*" >"$debugfs/explain"
+same "an address stands for its function" "$(grep -c '^at ' "$debugfs/explain")" "$(echo vfs_read+* >"$debugfs/explain" && grep -c '^at ' "$debugfs/explain")"
+refuse "an unknown function is explained" sh -c "echo no_such_function_here+* >$debugfs/explain"
+refuse "an offset and a star are explained" sh -c "echo vfs_read+9+* >$debugfs/explain"
+
 agree "nothing near" rktest_alu -8 16
 free=$accepted
 check "some addresses are accepted" [ "$free" -gt 2 ]

@@ -93,6 +93,11 @@ call 20000
 begin=$(uptime_ms)
 wait_for "a second is over" is_over
 same "the probe stays enabled when the limit is removed" "$(of hot enable)" 1
+check "a probe can be added with a limit" sh -c "echo 'p:born $at limit=1000' >$debugfs/probes"
+call 20000
+wait_for "the probe with a limit in its line is disabled" state_is born disabled
+same "it has the reason" "$(of born reason)" "$over"
+check "it can be removed" remove born
 
 # The only probe at its address: when it is disabled, the text is as before.
 check "the second probe can be removed" remove cold

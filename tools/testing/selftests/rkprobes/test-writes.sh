@@ -103,6 +103,29 @@ same "the line goes on after a child has closed the file" "$(grep part "$debugfs
 sh -c "exec 3>$debugfs/probes; printf 'p:killed $at+1' >&3; kill -9 \$\$" 2>/dev/null
 refuse "the unfinished line of a killed writer runs" grep -q killed "$debugfs/probes" "$debugfs/errors"
 
+# Another task may close the last descriptor: here a child of the writer, which ends by itself after the writer.
+mkfifo "$work.fifo"
+child_has_ended() {
+	! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$(cat "$work.child")/status"
+}
+for name in killed ended; do
+	end='exit 0'
+	[ $name = ended ] || end='kill -9 $$'
+	sh -c "exec 3>$debugfs/probes; cat $work.fifo & echo \$! >$work.child; printf 'p:$name $at+7' >&3; $end" 2>/dev/null
+	refuse "the line of a writer that is $name runs while a child has the file" grep -q $name "$debugfs/probes" "$debugfs/errors"
+	: >"$work.fifo"
+	wait_for "the child has ended" child_has_ended
+done
+check "the unfinished line runs if its writer has ended by itself" grep -q '^p:ended ' "$debugfs/probes"
+refuse "the unfinished line of a killed writer runs when its child closes the file" grep -q killed "$debugfs/probes" "$debugfs/errors"
+remove ended
+exec 3>"$debugfs/probes"
+sh -c "printf 'p:killed $at+' >&3; kill -9 \$\$" 2>/dev/null
+echo "p:next $at+7" >&3
+exec 3>&-
+same "the next writer does not continue the line of a killed writer" "$(grep -E 'killed|next' "$debugfs/probes" "$debugfs/errors")" "$debugfs/probes:p:next $at+7"
+remove next
+
 # Two open files have their own lines, and "errors" is about the one that was written last.
 exec 3>"$debugfs/probes" 4>"$debugfs/probes"
 printf 'p:three %s+' $at >&3
@@ -137,9 +160,19 @@ exec 3>&-
 printf 0 >"$debugfs/probe/last/limit"
 same "a value without a newline takes effect when the file is closed" "$(of last limit)" 0
 for file in enabled optimization probe/last/enable probe/last/limit; do
-	refuse "$file accepts x" sh -c "echo x >$debugfs/$file"
-	check "errors says why $file refuses x" grep -q "^${file##*/}: x: bad " "$debugfs/errors"
+	for value in x '' -1; do
+		refuse "$file accepts '$value'" sh -c "echo '$value' >$debugfs/$file"
+		check "errors says why $file refuses '$value'" grep -q "^${file##*/}: $value: bad .*: write " "$debugfs/errors"
+	done
 done
+refuse "explain accepts an empty line" sh -c "echo >$debugfs/explain"
+check "errors says why explain refuses it" grep -q '^explain: : bad target: write ' "$debugfs/errors"
+
+# In probes an empty line is a no-op, unlike in kprobe_events.
+before=$(cat "$debugfs/probes")
+check "an empty line is accepted" sh -c "echo >$debugfs/probes"
+check "opening the file for writing is accepted" sh -c ": >$debugfs/probes"
+same "neither of them changes anything" "$(cat "$debugfs/probes" "$debugfs/errors")" "$before"
 refuse "explain accepts an unknown symbol" sh -c "echo no_such_function >$debugfs/explain"
 check "errors says why explain refuses it" grep -q '^explain: no_such_function: unknown symbol' "$debugfs/errors"
 

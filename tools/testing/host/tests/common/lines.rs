@@ -3,8 +3,8 @@
 //! Properties that hold for any line, whether it is a command or not.
 
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, parse_target, AutoName, Command, TargetSpec,
-    MODULE_MAX, NAME_MAX, SYMBOL_MAX,
+    parse_limit, parse_line, parse_name, parse_question, parse_switch, parse_target,
+    written_target, AutoName, Command, Question, TargetSpec, MODULE_MAX, NAME_MAX, SYMBOL_MAX,
 };
 
 /// Writes a target as text. The text equals the parsed text, except for leading zeros and decimal
@@ -44,19 +44,35 @@ pub fn check(line: &[u8]) {
                 assert_eq!(parse_name(name.as_bytes()), Ok(name));
                 format!("-:{name}")
             }
-            Command::Add { kind, name, target } => {
+            Command::Add {
+                kind,
+                name,
+                target,
+                settings,
+            } => {
                 check_target(&target);
+                assert_eq!(parse_target(written_target(line)), Ok(target), "{line:?}");
                 let made = AutoName::new(kind, &target, 0);
                 assert_eq!(parse_name(made.as_str().as_bytes()), Ok(made.as_str()));
                 assert!(made.as_str().len() <= NAME_MAX);
                 let name = name.map_or_else(String::new, |name| format!(":{name}"));
-                format!("{}{name} {}", char::from(kind.letter()), written(&target))
+                let (letter, target) = (char::from(kind.letter()), written(&target));
+                let (enable, limit) = (u8::from(settings.enabled), settings.limit);
+                format!("{letter}{name} {target} limit={limit} enable={enable}")
             }
         };
         assert_eq!(parse_line(again.as_bytes()), Ok(Some(command)), "{line:?}");
     }
     if let Ok(target) = parse_target(line) {
         check_target(&target);
+    }
+    match parse_question(line) {
+        Ok(Question::Place(target)) => assert_eq!(parse_target(line), Ok(target)),
+        Ok(Question::Function(target)) => {
+            check_target(&target);
+            assert!(line.trim_ascii().ends_with(b"+*") && parse_target(line).is_err());
+        }
+        Err(refusal) => assert!(parse_target(line).is_err(), "{line:?}: {refusal:?}"),
     }
     if let Ok(limit) = parse_limit(line) {
         assert_eq!(parse_limit(limit.to_string().as_bytes()), Ok(limit));

@@ -10,36 +10,18 @@
  * "trace_bpf attached=N refused=N runs=N". It fails if something is refused for no known
  * reason, or if nothing could be attached, or no program ran.
  */
-#include <errno.h>
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
-#include <linux/bpf.h>
 #include <linux/btf.h>
+#include "bpf.h"
 
 #define BTF		"/sys/kernel/btf/vmlinux"
 #define MOST_PLACES	64
 
 static char *btf;
 static size_t btf_size;
-static char log_text[4096];
-
-static void fail(const char *what, const char *place)
-{
-	printf("trace_bpf: %s: %s: %s\n%s", place, what, strerror(errno), log_text);
-	exit(1);
-}
-
-static int bpf(int command, union bpf_attr *attr)
-{
-	return syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
 
 /* The kernel's types: false if this kernel has none. */
 static bool read_btf(void)
@@ -129,33 +111,6 @@ static unsigned int type_of(const char *name)
 	return 0;
 }
 
-static int make_counter(void)
-{
-	union bpf_attr attr = {
-		.map_type = BPF_MAP_TYPE_ARRAY,
-		.key_size = sizeof(uint32_t),
-		.value_size = sizeof(uint64_t),
-		.max_entries = 1,
-	};
-
-	return bpf(BPF_MAP_CREATE, &attr);
-}
-
-static uint64_t read_counter(int counter)
-{
-	uint64_t value;
-	uint32_t key = 0;
-	union bpf_attr attr = {
-		.map_fd = counter,
-		.key = (uintptr_t)&key,
-		.value = (uintptr_t)&value,
-	};
-
-	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr))
-		fail("BPF_MAP_LOOKUP_ELEM", "counter");
-	return value;
-}
-
 /*
  * With a probe in bpf_ktime_get_ns(), each program that calls it runs at the int3 of each other
  * one: n of them run more than n! times.
@@ -164,33 +119,20 @@ static int load_program(int counter, bool calls, unsigned int program, unsigned 
 			unsigned int type)
 {
 	struct bpf_insn insns[] = {
-		{ BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, counter },
-		{ 0 },
-		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 1 },
-		{ BPF_STX | BPF_DW | BPF_ATOMIC, BPF_REG_1, BPF_REG_2, 0, BPF_ADD },
+		COUNT_ONE(counter),
 		{ BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns },
 		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0 },
 		{ BPF_JMP | BPF_EXIT },
 	};
-	union bpf_attr attr = {
+	const union bpf_attr attr = {
 		.prog_type = program,
 		.expected_attach_type = attach,
 		.attach_btf_id = type,
-		.insns = (uintptr_t)insns,
-		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
-		.license = (uintptr_t)"GPL",
-		.log_buf = (uintptr_t)log_text,
-		.log_size = sizeof(log_text),
-		.log_level = 1,
 	};
-	int fd;
 
 	if (!calls)
 		insns[4] = insns[5];
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	if (fd >= 0)
-		log_text[0] = 0;
-	return fd;
+	return load_insns(attr, insns, sizeof(insns) / sizeof(insns[0]));
 }
 
 static bool may_be_refused(void)
@@ -284,6 +226,6 @@ int main(int argc, char **argv)
 				close(links[i]);
 	} while (access(argv[2], F_OK));
 	printf("trace_bpf attached=%lu refused=%lu runs=%lu\n", attached, refused,
-	       (unsigned long)read_counter(counter));
-	return !attached || !read_counter(counter);
+	       (unsigned long)read_counter(counter, "counter"));
+	return !attached || !read_counter(counter, "counter");
 }

@@ -7,31 +7,19 @@
  * it prints "perf_bpf attached=N refused=N hits=N". It fails if a place is refused for
  * an unknown reason, if a place in vfs_read() is not hit, or if nothing is attached.
  */
-#include <errno.h>
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
-#include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include "../test_modules/bpf.h"
 
 #define PMU	"/sys/bus/event_source/devices/kprobe/type"
 #define READS	3
 
 static unsigned long vfs_read_address, attached, refused, hits;
 static unsigned int pmu;
-
-static void fail(const char *what, const char *place)
-{
-	printf("perf_bpf: %s: %s: %s\n", place, what, strerror(errno));
-	exit(1);
-}
 
 static bool has_pmu(void)
 {
@@ -45,57 +33,17 @@ static bool has_pmu(void)
 	return true;
 }
 
-static int bpf(int command, union bpf_attr *attr)
-{
-	return syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
-
-static int make_counter(void)
-{
-	union bpf_attr attr = {
-		.map_type = BPF_MAP_TYPE_ARRAY,
-		.key_size = sizeof(uint32_t),
-		.value_size = sizeof(uint64_t),
-		.max_entries = 1,
-	};
-
-	return bpf(BPF_MAP_CREATE, &attr);
-}
-
-static uint64_t read_counter(int counter, const char *place)
-{
-	uint64_t value;
-	uint32_t key = 0;
-	union bpf_attr attr = {
-		.map_fd = counter,
-		.key = (uintptr_t)&key,
-		.value = (uintptr_t)&value,
-	};
-
-	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr))
-		fail("BPF_MAP_LOOKUP_ELEM", place);
-	return value;
-}
-
 /* The program counts and returns 1, so that perf counts, too. */
 static int load_program(int counter)
 {
 	const struct bpf_insn insns[] = {
-		{ BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, counter },
-		{ 0 },
-		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 1 },
-		{ BPF_STX | BPF_DW | BPF_ATOMIC, BPF_REG_1, BPF_REG_2, 0, BPF_ADD },
+		COUNT_ONE(counter),
 		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1 },
 		{ BPF_JMP | BPF_EXIT },
 	};
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_KPROBE,
-		.insns = (uintptr_t)insns,
-		.insn_cnt = sizeof(insns) / sizeof(insns[0]),
-		.license = (uintptr_t)"GPL",
-	};
+	const union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_KPROBE };
 
-	return bpf(BPF_PROG_LOAD, &attr);
+	return load_insns(attr, insns, sizeof(insns) / sizeof(insns[0]));
 }
 
 /* Opens an event by the name of its function, or by address if the place has no name. */
