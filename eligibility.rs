@@ -39,5 +39,8 @@ pub use branches::{
     each_possible_jump,
     CrossBranch, //
 };
-pub use function::DecodedFunction;
+pub use function::{
+    leads_elsewhere,
+    DecodedFunction, //
+};
 pub use region::Region;

@@ -222,6 +222,24 @@ fn decode_at(bytes: &[u8], start: u64, offset: usize) -> Option<Insn> {
     decode(bytes.get(offset..)?, addr).ok()
 }
 
+/// Whether an instruction in `bytes`, whose first byte has the address `start`, names another place in
+/// text: a branch, a call, an address for which `is_text` is true, a jump through a table. Also true
+/// where no instruction decodes.
+pub fn leads_elsewhere(bytes: &[u8], start: u64, is_text: impl Fn(u64) -> bool) -> bool {
+    let mut at = 0_usize;
+    while at < bytes.len() {
+        let Some(insn) = decode_at(bytes, start, at) else {
+            return true;
+        };
+        let leads = insn.target().is_some() || code_address(&insn).is_some_and(&is_text);
+        if leads || jumps_through_table(&insn) {
+            return true;
+        }
+        at = at.saturating_add(usize::from(insn.len));
+    }
+    false
+}
+
 /// Whether the instruction may use a jump table: a jump through memory with an index, or a jump
 /// with the prefix that stops IBT from tracking it.
 fn jumps_through_table(insn: &Insn) -> bool {

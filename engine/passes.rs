@@ -93,7 +93,8 @@ impl Engine {
     /// Removes the probes that are left, takes our bytes out of the text and frees all sites. A jump that
     /// another tool keeps in the text for longer than a second is left behind, with the memory that it
     /// leads to. Where another tool keeps an int3 or an ftrace entry of ours, this waits for the tool,
-    /// because both need the module.
+    /// because both need the module. It waits too where the jump replaces an instruction that leads
+    /// elsewhere, because the module would not see the instruction when it is loaded again.
     pub(crate) fn drain(&self) {
         // A probe may be left whose module was unloaded and whose memory was leaked. That memory is
         // still allocated.
@@ -115,7 +116,7 @@ impl Engine {
             if !told {
                 work::hurry();
             }
-            while core.optimizer.ended() < target {
+            while core.optimizer.ended() < target && core.optimizer.sites().next().is_some() {
                 self.passed.wait(&mut core);
             }
         }

@@ -4,6 +4,7 @@
 
 use crate::arch_x86::probe_list::ProbePtr;
 use crate::containers::slab::Arrays;
+use crate::eligibility::leads_elsewhere;
 use crate::optimizer::{
     Backend,
     Delay,
@@ -175,7 +176,14 @@ impl Backend for Shell {
     }
 
     fn detach(&self, site: &SiteMemory) -> bool {
-        let slot = site.trap().slot;
+        let trap = site.trap();
+        // The jump hides these instructions. A later load of this module would not see where they lead
+        // to, and would write over that place.
+        let is_text = |addr| module_text::check(addr as usize).is_ok();
+        if leads_elsewhere(trap.original(), trap.addr as u64, is_text) {
+            return false;
+        }
+        let slot = trap.slot;
         let mut text = TextPokeBatch::lock(false);
         if !site.fence().hand_over(text.kprobes()) || !text.take_call_out(slot) {
             return false;

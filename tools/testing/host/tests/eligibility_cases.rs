@@ -15,7 +15,9 @@ use rkprobes_host::containers::slab::{Arrays, NoMemory};
 use rkprobes_host::eligibility::errno;
 use rkprobes_host::eligibility::refusal::{NotOptimizable, Refusal};
 use rkprobes_host::eligibility::reserved::Kind;
-use rkprobes_host::eligibility::{collect_cross_branches, CrossBranch, DecodedFunction, Region};
+use rkprobes_host::eligibility::{
+    collect_cross_branches, leads_elsewhere, CrossBranch, DecodedFunction, Region,
+};
 use rkprobes_host::heap::Heap;
 use rkprobes_host::out_of_line::relocate::CopyRefusal;
 
@@ -515,4 +517,25 @@ fn stores_that_rcu_tasks_takes_for_a_quiescent_state() {
         assert!(function.probe(START, &none).is_ok(), "{code:x?}");
         assert!(function.region(START, &none).is_ok(), "{code:x?}");
     }
+}
+
+#[test]
+fn bytes_that_lead_elsewhere() {
+    let text = |addr| addr == START + 0x100 || addr == 0x1234;
+    let leads = |parts: &[&[u8]]| leads_elsewhere(&parts.concat(), START, text);
+    assert!(!leads(&[PUSH, MOV, SUB]));
+    assert!(!leads(&[MOV_IMM]));
+    // call START + 0x105; jmp rel32; je rel8
+    assert!(leads(&[CALL]));
+    assert!(leads(&[PUSH, &[0xe9, 0, 0, 0, 0]]));
+    assert!(leads(&[PUSH, &[0x74, 0x10]]));
+    // lea 0xf9(%rip), %rax has the address START + 0x100; lea 0xfa(%rip), %rax has none of text.
+    assert!(leads(&[&[0x48, 0x8d, 0x05, 0xf9, 0, 0, 0]]));
+    assert!(!leads(&[&[0x48, 0x8d, 0x05, 0xfa, 0, 0, 0]]));
+    // mov $0x1234, %eax
+    assert!(leads(&[PUSH, &[0xb8, 0x34, 0x12, 0, 0]]));
+    // jmp *0x0(,%rax,8)
+    assert!(leads(&[&[0xff, 0x24, 0xc5, 0, 0, 0, 0]]));
+    // An instruction that is cut.
+    assert!(leads(&[&[0x48, 0x8d]]));
 }
