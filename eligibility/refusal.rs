@@ -141,7 +141,7 @@ impl Refusal {
             }
             Refusal::BadSwitch => "bad value: write 1 or 0",
             Refusal::LineTooLong => "line too long: at most 4095 bytes",
-            Refusal::Interrupted => "interrupted by a signal: write again to wait for the end",
+            Refusal::Interrupted => "interrupted by a signal: write again",
             Refusal::NameInUse => "name in use: remove that probe first or choose another name",
             Refusal::NoSuchProbe => "no probe of that name: read probes for their names",
             Refusal::SymbolOrAddress => "give either a symbol or an address",

@@ -92,7 +92,7 @@ impl SiteMemory {
     ///
     /// `NoMemory`.
     pub(crate) fn new(lane: SiteLane, trap: Trap, fence: Fence) -> Result<Self, Refusal> {
-        let pinned = KBox::new(Pinned { trap, fence }, GFP_KERNEL);
+        let pinned = KBox::new(Pinned { trap, fence }, GFP_KERNEL_ACCOUNT);
         Ok(Self {
             pinned: pinned.map_err(|_| Refusal::NoMemory)?,
             counter: Counter::default(),

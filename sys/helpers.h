@@ -149,6 +149,7 @@ unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 void *rk_file_dentry(void *file);
 bool rk_shows_addresses(void *seq);
 bool rk_is_last_descriptor(void *file);
+bool rk_is_dying(void);
 bool rk_killed_by_signal(void *task);
 
 unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
