@@ -152,7 +152,7 @@ impl Engine {
     /// # Errors
     ///
     /// `NotRegistered`. For enabling also `NotText` if the text was unloaded, and the reason why hits
-    /// would not reach the probe. In both cases the probe stays disabled.
+    /// would not reach the probe. In both cases the probe stays what it was, enabled or disabled.
     pub(crate) fn set_enabled(&self, probe: ProbePtr, enabled: bool) -> Result<(), Refusal> {
         let mut core = self.core.lock();
         if !core.knows(probe) {
@@ -165,6 +165,10 @@ impl Engine {
             .map(|probe| probe.site)
             .ok_or(Refusal::NotRegistered)?;
         let state = core.optimizer.site(site).map(|site| site.state());
+        let before = core
+            .optimizer
+            .probe(id)
+            .is_some_and(|probe| probe.enabled());
         if enabled && state == Some(State::Gone) {
             return Err(Refusal::NotText);
         }
@@ -175,7 +179,7 @@ impl Engine {
         core.commit();
         match core.optimizer.unserved(id) {
             Some(foreign) => {
-                core.set_enabled(id, false);
+                core.set_enabled(id, before);
                 core.commit();
                 Err(foreign.into())
             }
