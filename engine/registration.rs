@@ -41,6 +41,10 @@ use core::sync::atomic::{
     Ordering, //
 };
 use kernel::prelude::*;
+use kernel::rbtree::{
+    RBTree,
+    RBTreeNode, //
+};
 
 /// One probe of a batch.
 pub(crate) struct Request {
@@ -219,6 +223,7 @@ impl Core {
                 Ok(()) => add_one(
                     self.shell.held(),
                     &mut self.optimizer,
+                    &mut self.known,
                     &mut session,
                     request,
                 ),
@@ -254,6 +259,7 @@ impl Core {
             site.payload.trap().unlink(held, probe);
         }
         self.optimizer.remove_probe(id);
+        self.known.remove(&(probe.as_ptr() as usize));
         // SAFETY: The probe is alive until `unregister` returns.
         unsafe { addr_of_mut!((*probe.as_ptr()).registered).write_volatile(0) };
     }
@@ -263,16 +269,20 @@ impl Core {
 fn add_one(
     held: &EngineHeld,
     optimizer: &mut Optimizer<Shell>,
+    known: &mut RBTree<usize, ()>,
     session: &mut Session<'_>,
     request: &Request,
 ) -> Result<(), Refusal> {
     let probe = request.probe.as_ptr();
     // SAFETY: The caller's probe is alive for the call.
     let (flags, registered) = unsafe { ((*probe).flags, (*probe).registered) };
-    // The batch may have the same structure twice.
-    if registered != 0 {
+    // The batch may have the same structure twice. Or its user has overwritten a registered probe, and
+    // linking it would link it to itself.
+    if registered != 0 || known.get(&(probe as usize)).is_some() {
         return Err(Refusal::AlreadyRegistered);
     }
+    let node = RBTreeNode::new(probe as usize, (), GFP_KERNEL_ACCOUNT);
+    let node = node.map_err(|_| Refusal::NoMemory)?;
     let handlers = request.probe.handlers();
     let addr = session.entry(request.addr);
     let hits = Hits::new()?;
@@ -287,7 +297,7 @@ fn add_one(
             add_site(optimizer, addr, plan)?
         }
     };
-    prepare(held, optimizer, session, id, request.probe, handlers)?;
+    prepare(optimizer, session, id, handlers)?;
     let enabled = flags & ffi::RKPROBE_FLAG_DISABLED == 0;
     let added = optimizer
         .add_probe(id, request.probe, enabled, handlers)
@@ -303,28 +313,23 @@ fn add_one(
         (*probe).id = added.index();
         (*probe).registered = 1;
     }
+    known.insert(node);
     window::begin(held, request.probe);
     if let Some(site) = optimizer.site(id) {
         site.payload.trap().link(held, request.probe);
+        site.payload.credit_one(held, request.probe);
     }
     Ok(())
 }
 
 /// Gives a site what the handlers of a new probe need.
 fn prepare(
-    held: &EngineHeld,
     optimizer: &Optimizer<Shell>,
     session: &mut Session<'_>,
     id: SiteId,
-    probe: ProbePtr,
     handlers: Handlers,
 ) -> Result<(), Refusal> {
     let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
-    // Its user may have overwritten a registered probe. Linking it would link it to itself.
-    let mut linked = site.payload.trap().all_probes(held);
-    if linked.any(|linked| linked == probe) {
-        return Err(Refusal::AlreadyRegistered);
-    }
     match handlers {
         Handlers::None => session.prepare_count(optimizer, &site.payload),
         Handlers::Pre => Ok(()),

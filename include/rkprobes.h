@@ -32,9 +32,12 @@ struct rkprobe;
  * Return: 0. Any other value means that @regs->ip was changed and that the
  * probed instruction must not be executed. Only an int3 honours the changed ip.
  * So give such a probe a post_handler, which keeps it from becoming a jump, and
- * do not put it on a function's entry. Other handlers of the address: on an
- * int3 and at an entry, no other handler runs after such a value; on a jump the
- * value is ignored, and all handlers run. kprobes does this too.
+ * do not put it on a function's entry.
+ *
+ * The handlers of one address are called in the order of registration, the last
+ * one first. On an int3 and at an entry, no other handler runs after a value that
+ * is not 0. On a jump the value is ignored, and all handlers run. kprobes does
+ * all this too.
  */
 typedef int (*rkprobe_pre_handler_t)(struct rkprobe *p, struct pt_regs *regs);
 
@@ -98,6 +101,7 @@ struct rkprobe {
 	u32 registered;
 	u64 window_begin;
 	u64 window_hits;
+	struct rkprobe *previous;
 };
 
 /**

@@ -199,12 +199,18 @@ impl SiteMemory {
         }
     }
 
-    /// Decides for each probe of the site whether hits that the site's counter counts from now on are its
-    /// hits. They are if the probe has no handlers and is enabled, and the site is live.
-    pub(crate) fn credit_all(&self, held: &EngineHeld, live: bool) {
+    /// Decides whether hits that the site's counter counts from now on are hits of `probe`. They are if
+    /// the probe has no handlers and is enabled, and the site is live. The caller has just added the
+    /// probe, or enabled or disabled it.
+    pub(crate) fn credit_one(&self, held: &EngineHeld, probe: ProbePtr) {
+        let counts = probe.handlers() == Handlers::None && probe.is_enabled(held);
+        self.credit(held, probe, counts && self.trap().is_live());
+    }
+
+    /// Decides this for each probe of the site, after the site became live or was silenced.
+    pub(crate) fn credit_all(&self, held: &EngineHeld) {
         for probe in self.trap().all_probes(held) {
-            let counts = probe.handlers() == Handlers::None && probe.is_enabled(held);
-            self.credit(held, probe, live && counts);
+            self.credit_one(held, probe);
         }
     }
 }

@@ -4,6 +4,7 @@
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
 #include <linux/ptrace.h>
 #include <rkprobes.h>
 #include "assertions.h"
@@ -207,8 +208,8 @@ static void test_aggregate(void)
 		a.pre = b.pre = c.pre = 0;
 		same("the function is right with three probes", rktest_api_target(1), 2);
 		same("each handler is called once", a.pre * 100 + b.pre * 10 + c.pre, 111);
-		same("the first handler is called before the second", a.at < b.at, 1);
-		same("the second handler is called before the third", b.at < c.at, 1);
+		same("the third handler is called before the second, as with kprobes", c.at < b.at, 1);
+		same("the second handler is called before the first", b.at < a.at, 1);
 		same("flush succeeds with three probes", flush_rkprobes(), 0);
 	}
 	same("the second probe can be disabled", disable_rkprobe(&b.p), 0);
@@ -463,8 +464,9 @@ static void returns(const char *lane, const char *symbol, unsigned int offset, l
 	a.p.pre_handler = act_for_insn;
 	if (post)
 		b.p.post_handler = post_handler;
+	/* The probe that was registered last is called first. */
+	same("a probe there", register_rkprobe(&b.p), 0);
 	same(lane, register_rkprobe(&a.p), 0);
-	same("another there", register_rkprobe(&b.p), 0);
 	same("flush", flush_rkprobes(), 0);
 	for (i = 0; i < 100; i++)
 		if (call(i) != i + 1)
@@ -483,6 +485,43 @@ static void test_returns(void)
 	returns("an int3", "rktest_api_target", FIRST, rktest_api_target, true, 0);
 	returns("a jump", "rktest_api_target", FIRST, rktest_api_target, false, 100);
 	returns("an entry", "rktest_api_traced", 0, rktest_api_traced, false, 0);
+}
+
+/* Many probes at one address: registered in one batch and one by one, and removed in both orders. */
+#define CROWD 2000
+
+static void test_crowd(void)
+{
+	struct rkprobe **all = kvcalloc(CROWD, sizeof(*all), GFP_KERNEL);
+	struct rkprobe *probes = kvcalloc(CROWD, sizeof(*probes), GFP_KERNEL);
+	unsigned long hits = 0, bad = 0;
+	unsigned int i;
+
+	same("there is memory for the probes", all && probes, 1);
+	for (i = 0; all && probes && i < CROWD; i++) {
+		probes[i].symbol_name = "rktest_api_target";
+		probes[i].offset = FIRST;
+		all[i] = &probes[i];
+	}
+	same("a batch at one address is registered", register_rkprobes(all, CROWD), 0);
+	rktest_api_target(1);
+	for (i = 0; i < CROWD; i++)
+		hits += rkprobe_hits(all[i]);
+	same("each probe has a hit", hits, CROWD);
+	unregister_rkprobes(all, CROWD);
+	for (i = 0; i < CROWD; i++)
+		bad += register_rkprobe(all[i]) != 0;
+	same("the probes are registered one by one", bad, 0);
+	rktest_api_target(1);
+	for (i = hits = 0; i < CROWD; i++)
+		hits += rkprobe_hits(all[i]);
+	same("each probe has one hit again", hits, CROWD);
+	for (i = 0; i < CROWD / 2; i++)
+		swap(all[i], all[CROWD - 1 - i]);
+	unregister_rkprobes(all, CROWD);
+	same("the function is right after the crowd", rktest_api_target(1), 2);
+	kvfree(probes);
+	kvfree(all);
 }
 
 static void wait_until_disabled(void)
@@ -534,6 +573,7 @@ static const struct rktest_group tests[] = {
 	{ "inside", test_counting_inside },
 	{ "entry", test_entry },
 	{ "returns", test_returns },
+	{ "crowd", test_crowd },
 	{ "limit", test_limit },
 };
 
