@@ -206,9 +206,6 @@ pub(super) fn release(probe: ProbePtr) {
             (*probe).counted = 0;
             ffi::free_percpu(hits.cast());
         }
-        if !(*probe).symbol_name.is_null() {
-            (*probe).addr = null_mut();
-        }
     }
 }
 
@@ -305,6 +302,7 @@ fn add_one(
     // SAFETY: The caller's probe is alive, and no handler sees it before it is linked.
     unsafe {
         (*probe).addr = addr as *mut kernel::ffi::c_void;
+        (*probe).found = (*probe).addr;
         (*probe).hits = hits.into_raw();
         (*probe).counting = null_mut();
         (*probe).counted = 0;

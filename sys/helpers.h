@@ -123,6 +123,7 @@ bool rk_in_handler(void);
 bool rk_handler_died(void);
 
 bool rk_kick_optimizer(unsigned int ticks, bool sooner);
+void rk_kick_from_handler(void);
 int rk_start_optimizer(void);
 void rk_stop_optimizer(void);
 /* Runs one pass (engine). */

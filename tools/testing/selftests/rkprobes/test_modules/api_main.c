@@ -123,6 +123,41 @@ static void test_errors(void)
 	same("a call after the unregistration is no hit", (rktest_api_target(1), a.pre), 1);
 }
 
+/* The address stays when a probe is unregistered, and the structure can be registered again. */
+static void test_again(void)
+{
+	void *addr;
+
+	set(&a, "rktest_api_target", FIRST);
+	same("a probe on a symbol is registered", register_rkprobe(&a.p), 0);
+	addr = a.p.addr;
+	same("the address is filled in", addr != NULL, 1);
+	unregister_rkprobe(&a.p);
+	same("the address stays after the unregistration", a.p.addr == addr, 1);
+	a.p.addr = NULL;
+	same("a probe whose address was cleared is registered again", register_rkprobe(&a.p), 0);
+	same("its address is filled in again", a.p.addr == addr, 1);
+	unregister_rkprobe(&a.p);
+	same("a probe whose address was left is registered again", register_rkprobe(&a.p), 0);
+	same("its address is the first one", a.p.addr == addr, 1);
+	rktest_api_target(1);
+	same("the probe is hit", a.pre, 1);
+	disable_rkprobe(&a.p);
+	unregister_rkprobe(&a.p);
+	same("a disabled probe is registered again", register_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("a disabled probe stays disabled, as with kprobes", a.pre, 1);
+	unregister_rkprobe(&a.p);
+	a.p.flags = 0;
+	a.p.symbol_name = "rktest_api_inner";
+	same("a probe on another symbol is registered", register_rkprobe(&a.p), 0);
+	rktest_api_inner(1);
+	same("the other function is hit", a.pre, 2);
+	unregister_rkprobe(&a.p);
+	a.p.addr = addr;
+	same("a symbol with another address is refused", register_rkprobe(&a.p), -EINVAL);
+}
+
 static void test_batch(void)
 {
 	struct rkprobe *all[] = { &a.p, &b.p, &c.p };
@@ -524,6 +559,30 @@ static void test_crowd(void)
 	kvfree(all);
 }
 
+/* A refused batch says which probe was refused, and why. */
+static void test_reasons(void)
+{
+	struct rkprobe *all[] = { &a.p, &b.p, &c.p };
+
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "no_such_function_here", 0);
+	set(&c, "rktest_api_target", INSIDE);
+	same("a batch with two bad probes is refused", register_rkprobes(all, 3), -ENOENT);
+	same("the good probe has no reason", a.p.reason == NULL, 1);
+	same("the unknown symbol has its reason",
+	     b.p.reason && strstarts(b.p.reason, "unknown symbol: "), 1);
+	same("the bad offset has its reason",
+	     c.p.reason && strstarts(c.p.reason, "inside an instruction: choose its first byte"), 1);
+	same("the good probe can be registered", register_rkprobe(&a.p), 0);
+	same("a second registration is refused", register_rkprobe(&a.p), -EINVAL);
+	same("the second registration has its reason",
+	     a.p.reason && strstarts(a.p.reason, "already registered: unregister it"), 1);
+	unregister_rkprobe(&a.p);
+	same("the probe can be registered again", register_rkprobe(&a.p), 0);
+	same("a registered probe has no reason", a.p.reason == NULL, 1);
+	unregister_rkprobe(&a.p);
+}
+
 static void wait_until_disabled(void)
 {
 	unsigned int polls = 0;
@@ -561,6 +620,7 @@ static void test_limit(void)
 
 static const struct rktest_group tests[] = {
 	{ "errors", test_errors },
+	{ "again", test_again },
 	{ "batch", test_batch },
 	{ "handlers", test_handlers },
 	{ "changes", test_changes },
@@ -574,6 +634,7 @@ static const struct rktest_group tests[] = {
 	{ "entry", test_entry },
 	{ "returns", test_returns },
 	{ "crowd", test_crowd },
+	{ "reasons", test_reasons },
 	{ "limit", test_limit },
 };
 
