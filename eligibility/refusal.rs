@@ -76,6 +76,8 @@ pub enum Refusal {
     ForeignText,
     /// The function tracer does not attach to the address.
     FtraceFailed,
+    /// Another user of the function tracer changes where the function continues.
+    Redirected,
     /// The caller is a handler.
     InHandler,
     /// The module is being loaded or unloaded.
@@ -122,7 +124,8 @@ impl Refusal {
             Refusal::KprobeNear
             | Refusal::KprobesComing
             | Refusal::ForeignText
-            | Refusal::FtraceFailed => EBUSY,
+            | Refusal::FtraceFailed
+            | Refusal::Redirected => EBUSY,
             Refusal::NoMemory => ENOMEM,
         }
     }
@@ -193,6 +196,9 @@ impl Refusal {
             }
             Refusal::ForeignText => c"foreign bytes in the text: find the tool that changed it",
             Refusal::FtraceFailed => c"the function tracer does not attach: probe an offset",
+            Refusal::Redirected => {
+                c"a livepatch or another tool redirects the function: probe an offset, or leave the post_handler out"
+            }
             Refusal::InHandler => {
                 c"called from a handler: queue an irq_work that queues a work item"
             }

@@ -30,7 +30,9 @@ impl Engine {
         }
         for (_, probe) in core.optimizer.probes() {
             let site = core.optimizer.site(probe.site);
-            if site.is_some_and(|site| site.state() == State::Gone) {
+            if let Some(site) = site.filter(|site| site.state() == State::Gone) {
+                // Else ftrace would complain about the module that is loaded there next.
+                site.payload.give_claim_back(core.shell.held());
                 probe
                     .payload
                     .set_flag(core.shell.held(), ffi::RKPROBE_FLAG_GONE, true);

@@ -111,8 +111,9 @@ impl Engine {
         sort_by_key(requests, |request: &Request| request.addr as u64);
         let mut core = self.core.lock();
         core.add(requests);
+        let refused = core.claim_entries(requests);
         core.commit();
-        let failed = core.take_back_unserved(requests);
+        let failed = core.take_back_unserved(requests) || refused;
         drop(core);
         if failed {
             wait_for_handlers();
@@ -230,6 +231,26 @@ impl Core {
         }
     }
 
+    /// Claims the instruction pointer for probes with a post_handler at entries, because such a probe
+    /// may change it. Removes the probes again that cannot have it. Returns whether there were any.
+    fn claim_entries(&mut self, requests: &mut [Request]) -> bool {
+        let mut failed = false;
+        let requests = requests.iter_mut().filter(|request| request.result.is_ok());
+        for request in requests.filter(|request| request.probe.handlers() == Handlers::Post) {
+            let id = id_of(request.probe);
+            let site = self.optimizer.probe(id).map(|probe| probe.site);
+            let Some(site) = site.and_then(|site| self.optimizer.site(site)) else {
+                continue;
+            };
+            if let Err(refusal) = site.payload.claim(self.shell.held()) {
+                self.remove(id, request.probe);
+                request.result = Err(refusal);
+                failed = true;
+            }
+        }
+        failed
+    }
+
     /// Removes the probes again that hits would not reach. Returns whether there were any.
     fn take_back_unserved(&mut self, requests: &mut [Request]) -> bool {
         let mut failed = false;
@@ -254,6 +275,7 @@ impl Core {
             let held = self.shell.held();
             site.payload.credit(held, probe, false);
             site.payload.trap().unlink(held, probe);
+            site.payload.review_claim(held);
         }
         self.optimizer.remove_probe(id);
         self.known.remove(&(probe.as_ptr() as usize));

@@ -32,9 +32,11 @@ struct rkprobe;
  * wake a task, so do not call it from a probe in the scheduler.
  *
  * Return: 0. Any other value means that @regs->ip was changed and that the
- * probed instruction must not be executed. Only an int3 honours the changed ip.
- * So give such a probe a post_handler, which keeps it from becoming a jump, and
- * do not put it on a function's entry.
+ * probed instruction must not be executed. An int3 and a function's entry honour
+ * the changed ip. A jump ignores it. So give such a probe a post_handler, which
+ * keeps it from becoming a jump. At an entry a post_handler also keeps livepatches
+ * and other users of ftrace from changing the ip of the function: registering
+ * fails with -EBUSY if one of them has it. At an entry @regs->sp cannot be changed.
  *
  * The handlers of one address are called in the order of registration, the last
  * one first. On an int3 and at an entry, no other handler runs after a value that

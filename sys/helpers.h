@@ -157,9 +157,13 @@ unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 				 unsigned int max);
 
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove);
+int rk_ftrace_claim(unsigned long ip, bool remove);
 void rk_ftrace_stop(void);
-/* Runs the handlers of a function's entry (arch_x86/ftrace_entry.rs). */
-void rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
+/*
+ * Runs the handlers of a function's entry (arch_x86/ftrace_entry.rs). Returns whether
+ * one of them has changed ip.
+ */
+bool rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
 
 /* Every detour calls this (arch_x86/detour_entry.S). */
 void rk_detour_entry(void);

@@ -3,8 +3,10 @@
  * Tests of the C API. The name of each group of assertions is a command.
  */
 #include <linux/delay.h>
+#include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/objtool.h>
 #include <linux/ptrace.h>
 #include <rkprobes.h>
 #include "assertions.h"
@@ -479,13 +481,16 @@ static void test_entry(void)
 	}
 }
 
+/* The bytes of the instruction that act_for_insn acts for. */
+static unsigned int insn_len;
+
 /* Has the effect of the MOV, or of the nop of the entry, writes orig_ax as handlers of native kprobes do, and returns 1. */
 static int act_for_insn(struct rkprobe *p, struct pt_regs *regs)
 {
 	pre_handler(p, regs);
 	regs->ax = regs->di;
 	regs->orig_ax = ~0UL;
-	regs->ip = (unsigned long)p->addr + 3;
+	regs->ip = (unsigned long)p->addr + insn_len;
 	return 1;
 }
 
@@ -496,6 +501,7 @@ static void returns(const char *lane, const char *symbol, unsigned int offset, l
 
 	set(&a, symbol, offset);
 	set(&b, symbol, offset);
+	insn_len = offset ? 3 : 5;
 	a.p.pre_handler = act_for_insn;
 	if (post)
 		b.p.post_handler = post_handler;
@@ -520,6 +526,98 @@ static void test_returns(void)
 	returns("an int3", "rktest_api_target", FIRST, rktest_api_target, true, 0);
 	returns("a jump", "rktest_api_target", FIRST, rktest_api_target, false, 100);
 	returns("an entry", "rktest_api_traced", 0, rktest_api_traced, false, 0);
+	returns("an entry with a post_handler", "rktest_api_traced", 0, rktest_api_traced, true, 0);
+}
+
+/*
+ * As kernel/fail_function.c overrides a function: the handler sets the returned
+ * value, and continues at a function that only returns.
+ */
+void rktest_api_just_return(void);
+asm(".pushsection .text\n"
+    ".type rktest_api_just_return, @function\n"
+    "rktest_api_just_return:\n"
+    ANNOTATE_NOENDBR "\n"
+    ASM_RET
+    ".size rktest_api_just_return, . - rktest_api_just_return\n"
+    ".popsection\n");
+
+static int __kprobes override_handler(struct rkprobe *p, struct pt_regs *regs)
+{
+	pre_handler(p, regs);
+	regs_set_return_value(regs, -ENOMEM);
+	instruction_pointer_set(regs, (unsigned long)rktest_api_just_return);
+	return 1;
+}
+
+static void set_override(bool post)
+{
+	set(&a, "rktest_api_traced", 0);
+	a.p.pre_handler = override_handler;
+	if (post)
+		a.p.post_handler = post_handler;
+}
+
+static void override(bool post)
+{
+	set_override(post);
+	same("a probe that overrides the function is registered", register_rkprobe(&a.p), 0);
+	same("the function is overridden", rktest_api_traced(1), -ENOMEM);
+	same("the handler is called once", a.pre, 1);
+	same("the post_handler is not called", a.post, 0);
+	same("the probe can be disabled", disable_rkprobe(&a.p), 0);
+	same("a disabled probe does not override", rktest_api_traced(1), 2);
+	same("the probe can be enabled", enable_rkprobe(&a.p), 0);
+	same("an enabled probe overrides", rktest_api_traced(1), -ENOMEM);
+	unregister_rkprobe(&a.p);
+	same("the function is itself after the unregistration", rktest_api_traced(1), 2);
+}
+
+static void redirect(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+		     struct ftrace_regs *fregs)
+{
+}
+
+/* Changes ip as a livepatch does. */
+static struct ftrace_ops other_user = {
+	.func = redirect,
+	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY,
+};
+
+/* Only one user of ftrace may change the ip of a function. */
+static void test_override(void)
+{
+	override(true);
+	override(false);
+
+	set_override(true);
+	same("the overriding probe is registered", register_rkprobe(&a.p), 0);
+	ftrace_set_filter_ip(&other_user, (unsigned long)a.p.addr, 0, 1);
+	same("another user of the ip is refused", register_ftrace_function(&other_user), -EBUSY);
+	set(&b, "rktest_api_traced", 0);
+	b.p.post_handler = post_handler;
+	same("a second probe with a post_handler is registered", register_rkprobe(&b.p), 0);
+	unregister_rkprobe(&a.p);
+	same("the second probe keeps the ip", register_ftrace_function(&other_user), -EBUSY);
+	same("the second probe is called", (rktest_api_traced(1), b.pre * 10 + b.post), 11);
+	unregister_rkprobe(&b.p);
+	same("another user gets the ip after that", register_ftrace_function(&other_user), 0);
+	set_override(true);
+	same("a probe with a post_handler is refused then", register_rkprobe(&a.p), -EBUSY);
+	same("the reason names the conflict", a.p.reason && strstr(a.p.reason, "redirects"), 1);
+	same("the function is right", rktest_api_traced(1), 2);
+	set(&b, "rktest_api_traced", 0);
+	same("a probe without a post_handler is registered", register_rkprobe(&b.p), 0);
+	same("it is called", (rktest_api_traced(1), b.pre), 1);
+	same("a post_handler cannot be added there", register_rkprobe(&a.p), -EBUSY);
+	same("the first probe stays", (rktest_api_traced(1), b.pre * 10 + a.pre), 20);
+	unregister_ftrace_function(&other_user);
+	same("a post_handler can be added when the other user is gone", register_rkprobe(&a.p), 0);
+	same("the probe that was registered last overrides", rktest_api_traced(1), -ENOMEM);
+	same("the other probe is not called", b.pre, 2);
+	unregister_rkprobe(&a.p);
+	unregister_rkprobe(&b.p);
+	ftrace_free_filter(&other_user);
 }
 
 /* Many probes at one address: registered in one batch and one by one, and removed in both orders. */
@@ -633,6 +731,7 @@ static const struct rktest_group tests[] = {
 	{ "inside", test_counting_inside },
 	{ "entry", test_entry },
 	{ "returns", test_returns },
+	{ "override", test_override },
 	{ "crowd", test_crowd },
 	{ "reasons", test_reasons },
 	{ "limit", test_limit },
