@@ -3,15 +3,18 @@
 //! The interfaces for other modules.
 //!
 //! - `c`: the functions of `include/rkprobes.h`.
-//! - `probe`, `hit`: the Rust interface.
+//! - `probe`, `hit`, `registration`, `error`: the Rust interface.
 //!
 //! Kbuild computes the version of the Rust interface from all files of this folder, and from the files
 //! that their `pub use` lines name.
 
 mod c;
+mod error;
 mod hit;
 mod probe;
+mod registration;
 
+pub use error::RegisterError;
 pub use hit::{
     Hit,
     Lane,
@@ -21,7 +24,9 @@ pub use probe::{
     flush,
     Handler,
     Probe,
-    Registration,
-    Registrations,
     Target, //
+};
+pub use registration::{
+    Registration,
+    Registrations, //
 };

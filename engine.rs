@@ -6,12 +6,14 @@
 //!
 //! - `state`: what the lock protects, and the one engine.
 //! - `registration`: registering, unregistering, enabling and disabling probes.
+//! - `abandoned`: probes that their owners gave up inside a handler.
 //! - `limits`: disables probes that have more hits a second than their users allow.
 //! - `modules`: text that is loaded or unloaded, and probes that a module leaves behind.
 //! - `passes`: the delayed work, and waiting for it.
 //! - `queries`, `examination`: what the files in debugfs show.
 //! - `notifiers`: the kernel's notifier chains.
 
+mod abandoned;
 mod examination;
 mod limits;
 mod modules;
@@ -22,6 +24,7 @@ mod registration;
 mod state;
 
 pub(crate) use crate::arch_x86::probe_list::ProbePtr;
+pub(crate) use abandoned::abandon;
 pub(crate) use examination::{
     Examination,
     FunctionSurvey,

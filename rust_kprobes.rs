@@ -33,6 +33,7 @@ pub use api::{
     Hit,
     Lane,
     Probe,
+    RegisterError,
     Registers,
     Registration,
     Registrations,

@@ -21,7 +21,7 @@ use crate::sys::target::{
     resolve,
     Unresolved, //
 };
-use kernel::error::code::*;
+use core::ptr::null;
 use kernel::ffi::{
     c_int,
     c_uint,
@@ -34,14 +34,20 @@ use kernel::str::CStrExt;
 ///
 /// # Errors
 ///
-/// EDEADLK in a handler, ENODEV while the module is loaded or unloaded.
-fn engine() -> Result<&'static Engine> {
+/// `InHandler`, `NotReady`.
+pub(super) fn engine() -> Result<&'static Engine, Refusal> {
     // SAFETY: Reads a per-CPU variable of this module; each value of it is an answer.
     if unsafe { ffi::rk_in_handler() } {
         stats::add(&stats::REFUSED_IN_HANDLERS, 1);
-        return Err(EDEADLK);
+        return Err(Refusal::InHandler);
     }
-    engine::engine().ok_or(ENODEV)
+    engine::engine().ok_or(Refusal::NotReady)
+}
+
+/// Why a batch was not registered: the first probe that was refused, and the reason.
+pub(super) struct RefusedProbe {
+    pub(super) index: usize,
+    pub(super) refusal: Refusal,
 }
 
 fn to_errno(result: Result<(), Refusal>) -> c_int {
@@ -76,10 +82,11 @@ unsafe fn array<'a>(probes: *mut *mut rkprobe, num: c_int) -> &'a [*mut rkprobe]
 /// `probe` is alive, and its symbol is NULL or a string.
 unsafe fn address_of(probe: *mut rkprobe) -> Result<usize, Refusal> {
     // SAFETY: The probe is alive by the contract. Its user does not register it twice at one time.
-    let (symbol, addr, offset, registered) = unsafe {
+    let (symbol, addr, found, offset, registered) = unsafe {
         (
             (*probe).symbol_name,
-            (*probe).addr as u64,
+            (*probe).addr,
+            (*probe).found,
             u64::from((*probe).offset),
             (*probe).registered,
         )
@@ -87,6 +94,11 @@ unsafe fn address_of(probe: *mut rkprobe) -> Result<usize, Refusal> {
     if registered != 0 {
         return Err(Refusal::AlreadyRegistered);
     }
+    // An address that an earlier registration found for the symbol is not one that the user gives.
+    let addr = match !symbol.is_null() && addr == found {
+        true => 0,
+        false => addr as u64,
+    };
     if symbol.is_null() == (addr == 0) {
         return Err(Refusal::SymbolOrAddress);
     }
@@ -97,18 +109,59 @@ unsafe fn address_of(probe: *mut rkprobe) -> Result<usize, Refusal> {
     })
 }
 
-/// Registers all probes or none.
+/// Leaves the reason why a probe was refused in its structure, or clears it.
+///
+/// # Safety
+///
+/// `probe` is NULL or a probe that is alive.
+unsafe fn set_reason(probe: *mut rkprobe, reason: Option<Refusal>) {
+    let reason = reason.map_or(null(), |refusal| {
+        refusal.c_text().to_bytes_with_nul().as_ptr()
+    });
+    if !probe.is_null() {
+        // SAFETY: The probe is alive by the contract, and only its user reads this member.
+        unsafe { (*probe).reason = reason.cast() };
+    }
+}
+
+/// Registers all probes or none. Each probe that was refused has the reason in its structure.
 ///
 /// # Safety
 ///
 /// Each pointer is NULL or a probe as in [`register_rkprobe`].
-unsafe fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
-    if probes.iter().any(|probe| probe.is_null()) {
-        return EINVAL.to_errno();
+pub(super) unsafe fn register(probes: &[*mut rkprobe]) -> Result<(), RefusedProbe> {
+    for probe in probes {
+        // SAFETY: By the contract of this function.
+        unsafe { set_reason(*probe, None) };
     }
-    let Ok(mut requests) = KVVec::with_capacity(probes.len(), GFP_KERNEL) else {
-        return ENOMEM.to_errno();
+    // SAFETY: By the contract of this function.
+    let refused = unsafe { register_all(probes) }.err();
+    let Some(refused) = refused else {
+        return Ok(());
     };
+    if let Some(probe) = probes.get(refused.index) {
+        // SAFETY: By the contract of this function.
+        unsafe { set_reason(*probe, Some(refused.refusal)) };
+    }
+    Err(refused)
+}
+
+/// As [`register`], but the first probe that was refused has no reason in its structure if the batch
+/// was refused as a whole.
+///
+/// # Safety
+///
+/// As [`register`].
+unsafe fn register_all(probes: &[*mut rkprobe]) -> Result<(), RefusedProbe> {
+    let all = |refusal| RefusedProbe { index: 0, refusal };
+    let engine = engine().map_err(all)?;
+    let index = probes.iter().position(|probe| probe.is_null());
+    if let Some(index) = index.or(probes.is_empty().then_some(0)) {
+        let refusal = Refusal::NoProbe;
+        return Err(RefusedProbe { index, refusal });
+    }
+    let requests = KVVec::with_capacity(probes.len(), GFP_KERNEL);
+    let mut requests = requests.map_err(|_| all(Refusal::NoMemory))?;
     for (tag, probe) in probes.iter().enumerate() {
         // SAFETY: No pointer is NULL, so all are probes by the contract.
         let (addr, probe) = unsafe { (address_of(*probe), ProbePtr::new(*probe)) };
@@ -118,13 +171,20 @@ unsafe fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
         kernel::warn_on!(full);
     }
     engine.register(&mut requests);
-    let failed = requests.iter().filter(|request| request.result.is_err());
-    let Some(first) = failed.min_by_key(|request| request.tag) else {
-        return 0;
+    let failed = requests
+        .iter()
+        .filter_map(|request| Some((request, request.result.err()?)));
+    for (request, refusal) in failed.clone() {
+        // SAFETY: The caller's probes are alive for the call.
+        unsafe { set_reason(request.probe.as_ptr(), Some(refusal)) };
+    }
+    let Some((first, refusal)) = failed.min_by_key(|(request, _)| request.tag) else {
+        return Ok(());
     };
     let added = requests.iter().filter(|request| request.result.is_ok());
     engine.unregister(added.map(|request| request.probe));
-    to_errno(first.result)
+    let index = first.tag;
+    Err(RefusedProbe { index, refusal })
 }
 
 /// Registers one probe; see `include/rkprobes.h`.
@@ -134,11 +194,8 @@ unsafe fn register(engine: &Engine, probes: &[*mut rkprobe]) -> c_int {
 /// `probe` is NULL or a probe that is not moved or freed until it is unregistered.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
-    match engine() {
-        // SAFETY: By the contract of this function.
-        Ok(engine) => unsafe { register(engine, &[probe]) },
-        Err(error) => error.to_errno(),
-    }
+    // SAFETY: By the contract of this function.
+    to_errno(unsafe { register(&[probe]) }.map_err(|refused| refused.refusal))
 }
 
 /// Registers all probes of an array or none; see `include/rkprobes.h`.
@@ -149,13 +206,8 @@ pub(crate) unsafe extern "C" fn register_rkprobe(probe: *mut rkprobe) -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn register_rkprobes(probes: *mut *mut rkprobe, num: c_int) -> c_int {
     // SAFETY: By the contract of this function.
-    let probes = unsafe { array(probes, num) };
-    match engine() {
-        Ok(_) if probes.is_empty() => EINVAL.to_errno(),
-        // SAFETY: By the contract of this function.
-        Ok(engine) => unsafe { register(engine, probes) },
-        Err(error) => error.to_errno(),
-    }
+    let refused = unsafe { register(array(probes, num)) };
+    to_errno(refused.map_err(|refused| refused.refusal))
 }
 
 /// Removes one probe; see `include/rkprobes.h`.
@@ -203,10 +255,10 @@ unsafe fn change(
     change: impl FnOnce(&Engine, ProbePtr) -> Result<(), Refusal>,
 ) -> c_int {
     match engine() {
-        Ok(_) if probe.is_null() => EINVAL.to_errno(),
+        Ok(_) if probe.is_null() => to_errno(Err(Refusal::NoProbe)),
         // SAFETY: The pointer is not NULL, so it is a probe by the contract.
         Ok(engine) => to_errno(change(engine, unsafe { ProbePtr::new(probe) })),
-        Err(error) => error.to_errno(),
+        Err(refusal) => to_errno(Err(refusal)),
     }
 }
 
@@ -246,10 +298,7 @@ pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint)
 /// Waits for the optimizer; see `include/rkprobes.h`.
 #[no_mangle]
 pub(crate) extern "C" fn flush_rkprobes() -> c_int {
-    match engine().and_then(|engine| Ok(engine.flush()?)) {
-        Ok(()) => 0,
-        Err(error) => error.to_errno(),
-    }
+    to_errno(engine().and_then(|engine| engine.flush()))
 }
 
 /// How often a probe was hit; see `include/rkprobes.h`.

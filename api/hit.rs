@@ -19,7 +19,7 @@ use kernel::bindings::pt_regs;
 ///
 /// A handler that counts the calls of a function with a large third argument:
 ///
-/// ```ignore
+/// ```
 /// use kernel::sync::atomic::{Atomic, Relaxed};
 /// use rust_kprobes::{Handler, Hit};
 ///
@@ -109,9 +109,12 @@ impl Registers {
     ///
     /// # Examples
     ///
-    /// ```ignore
+    /// ```
+    /// # fn example(hit: &rust_kprobes::Hit<'_>) -> Option<usize> {
     /// // vfs_read(file, buffer, count, position)
     /// let count = hit.regs().argument(2);
+    /// # count
+    /// # }
     /// ```
     pub fn argument(&self, index: usize) -> Option<usize> {
         match index {

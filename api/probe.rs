@@ -2,31 +2,22 @@
 
 //! The typed Rust interface: a handler is a type with state, a registration is an owned value.
 //!
-//! It uses the functions of `include/rkprobes.h` and has their errors. Generic code is compiled into
-//! the module that uses it, and calls what this module exports.
-//!
-//! Soundness: the engine keeps pointers to a probe and to its handler's state while the probe is
-//! registered. Both are pinned, so their memory is not reused before the drop of the registration has
-//! removed the probe and waited for its handlers. A registration that is forgotten stays registered,
-//! and its memory stays allocated. Handlers are `'static`, so nothing that they borrow ends earlier.
-//! The text of the module that has the handler may be freed earlier: the engine removes the probes that
-//! such a module has left behind.
+//! The errors are those of the functions of `include/rkprobes.h`. Generic code is compiled into the
+//! module that uses it, and calls what this module exports. `registration.rs` has the owners of probes,
+//! and says why they are sound.
 
 use super::c;
+use super::error::RegisterError;
 use super::hit::Hit;
-use crate::engine::{
-    engine,
-    ProbePtr, //
-};
 use crate::sys::ffi::rkprobe;
 use crate::sys::target::{
     resolve,
     Unresolved, //
 };
-use core::marker::PhantomPinned;
 use core::ptr::{
     addr_of,
-    from_ref, //
+    from_ref,
+    null, //
 };
 use kernel::bindings::pt_regs;
 use kernel::error::to_result;
@@ -48,7 +39,7 @@ use kernel::types::Opaque;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// use kernel::sync::atomic::{Atomic, Relaxed};
 /// use rust_kprobes::{Handler, Hit, Registration, Target};
 ///
@@ -62,7 +53,7 @@ use kernel::types::Opaque;
 /// }
 ///
 /// let calls = Calls(Atomic::new(0));
-/// let probe = KBox::pin_init(Registration::new(Target::symbol(c"vfs_read"), calls), GFP_KERNEL)?;
+/// let probe = Registration::new(Target::symbol(c"vfs_read"), calls)?;
 /// pr_info!("{} calls\n", probe.handler().0.load(Relaxed));
 /// ```
 #[vtable]
@@ -88,12 +79,15 @@ impl Handler for () {}
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// use rust_kprobes::Target;
 ///
 /// let entry = Target::symbol(c"vfs_read");
 /// let inside = Target::symbol(c"ext4:ext4_file_open").offset(0x1d);
+/// # let address = entry_of_a_function();
 /// let at = Target::address(address);
+/// # let _ = (entry, inside, at);
+/// # fn entry_of_a_function() -> usize { 0 }
 /// ```
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
@@ -169,7 +163,10 @@ impl Probe {
     ///
     /// # Examples
     ///
-    /// ```ignore
+    /// ```
+    /// # use rust_kprobes::{Registration, Target};
+    /// # let registration = Registration::new(Target::symbol(c"vfs_read"), ())?;
+    /// let probe = registration.probe();
     /// let (hits, missed) = (probe.hits(), probe.missed());
     /// pr_info!("{:#x}: {hits} hits, {missed} missed\n", probe.address());
     /// ```
@@ -193,12 +190,14 @@ impl Probe {
     ///
     /// # Examples
     ///
-    /// ```ignore
-    /// probe.disable()?;
-    /// probe.enable()?;
+    /// ```
+    /// # use rust_kprobes::{Registration, Target};
+    /// # let registration = Registration::new(Target::symbol(c"vfs_read"), ())?;
+    /// registration.probe().disable()?;
+    /// registration.probe().enable()?;
     /// ```
     pub fn enable(&self) -> Result {
-        // SAFETY: The probe is pinned, so it is not moved or freed while it is registered.
+        // SAFETY: The probe is not moved or freed while it is registered.
         to_result(unsafe { c::enable_rkprobe(self.raw()) })
     }
 
@@ -208,7 +207,7 @@ impl Probe {
     ///
     /// EINVAL if the probe is not registered. A user has registered probes only.
     pub fn disable(&self) -> Result {
-        // SAFETY: The probe is pinned, so it is not moved or freed while it is registered.
+        // SAFETY: The probe is not moved or freed while it is registered.
         to_result(unsafe { c::disable_rkprobe(self.raw()) })
     }
 
@@ -220,27 +219,29 @@ impl Probe {
     ///
     /// # Examples
     ///
-    /// ```ignore
+    /// ```
+    /// # use rust_kprobes::{Registration, Target};
+    /// # let registration = Registration::new(Target::symbol(c"vfs_read"), ())?;
     /// // Not more than 1,000 hits a second, until `enable` is called.
     /// registration.probe().limit(1000)?;
     /// ```
     pub fn limit(&self, hits: u32) -> Result {
-        // SAFETY: The probe is pinned, so it is not moved or freed while it is registered.
+        // SAFETY: The probe is not moved or freed while it is registered.
         to_result(unsafe { c::limit_rkprobe(self.raw(), hits) })
     }
 
-    fn raw(&self) -> *mut rkprobe {
+    pub(super) fn raw(&self) -> *mut rkprobe {
         from_ref(self).cast_mut().cast()
     }
 
-    /// An unregistered probe.
-    fn new(
+    /// An unregistered probe. Its handler has no state yet.
+    pub(super) fn new(
         target: &Target<'_>,
         index: usize,
-        state: *const c_void,
         functions: Functions,
-    ) -> Result<Self> {
-        let addr = resolve(&target.unresolved())?;
+    ) -> Result<Self, RegisterError> {
+        let addr =
+            resolve(&target.unresolved()).map_err(|refusal| RegisterError::new(index, refusal))?;
         Ok(Self {
             raw: Opaque::new(rkprobe {
                 addr: addr as *mut c_void,
@@ -248,35 +249,14 @@ impl Probe {
                 post_handler: functions.post,
                 ..Default::default()
             }),
-            state,
+            state: null(),
             index,
         })
     }
-}
 
-/// Registers all of `probes` or none.
-///
-/// # Safety
-///
-/// The probes are not moved, and their state lives, until [`unregister`] has returned.
-unsafe fn register(probes: &[Probe]) -> Result {
-    let mut array = KVVec::with_capacity(probes.len(), GFP_KERNEL)?;
-    for probe in probes {
-        array.push(probe.raw(), GFP_KERNEL)?;
-    }
-    let num = c_int::try_from(array.len())?;
-    // SAFETY: The array has `num` probes that are not moved, by the contract.
-    to_result(unsafe { c::register_rkprobes(array.as_mut_ptr(), num) })
-}
-
-/// Removes `probes`, and waits until none of their handlers runs. It does not refuse to run in a
-/// handler, because a drop cannot fail.
-fn unregister(probes: &[Probe]) {
-    if let Some(engine) = engine() {
-        engine.unregister(probes.iter().map(|probe| {
-            // SAFETY: The probes are pinned, and their owner waits here.
-            unsafe { ProbePtr::new(probe.raw()) }
-        }));
+    /// Sets the state of the handler, before the probe is registered.
+    pub(super) fn set_state(&mut self, state: *const c_void) {
+        self.state = state;
     }
 }
 
@@ -288,10 +268,13 @@ fn unregister(probes: &[Probe]) {
 ///
 /// # Examples
 ///
-/// ```ignore
-/// let probe = KBox::pin_init(Registration::new(target, ()), GFP_KERNEL)?;
+/// ```
+/// # use rust_kprobes::{Registration, Target};
+/// # let target = Target::symbol(c"vfs_read").offset(9);
+/// let counted = Registration::new(target, ())?;
 /// rust_kprobes::flush()?;
 /// // If it can be a jump, it is one now.
+/// pr_info!("{} hits\n", counted.probe().hits());
 /// ```
 pub fn flush() -> Result {
     to_result(c::flush_rkprobes())
@@ -302,13 +285,13 @@ type PostFunction = unsafe extern "C" fn(*mut rkprobe, *mut pt_regs, c_ulong);
 
 /// What a hit calls for a type of handler.
 #[derive(Clone, Copy)]
-struct Functions {
+pub(super) struct Functions {
     pre: Option<PreFunction>,
     post: Option<PostFunction>,
 }
 
 impl Functions {
-    const fn of<H: Handler>() -> Self {
+    pub(super) const fn of<H: Handler>() -> Self {
         Self {
             pre: if H::HAS_PRE { Some(pre::<H>) } else { None },
             post: if H::HAS_POST { Some(post::<H>) } else { None },
@@ -353,146 +336,4 @@ unsafe extern "C" fn post<H: Handler>(probe: *mut rkprobe, regs: *mut pt_regs, _
     // SAFETY: By the contract of this function, which is that of `hit`.
     let (handler, mut hit) = unsafe { hit::<H>(probe, regs) };
     handler.post(&mut hit);
-}
-
-/// A probe that is registered for as long as this lives. Dropping it removes the probe and waits until
-/// its handler runs on no CPU. May sleep.
-///
-/// # Examples
-///
-/// A module with one probe. Unloading the module drops the registration:
-///
-/// ```ignore
-/// #[pin_data]
-/// struct Module {
-///     #[pin]
-///     reads: Registration<Calls>,
-/// }
-///
-/// impl kernel::InPlaceModule for Module {
-///     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-///         try_pin_init!(Self {
-///             reads <- Registration::new(Target::symbol(c"vfs_read"), Calls(Atomic::new(0))),
-///         })
-///     }
-/// }
-/// ```
-#[pin_data(PinnedDrop)]
-pub struct Registration<H: Handler> {
-    #[pin]
-    probe: Probe,
-    handler: H,
-}
-
-impl<H: Handler> Registration<H> {
-    /// Puts a probe on `target` and arms it. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// ENOENT (no such symbol, text that is being unloaded), EADDRNOTAVAIL (the symbol is ambiguous),
-    /// EINVAL (text that must not be probed), EILSEQ (no instruction begins there, or one that cannot be
-    /// probed), EOPNOTSUPP (an instruction that cannot be executed elsewhere), EEXIST (a native kprobe is
-    /// there), EBUSY (foreign bytes are there), ENOMEM.
-    pub fn new<'a>(target: Target<'a>, handler: H) -> impl PinInit<Self, Error> + use<'a, H> {
-        try_pin_init!(&this in Self {
-            handler,
-            probe: {
-                // SAFETY: The address is inside the memory that is being initialized.
-                let state = unsafe { addr_of!((*this.as_ptr()).handler) };
-                Probe::new(&target, 0, state.cast(), Functions::of::<H>())?
-            },
-            _: {
-                // SAFETY: The probe and the handler are pinned, and dropping removes the probe.
-                unsafe { register(core::slice::from_ref(&*probe)) }?;
-            },
-        }? Error)
-    }
-
-    /// The handler's state.
-    pub fn handler(&self) -> &H {
-        &self.handler
-    }
-
-    /// The probe, for its counts, and for enabling and disabling it.
-    pub fn probe(&self) -> &Probe {
-        &self.probe
-    }
-}
-
-#[pinned_drop]
-impl<H: Handler> PinnedDrop for Registration<H> {
-    fn drop(self: Pin<&mut Self>) {
-        unregister(core::slice::from_ref(&self.probe));
-    }
-}
-
-/// Many probes with one handler, registered for as long as this lives. They are armed with one
-/// synchronization of all CPUs, and removed with one grace period. [`Hit::index`] gives the target that
-/// was hit.
-///
-/// # Examples
-///
-/// ```ignore
-/// let targets = [c"vfs_read", c"vfs_write"].map(Target::symbol);
-/// let probes = KBox::pin_init(Registrations::new(&targets, ()), GFP_KERNEL)?;
-/// for probe in probes.probes() {
-///     pr_info!("{:#x}: {} hits\n", probe.address(), probe.hits());
-/// }
-/// ```
-#[pin_data(PinnedDrop)]
-pub struct Registrations<H: Handler> {
-    probes: KVVec<Probe>,
-    handler: H,
-    #[pin]
-    _pinned: PhantomPinned,
-}
-
-impl<H: Handler> Registrations<H> {
-    /// Puts probes on all `targets` and arms them, or fails and puts none. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// The error of the first target that is refused, as for [`Registration::new`]. EINVAL if there is no
-    /// target.
-    pub fn new<'a>(
-        targets: &'a [Target<'a>],
-        handler: H,
-    ) -> impl PinInit<Self, Error> + use<'a, H> {
-        try_pin_init!(&this in Self {
-            handler,
-            probes: {
-                // SAFETY: The address is inside the memory that is being initialized.
-                let state = unsafe { addr_of!((*this.as_ptr()).handler) };
-                let mut probes = KVVec::with_capacity(targets.len(), GFP_KERNEL)?;
-                for (index, target) in targets.iter().enumerate() {
-                    let probe = Probe::new(target, index, state.cast(), Functions::of::<H>())?;
-                    probes.push(probe, GFP_KERNEL)?;
-                }
-                probes
-            },
-            _pinned: PhantomPinned,
-            _: {
-                // SAFETY: The handler is pinned, nothing reallocates the vector, and dropping removes the
-                // probes.
-                unsafe { register(probes) }?;
-            },
-        }? Error)
-    }
-
-    /// The handler's state.
-    pub fn handler(&self) -> &H {
-        &self.handler
-    }
-
-    /// The probes, in the order of their targets.
-    pub fn probes(&self) -> &[Probe] {
-        &self.probes
-    }
-}
-
-#[pinned_drop]
-impl<H: Handler> PinnedDrop for Registrations<H> {
-    fn drop(self: Pin<&mut Self>) {
-        unregister(&self.probes);
-    }
 }

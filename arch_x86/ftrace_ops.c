@@ -18,17 +18,21 @@ static void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
 			 struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
 	struct pt_regs *regs = ftrace_get_regs(fregs);
-	unsigned long flags, resume;
+	unsigned long flags, resume, direct;
 
 	if (!regs)
 		return;
 	/* Handlers have one context on all lanes. */
 	raw_local_irq_save(flags);
 	resume = regs->ip;
+	/* A handler may write it, and ftrace calls what is in it. */
+	direct = regs->orig_ax;
 	/* As after an int3. */
 	regs->ip = ip + INT3_INSN_SIZE;
-	rk_ftrace_hit(ip, regs);
-	regs->ip = resume;
+	/* As with kprobes, the changed ip takes effect. One that was not changed is no place to go to. */
+	if (!rk_ftrace_hit(ip, regs) || regs->ip == ip + INT3_INSN_SIZE)
+		regs->ip = resume;
+	regs->orig_ax = direct;
 	raw_local_irq_restore(flags);
 }
 
@@ -41,21 +45,33 @@ static struct ftrace_ops rk_ftrace_ops = {
 	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT,
 };
 
-static bool rk_ftrace_started;
+static void notrace rk_claim_fn(unsigned long ip, unsigned long parent_ip,
+				struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+}
 
-static int rk_ftrace_start(void)
+/*
+ * Has the entries whose handlers may change ip. ftrace lets one user change the ip
+ * of a function, so no livepatch has such a function. The handlers are called by
+ * rk_ftrace_ops, so an entry is never called twice.
+ */
+static struct ftrace_ops rk_claim_ops = {
+	.func = rk_claim_fn,
+	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_IPMODIFY,
+};
+
+static int rk_ops_start(struct ftrace_ops *ops)
 {
 	unsigned long anchor = (unsigned long)rk_ftrace_anchor;
 	int ret;
 
+	if (ops->flags & FTRACE_OPS_FL_ENABLED)
+		return 0;
 	/* Otherwise objtool sees an address inside a function. */
 	OPTIMIZER_HIDE_VAR(anchor);
 	anchor = rk_ftrace_location_range(anchor, anchor + 16);
-	ret = ftrace_set_filter_ip(&rk_ftrace_ops, anchor, 0, 1);
-	if (!ret)
-		ret = register_ftrace_function(&rk_ftrace_ops);
-	rk_ftrace_started = !ret;
-	return ret;
+	ret = ftrace_set_filter_ip(ops, anchor, 0, 1);
+	return ret ?: register_ftrace_function(ops);
 }
 
 /*
@@ -64,19 +80,30 @@ static int rk_ftrace_start(void)
  */
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove)
 {
-	int ret = 0;
+	return rk_ops_start(&rk_ftrace_ops) ?:
+	       ftrace_set_filter_ips(&rk_ftrace_ops, ips, count, remove, 0);
+}
 
-	if (!rk_ftrace_started)
-		ret = rk_ftrace_start();
-	return ret ?: ftrace_set_filter_ips(&rk_ftrace_ops, ips, count, remove, 0);
+/*
+ * Claims the ip of a function whose entry is at @ip, or gives it back. The engine's
+ * lock serializes the calls. Returns -EBUSY if another user has it.
+ */
+int rk_ftrace_claim(unsigned long ip, bool remove)
+{
+	return rk_ops_start(&rk_claim_ops) ?:
+	       ftrace_set_filter_ip(&rk_claim_ops, ip, remove, 0);
+}
+
+static void rk_ops_stop(struct ftrace_ops *ops)
+{
+	if (ops->flags & FTRACE_OPS_FL_ENABLED)
+		unregister_ftrace_function(ops);
+	ftrace_free_filter(ops);
 }
 
 /* Stops the callbacks, and waits until no CPU is in one. */
 void rk_ftrace_stop(void)
 {
-	if (!rk_ftrace_started)
-		return;
-	unregister_ftrace_function(&rk_ftrace_ops);
-	ftrace_free_filter(&rk_ftrace_ops);
-	rk_ftrace_started = false;
+	rk_ops_stop(&rk_ftrace_ops);
+	rk_ops_stop(&rk_claim_ops);
 }

@@ -93,7 +93,21 @@ impl ProbePtr {
     }
 }
 
-/// The probes of a site, in the order of registration.
+impl ProbePtr {
+    /// The probe before this one in its list; null for the first one.
+    fn previous(self, _held: &EngineHeld) -> *mut ffi::rkprobe {
+        // SAFETY: The probe is alive by the invariant. Only holders of the lock use `previous`.
+        unsafe { addr_of!((*self.0).previous).read() }
+    }
+
+    fn set_previous(self, _held: &EngineHeld, previous: *mut ffi::rkprobe) {
+        // SAFETY: The probe is alive by the invariant. Only holders of the lock use `previous`.
+        unsafe { addr_of_mut!((*self.0).previous).write(previous) };
+    }
+}
+
+/// The probes of a site. The probe that was registered last comes first, as with kprobes
+/// (kernel/kprobes.c:add_new_kprobe).
 #[repr(transparent)]
 pub(crate) struct ProbeList(AtomicPtr<ffi::rkprobe>);
 
@@ -103,26 +117,32 @@ impl ProbeList {
         Self(AtomicPtr::new(null_mut()))
     }
 
-    /// Appends a probe.
+    /// Adds a probe, which becomes the first one.
     pub(crate) fn link(&self, held: &EngineHeld, probe: ProbePtr) {
-        probe.next().store(null_mut(), Ordering::Relaxed);
-        let mut last = &self.0;
-        for linked in self.all(held) {
-            last = linked.next();
+        let first = self.0.load(Ordering::Relaxed);
+        probe.next().store(first, Ordering::Relaxed);
+        probe.set_previous(held, null_mut());
+        if !first.is_null() {
+            // INVARIANT: A probe on the list is alive, because only a holder of the lock unlinks it.
+            ProbePtr(first).set_previous(held, probe.0);
         }
-        last.store(probe.0, Ordering::Release);
+        self.0.store(probe.0, Ordering::Release);
     }
 
     /// Takes a probe off the list. Its own link stays, because a handler that has reached the probe
     /// goes on from it until a grace period is over.
     pub(crate) fn unlink(&self, held: &EngineHeld, probe: ProbePtr) {
-        let mut link = &self.0;
-        for linked in self.all(held) {
-            if linked == probe {
-                link.store(linked.next().load(Ordering::Acquire), Ordering::Release);
-                return;
-            }
-            link = linked.next();
+        let previous = probe.previous(held);
+        let next = probe.next().load(Ordering::Relaxed);
+        let link = match previous.is_null() {
+            true => &self.0,
+            // INVARIANT: A probe on the list is alive, because only a holder of the lock unlinks it.
+            false => ProbePtr(previous).next(),
+        };
+        link.store(next, Ordering::Release);
+        if !next.is_null() {
+            // INVARIANT: As above.
+            ProbePtr(next).set_previous(held, previous);
         }
     }
 
@@ -172,7 +192,8 @@ impl Iterator for EnabledProbes {
             }
             // SAFETY: Interrupts are off, so no probe that the list had is freed meanwhile.
             let next = unsafe { AtomicPtr::from_ptr(addr_of_mut!((*probe).next)) };
-            self.0 = next.load(Ordering::Acquire);
+            // The probes that follow were registered earlier, so a CPU that sees this probe sees them.
+            self.0 = next.load(Ordering::Relaxed);
             // SAFETY: The probe is alive for the reason above. One store changes `flags`.
             let flags = unsafe { addr_of!((*probe).flags).read_volatile() };
             if flags & ffi::RKPROBE_FLAG_DISABLED == 0 {

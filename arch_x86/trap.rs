@@ -254,7 +254,7 @@ impl Trap {
             })
     }
 
-    /// Appends a probe.
+    /// Adds a probe, whose handlers are called first.
     pub(crate) fn link(&self, held: &EngineHeld, probe: ProbePtr) {
         self.probes.link(held, probe);
         self.direct.store(any_probe(), Ordering::Release);

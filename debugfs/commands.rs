@@ -34,6 +34,7 @@ use crate::engine::{
     engine,
     Request, //
 };
+use crate::sys::ffi;
 use crate::sys::target::{
     resolve,
     Unresolved, //
@@ -90,10 +91,21 @@ impl File for ProbesFile {
         };
         for (number, text) in lines {
             batch.line(number, text);
+            if is_dying() {
+                // Neither the lines that were collected nor those that follow are carried out.
+                batch.failures.add(number, text, Refusal::Interrupted);
+                return;
+            }
         }
         batch.add_all();
         batch.remove_all();
     }
+}
+
+/// Whether the task got a signal that will end it. Then the rest of its lines is not carried out.
+fn is_dying() -> bool {
+    // SAFETY: It reads the current task only.
+    unsafe { ffi::rk_is_dying() }
 }
 
 /// A line that adds a probe.
@@ -183,6 +195,10 @@ impl<'a> Batch<'a, '_> {
             let Some(add) = adds.get(tag) else {
                 break;
             };
+            if is_dying() {
+                self.failures.add(add.line, add.text, Refusal::Interrupted);
+                break;
+            }
             if registry.is_unsettled(add.kind, add.name, &add.target) {
                 self.register(&mut registry, &adds, &mut requests, &mut doomed);
             }

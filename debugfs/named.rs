@@ -94,7 +94,7 @@ impl Named {
     ) -> Result<Pin<KBox<Self>>, Refusal> {
         let mut target = KVec::new();
         target
-            .extend_from_slice(written, GFP_KERNEL)
+            .extend_from_slice(written, GFP_KERNEL_ACCOUNT)
             .map_err(|_| Refusal::NoMemory)?;
         let probe = rkprobe {
             pre_handler: match kind {
@@ -114,7 +114,7 @@ impl Named {
             target,
             probe: Opaque::new(probe),
         };
-        KBox::pin(named, GFP_KERNEL).map_err(|_| Refusal::NoMemory)
+        KBox::pin(named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
 
     /// The probe, for the engine.
@@ -196,7 +196,8 @@ impl Registry {
         }
         let named = Named::new(kind, written, settings)?;
         let probe = named.probe();
-        let node = RBTreeNode::new(name, named, GFP_KERNEL).map_err(|_| Refusal::NoMemory)?;
+        let node =
+            RBTreeNode::new(name, named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)?;
         self.probes.insert(node);
         self.count = self.count.saturating_add(1);
         Ok((name, probe))
@@ -252,7 +253,7 @@ impl Registry {
     ///
     /// `NoSuchProbe`. `NoMemory`: the probe is still in the registry.
     pub(super) fn doom(&mut self, name: &Name, doomed: &mut Doomed) -> Result<(), Refusal> {
-        let full = doomed.0.reserve(1, GFP_KERNEL).is_err();
+        let full = doomed.0.reserve(1, GFP_KERNEL_ACCOUNT).is_err();
         match self.probes.get(name) {
             None => Err(Refusal::NoSuchProbe),
             Some(_) if full => Err(Refusal::NoMemory),
@@ -297,7 +298,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let mut doomed = Doomed::new();
         // With memory all are removed in one grace period, else each in its own.
-        let _ = doomed.0.reserve(self.count, GFP_KERNEL);
+        let _ = doomed.0.reserve(self.count, GFP_KERNEL_ACCOUNT);
         loop {
             let Some(name) = self.probes.keys().next().copied() else {
                 break;

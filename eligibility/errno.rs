@@ -12,8 +12,12 @@ pub const ENOMEM: i32 = 12;
 pub const EBUSY: i32 = 16;
 /// File exists.
 pub const EEXIST: i32 = 17;
+/// No such device.
+pub const ENODEV: i32 = 19;
 /// Invalid argument.
 pub const EINVAL: i32 = 22;
+/// Resource deadlock would occur.
+pub const EDEADLK: i32 = 35;
 /// File name too long.
 pub const ENAMETOOLONG: i32 = 36;
 /// Illegal byte sequence.

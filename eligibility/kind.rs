@@ -4,6 +4,7 @@
 //! here.
 
 use super::errno;
+use core::ffi::CStr;
 
 /// The bytes that entries of a kind cover.
 enum Covers {
@@ -60,7 +61,7 @@ macro_rules! kinds {
             }
 
             /// Why a probe on text of this kind is refused, and what to do.
-            pub(super) const fn refusal(self) -> &'static str {
+            pub(super) const fn refusal(self) -> &'static CStr {
                 match self {
                     $(Kind::$kind => $refusal,)*
                 }
@@ -82,7 +83,7 @@ kinds! {
         covers: Site,
         errno: EINVAL,
         word: "jump-label",
-        refusal: "jump label, which the kernel changes: choose the next instruction",
+        refusal: c"jump label, which the kernel changes: choose the next instruction",
         in_region: "jump label in the region",
     }
     /// A static call, whose target the kernel exchanges.
@@ -90,7 +91,7 @@ kinds! {
         covers: Site,
         errno: EINVAL,
         word: "static-call",
-        refusal: "static call, which the kernel changes: choose the next instruction",
+        refusal: c"static call, which the kernel changes: choose the next instruction",
         in_region: "static call in the region",
     }
     /// The place where a function calls the function tracer.
@@ -98,7 +99,7 @@ kinds! {
         covers: Site,
         errno: EOPNOTSUPP,
         word: "ftrace",
-        refusal: "function entry without the function tracer: choose an offset",
+        refusal: c"function entry without the function tracer: choose an offset",
         in_region: "function tracer's call in the region",
     }
     /// A BUG or WARN: the trap handler finds it by its address.
@@ -106,7 +107,7 @@ kinds! {
         covers: Site,
         errno: EINVAL,
         word: "bug",
-        refusal: "BUG or WARN, found by its address: choose another instruction",
+        refusal: c"BUG or WARN, found by its address: choose another instruction",
         in_region: "BUG or WARN in the region",
     }
     /// An instruction with an exception-table entry.
@@ -114,7 +115,7 @@ kinds! {
         covers: Site,
         errno: EOPNOTSUPP,
         word: "exception-table",
-        refusal: "has an exception-table entry, a fault in our copy would find none: choose another instruction",
+        refusal: c"has an exception-table entry, a fault in our copy would find none: choose another instruction",
         in_region: "instruction with exception-table entry in the region",
     }
     /// The target of a jump label when it is switched on.
@@ -122,7 +123,7 @@ kinds! {
         covers: Target,
         errno: EINVAL,
         word: "jump-label-target",
-        refusal: "something jumps here",
+        refusal: c"something jumps here",
         in_region: "jump into the region",
     }
     /// The place where the exception table continues after a fault.
@@ -130,7 +131,7 @@ kinds! {
         covers: Target,
         errno: EINVAL,
         word: "exception-fixup",
-        refusal: "something jumps here",
+        refusal: c"something jumps here",
         in_region: "jump into the region",
     }
     /// The target of a jump in another piece of a function.
@@ -138,7 +139,7 @@ kinds! {
         covers: Target,
         errno: EINVAL,
         word: "piece-target",
-        refusal: "something jumps here",
+        refusal: c"something jumps here",
         in_region: "jump into the region",
     }
     /// Text in the kernel's kprobe blacklist.
@@ -146,7 +147,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "kprobe-blacklist",
-        refusal: "in the kprobe blacklist: choose another function",
+        refusal: c"in the kprobe blacklist: choose another function",
         in_region: "blacklisted text in the region",
     }
     /// Text that must not be instrumented: noinstr and entry sections.
@@ -154,7 +155,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "noinstr",
-        refusal: "noinstr or entry text: choose another function",
+        refusal: c"noinstr or entry text: choose another function",
         in_region: "noinstr text in the region",
     }
     /// Text that runs between a breakpoint and our handler, or on the way back.
@@ -162,7 +163,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "int3-path",
-        refusal: "runs between a breakpoint and its handler: choose another function",
+        refusal: c"runs between a breakpoint and its handler: choose another function",
         in_region: "text of the breakpoint path in the region",
     }
     /// Text that a CPU runs without a usable interrupt table.
@@ -170,7 +171,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "no-interrupt-table",
-        refusal: "runs without an interrupt table: choose another function",
+        refusal: c"runs without an interrupt table: choose another function",
         in_region: "text that runs without an interrupt table in the region",
     }
     /// Text that a CPU runs after it has reported that it is dead.
@@ -178,7 +179,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "dead-cpu",
-        refusal: "runs on a CPU that is dead: choose another function",
+        refusal: c"runs on a CPU that is dead: choose another function",
         in_region: "text that a dead CPU runs in the region",
     }
     /// Text of this module.
@@ -186,7 +187,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "own-text",
-        refusal: "text of this module: choose another function",
+        refusal: c"text of this module: choose another function",
         in_region: "text of this module in the region",
     }
     /// Bytes before a function: its type hash, or padding that mitigations fill.
@@ -194,7 +195,7 @@ kinds! {
         covers: Area,
         errno: EINVAL,
         word: "preamble",
-        refusal: "bytes before a function: choose the function",
+        refusal: c"bytes before a function: choose the function",
         in_region: "function preamble in the region",
     }
 }

@@ -7,6 +7,7 @@ use super::errno;
 use super::kind::Kind;
 use crate::optimizer::Foreign;
 use crate::out_of_line::relocate::CopyRefusal;
+use core::ffi::CStr;
 
 /// Why a probe, or a command, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,14 @@ pub enum Refusal {
     ForeignText,
     /// The function tracer does not attach to the address.
     FtraceFailed,
+    /// Another user of the function tracer changes where the function continues.
+    Redirected,
+    /// The caller is a handler.
+    InHandler,
+    /// The module is being loaded or unloaded.
+    NotReady,
+    /// No structure, or an empty batch.
+    NoProbe,
     /// No memory, or no executable memory near the text.
     NoMemory,
 }
@@ -95,7 +104,10 @@ impl Refusal {
             | Refusal::AlreadyRegistered
             | Refusal::NotRegistered
             | Refusal::OutsideFunction
-            | Refusal::NotText => EINVAL,
+            | Refusal::NotText
+            | Refusal::NoProbe => EINVAL,
+            Refusal::InHandler => EDEADLK,
+            Refusal::NotReady => ENODEV,
             Refusal::NameTooLong | Refusal::LineTooLong => ENAMETOOLONG,
             Refusal::Interrupted => EINTR,
             Refusal::NameInUse | Refusal::KprobeHere => EEXIST,
@@ -112,70 +124,89 @@ impl Refusal {
             Refusal::KprobeNear
             | Refusal::KprobesComing
             | Refusal::ForeignText
-            | Refusal::FtraceFailed => EBUSY,
+            | Refusal::FtraceFailed
+            | Refusal::Redirected => EBUSY,
             Refusal::NoMemory => ENOMEM,
         }
     }
 
     /// The reason, and what the user can do.
     pub const fn text(self) -> &'static str {
+        match self.c_text().to_str() {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+
+    /// [`Refusal::text`] for users of C.
+    pub const fn c_text(self) -> &'static CStr {
         match self {
             Refusal::UnknownCommand => {
-                "unknown command: write p[:NAME] TARGET, c[:NAME] TARGET or -:NAME"
+                c"unknown command: write p[:NAME] TARGET, c[:NAME] TARGET or -:NAME"
             }
             Refusal::BadName => {
-                "bad probe name: use letters, digits, _ and dots, a letter or _ first"
+                c"bad probe name: use letters, digits, _ and dots, a letter or _ first"
             }
             Refusal::NameTooLong => {
-                "name too long: at most 63 bytes for a probe, 55 for a module, 511 for a symbol"
+                c"name too long: at most 63 bytes for a probe, 55 for a module, 511 for a symbol"
             }
             Refusal::BadTarget => {
-                "bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS[+OFFSET]"
+                c"bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS[+OFFSET]"
             }
-            Refusal::BadNumber => "bad number: write decimal or 0x and hex digits, up to 64 bits",
+            Refusal::BadNumber => c"bad number: write decimal or 0x and hex digits, up to 64 bits",
             Refusal::TrailingText => {
-                "text after the target: only limit=N and enable=0 may follow, in p and c, once each"
+                c"text after the target: only limit=N and enable=0 may follow, in p and c, once each"
             }
             Refusal::BadLimit => {
-                "bad limit: write hits a second, at most 4294967295; 0 is no limit"
+                c"bad limit: write hits a second, at most 4294967295; 0 is no limit"
             }
-            Refusal::BadSwitch => "bad value: write 1 or 0",
-            Refusal::LineTooLong => "line too long: at most 4095 bytes",
-            Refusal::Interrupted => "interrupted by a signal: write again to wait for the end",
-            Refusal::NameInUse => "name in use: remove that probe first or choose another name",
-            Refusal::NoSuchProbe => "no probe of that name: read probes for their names",
-            Refusal::SymbolOrAddress => "give either a symbol or an address",
-            Refusal::AlreadyRegistered => "already registered: unregister it first",
-            Refusal::NotRegistered => "not registered: register it first",
+            Refusal::BadSwitch => c"bad value: write 1 or 0",
+            Refusal::LineTooLong => c"line too long: at most 4095 bytes",
+            Refusal::Interrupted => c"interrupted by a signal: write again",
+            Refusal::NameInUse => c"name in use: remove that probe first or choose another name",
+            Refusal::NoSuchProbe => c"no probe of that name: read probes for their names",
+            Refusal::SymbolOrAddress => c"give either a symbol or an address",
+            Refusal::AlreadyRegistered => c"already registered: unregister it first",
+            Refusal::NotRegistered => c"not registered: register it first",
             Refusal::UnknownSymbol => {
-                "unknown symbol: it may be inlined, or have a suffix (.isra.0): look in \
+                c"unknown symbol: it may be inlined, or have a suffix (.isra.0): look in \
                  /proc/kallsyms, or load its module"
             }
             Refusal::AmbiguousSymbol => {
-                "ambiguous symbol: choose one of the addresses, or say MODULE:SYMBOL"
+                c"ambiguous symbol: choose one of the addresses, or say MODULE:SYMBOL"
             }
-            Refusal::OutsideFunction => "offset outside the function: choose a smaller one",
-            Refusal::NoFunction => "address in no function: look in /proc/kallsyms",
-            Refusal::NotText => "not kernel or module text: choose an address in a function",
-            Refusal::ModuleComing => "module is being loaded: try again when it is loaded",
-            Refusal::ModuleGoing => "module is being unloaded: load it again first",
-            Refusal::InitTextGone => "initialization text is freed: it does not run again",
+            Refusal::OutsideFunction => c"offset outside the function: choose a smaller one",
+            Refusal::NoFunction => c"address in no function: look in /proc/kallsyms",
+            Refusal::NotText => c"not kernel or module text: choose an address in a function",
+            Refusal::ModuleComing => c"module is being loaded: try again when it is loaded",
+            Refusal::ModuleGoing => c"module is being unloaded: load it again first",
+            Refusal::InitTextGone => c"initialization text is freed: it does not run again",
             Refusal::InsideInstruction => {
-                "inside an instruction: choose its first byte; explain SYMBOL+* lists all"
+                c"inside an instruction: choose its first byte; explain SYMBOL+* lists all"
             }
             Refusal::Undecodable => {
-                "undecodable bytes before or at the address: choose another function"
+                c"undecodable bytes before or at the address: choose another function"
             }
             Refusal::Reserved(kind) => kind.refusal(),
-            Refusal::Copy(reason) => reason.text(),
-            Refusal::KprobeHere => "a kprobe is at this address: remove it first",
-            Refusal::KprobeNear => "a kprobe overlaps: remove it first or choose another address",
+            Refusal::Copy(reason) => reason.c_text(),
+            Refusal::KprobeHere => c"a kprobe is at this address: remove it first",
+            Refusal::KprobeNear => c"a kprobe overlaps: remove it first or choose another address",
             Refusal::KprobesComing => {
-                "native kprobes are being registered: the jump waits for a pause"
+                c"native kprobes are being registered: the jump waits for a pause"
             }
-            Refusal::ForeignText => "foreign bytes in the text: find the tool that changed it",
-            Refusal::FtraceFailed => "the function tracer does not attach: probe an offset",
-            Refusal::NoMemory => "out of memory: try again with fewer probes",
+            Refusal::ForeignText => c"foreign bytes in the text: find the tool that changed it",
+            Refusal::FtraceFailed => c"the function tracer does not attach: probe an offset",
+            Refusal::Redirected => {
+                c"a livepatch or another tool redirects the function: probe an offset, or leave the post_handler out"
+            }
+            Refusal::InHandler => {
+                c"called from a handler: queue an irq_work that queues a work item"
+            }
+            Refusal::NotReady => {
+                c"rkprobes is being loaded or unloaded: try again when it is loaded"
+            }
+            Refusal::NoProbe => c"no probe: give the address of a structure",
+            Refusal::NoMemory => c"out of memory: try again with fewer probes",
         }
     }
 }

@@ -3,15 +3,9 @@
 //! Modules that are loaded and unloaded: their text, and the probes that they leave behind.
 
 use super::registration::release;
-use super::state::{
-    Core,
-    Engine, //
-};
+use super::state::Engine;
 use crate::arch_x86::probe_list::ProbePtr;
-use crate::optimizer::{
-    ProbeId,
-    State, //
-};
+use crate::optimizer::State;
 use crate::shell::module_text;
 use crate::sys::ffi;
 use crate::sys::locks::wait_for_handlers;
@@ -36,7 +30,9 @@ impl Engine {
         }
         for (_, probe) in core.optimizer.probes() {
             let site = core.optimizer.site(probe.site);
-            if site.is_some_and(|site| site.state() == State::Gone) {
+            if let Some(site) = site.filter(|site| site.state() == State::Gone) {
+                // Else ftrace would complain about the module that is loaded there next.
+                site.payload.give_claim_back(core.shell.held());
                 probe
                     .payload
                     .set_flag(core.shell.held(), ffi::RKPROBE_FLAG_GONE, true);
@@ -56,35 +52,54 @@ impl Engine {
     }
 
     /// The memory of a module is about to be freed: removes the probes that the module has left in
-    /// it.
+    /// it, or with a handler there, even if a structure says that it is not registered.
     pub(super) fn owner_gone(&self, is_freed: impl Fn(usize) -> bool) {
-        while self.remove_orphan(&is_freed) {
-            pr_err!("a probe was left behind by its module: removed\n");
+        let mut removed = 0usize;
+        loop {
+            let mut orphans = KVVec::new();
+            let last = self.remove_orphans(&is_freed, &mut orphans);
+            let count = orphans.len().saturating_add(usize::from(last.is_some()));
+            if count == 0 {
+                break;
+            }
+            wait_for_handlers();
+            for orphan in Iterator::chain(orphans.iter(), &last) {
+                release(*orphan);
+            }
+            removed = removed.saturating_add(count);
+        }
+        if removed > 0 {
+            pr_err!("{removed} probes were left behind by their module: removed\n");
         }
     }
 
-    /// Removes one probe that is in such memory, or has a handler there, even if the structure says
-    /// that it is not registered. Returns whether there was one.
-    fn remove_orphan(&self, is_freed: &impl Fn(usize) -> bool) -> bool {
-        let mut core = self.core.lock();
-        let Some((id, orphan)) = core.orphan(is_freed) else {
-            return false;
-        };
-        core.remove(id, orphan);
-        core.commit();
-        drop(core);
-        wait_for_handlers();
-        release(orphan);
-        true
-    }
-}
-
-impl Core {
-    /// A probe that is in freed memory, or has a handler there.
-    fn orphan(&self, is_freed: &impl Fn(usize) -> bool) -> Option<(ProbeId, ProbePtr)> {
-        let mut probes = self.optimizer.probes();
-        let (id, orphan) =
-            probes.find(|(_, probe)| probe.payload.rests_on(self.held(), is_freed))?;
-        Some((id, orphan.payload))
+    /// Removes such probes from their sites, and collects them. Without memory it stops early: the probe
+    /// that did not fit is returned.
+    fn remove_orphans(
+        &self,
+        is_freed: &impl Fn(usize) -> bool,
+        orphans: &mut KVVec<ProbePtr>,
+    ) -> Option<ProbePtr> {
+        self.change(|core| {
+            let mut ids = KVVec::new();
+            let mut last = None;
+            for (id, probe) in core.optimizer.probes() {
+                if !probe.payload.rests_on(core.held(), is_freed) {
+                    continue;
+                }
+                let room = orphans.push(probe.payload, GFP_KERNEL);
+                if room.and_then(|()| ids.push(id, GFP_KERNEL)).is_err() {
+                    orphans.truncate(ids.len());
+                    last = Some((id, probe.payload));
+                    break;
+                }
+            }
+            for (id, probe) in ids.iter().zip(orphans.iter()) {
+                core.remove(*id, *probe);
+            }
+            let (id, probe) = last?;
+            core.remove(id, probe);
+            Some(probe)
+        })
     }
 }

@@ -73,6 +73,7 @@ impl Engine {
     /// One pass of the optimizer. Only one runs at a time.
     fn pass(&self) {
         work::pass_begins();
+        self.remove_abandoned();
         let (grace, retired): (Grace, Retired) = {
             let core = &mut *self.core.lock();
             let grace = core.optimizer.begin_pass(&core.shell);

@@ -41,6 +41,10 @@ use core::sync::atomic::{
     Ordering, //
 };
 use kernel::prelude::*;
+use kernel::rbtree::{
+    RBTree,
+    RBTreeNode, //
+};
 
 /// One probe of a batch.
 pub(crate) struct Request {
@@ -107,8 +111,9 @@ impl Engine {
         sort_by_key(requests, |request: &Request| request.addr as u64);
         let mut core = self.core.lock();
         core.add(requests);
+        let refused = core.claim_entries(requests);
         core.commit();
-        let failed = core.take_back_unserved(requests);
+        let failed = core.take_back_unserved(requests) || refused;
         drop(core);
         if failed {
             wait_for_handlers();
@@ -152,7 +157,7 @@ impl Engine {
     /// # Errors
     ///
     /// `NotRegistered`. For enabling also `NotText` if the text was unloaded, and the reason why hits
-    /// would not reach the probe. In both cases the probe stays disabled.
+    /// would not reach the probe. In both cases the probe stays what it was, enabled or disabled.
     pub(crate) fn set_enabled(&self, probe: ProbePtr, enabled: bool) -> Result<(), Refusal> {
         let mut core = self.core.lock();
         if !core.knows(probe) {
@@ -165,6 +170,10 @@ impl Engine {
             .map(|probe| probe.site)
             .ok_or(Refusal::NotRegistered)?;
         let state = core.optimizer.site(site).map(|site| site.state());
+        let before = core
+            .optimizer
+            .probe(id)
+            .is_some_and(|probe| probe.enabled());
         if enabled && state == Some(State::Gone) {
             return Err(Refusal::NotText);
         }
@@ -175,7 +184,7 @@ impl Engine {
         core.commit();
         match core.optimizer.unserved(id) {
             Some(foreign) => {
-                core.set_enabled(id, false);
+                core.set_enabled(id, before);
                 core.commit();
                 Err(foreign.into())
             }
@@ -198,9 +207,6 @@ pub(super) fn release(probe: ProbePtr) {
             (*probe).counted = 0;
             ffi::free_percpu(hits.cast());
         }
-        if !(*probe).symbol_name.is_null() {
-            (*probe).addr = null_mut();
-        }
     }
 }
 
@@ -215,6 +221,7 @@ impl Core {
                 Ok(()) => add_one(
                     self.shell.held(),
                     &mut self.optimizer,
+                    &mut self.known,
                     &mut session,
                     request,
                 ),
@@ -222,6 +229,26 @@ impl Core {
             };
             request.added = request.result.is_ok();
         }
+    }
+
+    /// Claims the instruction pointer for probes with a post_handler at entries, because such a probe
+    /// may change it. Removes the probes again that cannot have it. Returns whether there were any.
+    fn claim_entries(&mut self, requests: &mut [Request]) -> bool {
+        let mut failed = false;
+        let requests = requests.iter_mut().filter(|request| request.result.is_ok());
+        for request in requests.filter(|request| request.probe.handlers() == Handlers::Post) {
+            let id = id_of(request.probe);
+            let site = self.optimizer.probe(id).map(|probe| probe.site);
+            let Some(site) = site.and_then(|site| self.optimizer.site(site)) else {
+                continue;
+            };
+            if let Err(refusal) = site.payload.claim(self.shell.held()) {
+                self.remove(id, request.probe);
+                request.result = Err(refusal);
+                failed = true;
+            }
+        }
+        failed
     }
 
     /// Removes the probes again that hits would not reach. Returns whether there were any.
@@ -248,8 +275,10 @@ impl Core {
             let held = self.shell.held();
             site.payload.credit(held, probe, false);
             site.payload.trap().unlink(held, probe);
+            site.payload.review_claim(held);
         }
         self.optimizer.remove_probe(id);
+        self.known.remove(&(probe.as_ptr() as usize));
         // SAFETY: The probe is alive until `unregister` returns.
         unsafe { addr_of_mut!((*probe.as_ptr()).registered).write_volatile(0) };
     }
@@ -259,16 +288,20 @@ impl Core {
 fn add_one(
     held: &EngineHeld,
     optimizer: &mut Optimizer<Shell>,
+    known: &mut RBTree<usize, ()>,
     session: &mut Session<'_>,
     request: &Request,
 ) -> Result<(), Refusal> {
     let probe = request.probe.as_ptr();
     // SAFETY: The caller's probe is alive for the call.
     let (flags, registered) = unsafe { ((*probe).flags, (*probe).registered) };
-    // The batch may have the same structure twice.
-    if registered != 0 {
+    // The batch may have the same structure twice. Or its user has overwritten a registered probe, and
+    // linking it would link it to itself.
+    if registered != 0 || known.get(&(probe as usize)).is_some() {
         return Err(Refusal::AlreadyRegistered);
     }
+    let node = RBTreeNode::new(probe as usize, (), GFP_KERNEL_ACCOUNT);
+    let node = node.map_err(|_| Refusal::NoMemory)?;
     let handlers = request.probe.handlers();
     let addr = session.entry(request.addr);
     let hits = Hits::new()?;
@@ -283,7 +316,7 @@ fn add_one(
             add_site(optimizer, addr, plan)?
         }
     };
-    prepare(held, optimizer, session, id, request.probe, handlers)?;
+    prepare(optimizer, session, id, handlers)?;
     let enabled = flags & ffi::RKPROBE_FLAG_DISABLED == 0;
     let added = optimizer
         .add_probe(id, request.probe, enabled, handlers)
@@ -291,6 +324,7 @@ fn add_one(
     // SAFETY: The caller's probe is alive, and no handler sees it before it is linked.
     unsafe {
         (*probe).addr = addr as *mut kernel::ffi::c_void;
+        (*probe).found = (*probe).addr;
         (*probe).hits = hits.into_raw();
         (*probe).counting = null_mut();
         (*probe).counted = 0;
@@ -299,28 +333,23 @@ fn add_one(
         (*probe).id = added.index();
         (*probe).registered = 1;
     }
+    known.insert(node);
     window::begin(held, request.probe);
     if let Some(site) = optimizer.site(id) {
         site.payload.trap().link(held, request.probe);
+        site.payload.credit_one(held, request.probe);
     }
     Ok(())
 }
 
 /// Gives a site what the handlers of a new probe need.
 fn prepare(
-    held: &EngineHeld,
     optimizer: &Optimizer<Shell>,
     session: &mut Session<'_>,
     id: SiteId,
-    probe: ProbePtr,
     handlers: Handlers,
 ) -> Result<(), Refusal> {
     let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
-    // Its user may have overwritten a registered probe. Linking it would link it to itself.
-    let mut linked = site.payload.trap().all_probes(held);
-    if linked.any(|linked| linked == probe) {
-        return Err(Refusal::AlreadyRegistered);
-    }
     match handlers {
         Handlers::None => session.prepare_count(optimizer, &site.payload),
         Handlers::Pre => Ok(()),

@@ -16,6 +16,7 @@ use core::sync::atomic::{
     Ordering, //
 };
 use kernel::prelude::*;
+use kernel::rbtree::RBTree;
 use kernel::sync::{
     new_condvar,
     new_mutex,
@@ -29,6 +30,8 @@ pub(super) struct Core {
     pub(super) shell: Shell,
     pub(super) optimizer: Optimizer<Shell>,
     pub(super) examiner: Examiner,
+    /// The addresses of the structures that are registered.
+    pub(super) known: RBTree<usize, ()>,
 }
 
 // SAFETY: Any task that holds the lock may use the pointers to probes and traps, because these
@@ -49,6 +52,12 @@ impl Core {
     /// Enables or disables one probe. The caller commits.
     pub(super) fn set_enabled(&mut self, id: ProbeId, enabled: bool) {
         self.optimizer.set_enabled(&self.shell, id, enabled);
+        let Some(probe) = self.optimizer.probe(id) else {
+            return;
+        };
+        if let Some(site) = self.optimizer.site(probe.site) {
+            site.payload.credit_one(self.shell.held(), probe.payload);
+        }
     }
 
     /// Whether `probe` is registered, and is neither a copy of a registered structure nor stale.
@@ -103,6 +112,7 @@ impl Engine {
                 shell: Shell::new(unsafe { EngineHeld::new() }),
                 optimizer: Optimizer::default(),
                 examiner: Examiner::new()?,
+                known: RBTree::new(),
             }),
             passed <- new_condvar!(),
         }? Error)

@@ -11,6 +11,8 @@
 #ifndef _RKPROBES_H
 #define _RKPROBES_H
 
+/* Users of kprobes rely on what this header includes: __kprobes, NOKPROBE_SYMBOL(), KSYM_NAME_LEN. */
+#include <linux/kprobes.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 
@@ -30,11 +32,16 @@ struct rkprobe;
  * wake a task, so do not call it from a probe in the scheduler.
  *
  * Return: 0. Any other value means that @regs->ip was changed and that the
- * probed instruction must not be executed. Only an int3 honours the changed ip.
- * So give such a probe a post_handler, which keeps it from becoming a jump, and
- * do not put it on a function's entry. Other handlers of the address: on an
- * int3 and at an entry, no other handler runs after such a value; on a jump the
- * value is ignored, and all handlers run. kprobes does this too.
+ * probed instruction must not be executed. An int3 and a function's entry honour
+ * the changed ip. A jump ignores it. So give such a probe a post_handler, which
+ * keeps it from becoming a jump. At an entry a post_handler also keeps livepatches
+ * and other users of ftrace from changing the ip of the function: registering
+ * fails with -EBUSY if one of them has it. At an entry @regs->sp cannot be changed.
+ *
+ * The handlers of one address are called in the order of registration, the last
+ * one first. On an int3 and at an entry, no other handler runs after a value that
+ * is not 0. On a jump the value is ignored, and all handlers run. kprobes does
+ * all this too.
  */
 typedef int (*rkprobe_pre_handler_t)(struct rkprobe *p, struct pt_regs *regs);
 
@@ -63,7 +70,8 @@ typedef void (*rkprobe_post_handler_t)(struct rkprobe *p, struct pt_regs *regs,
  * @symbol_name: the function to probe, "module:function" for a function of a
  *	module; or NULL if @addr is given
  * @offset: bytes from the beginning of @symbol_name (or from @addr)
- * @addr: the address to probe; filled in if @symbol_name is given
+ * @addr: the address to probe; filled in if @symbol_name is given, and kept when
+ *	the probe is unregistered
  * @pre_handler: called before the instruction, or NULL
  * @post_handler: called after the instruction, or NULL
  * @flags: RKPROBE_FLAG_*
@@ -71,13 +79,20 @@ typedef void (*rkprobe_post_handler_t)(struct rkprobe *p, struct pt_regs *regs,
  *	registered, and changed by limit_rkprobe() after that
  * @nmissed: how often the probe was hit and no handler was called, because the
  *	hit was inside a handler on this CPU
+ * @reason: why the last registration of this probe was refused, and what to do;
+ *	NULL if it was not refused
  *
  * A probe without handlers counts its hits. While no probe on an address has a
  * handler, the jump there counts without a call. A hit of such a jump inside a
  * handler is counted as a hit, because no handler is left out.
  *
- * Zero all members that are not set. The members after @nmissed belong to
- * rkprobes.
+ * An unregistered structure can be registered again. Clear @flags before that: a
+ * disabled probe is registered as a disabled one. @symbol_name is looked up again,
+ * whether the caller clears the @addr that was filled in, as kprobes requires, or
+ * leaves it.
+ *
+ * Zero all members that are not set. The members without a description here
+ * belong to rkprobes.
  */
 struct rkprobe {
 	const char *symbol_name;
@@ -98,6 +113,11 @@ struct rkprobe {
 	u32 registered;
 	u64 window_begin;
 	u64 window_hits;
+	void *found;
+	struct rkprobe *previous;
+	struct rkprobe *abandoned;
+	/* public: */
+	const char *reason;
 };
 
 /**
@@ -132,7 +152,9 @@ void unregister_rkprobe(struct rkprobe *p);
  * All CPUs are synchronized once for all probes, instead of once for each.
  *
  * Return: 0, -EINVAL if @num is not positive, or the error of the first probe
- * that failed. After an error none of the probes is registered.
+ * that was refused. After an error none of the probes is registered, and each
+ * probe that was refused has its @reason. A batch that is refused as a whole
+ * (-ENOMEM, -EDEADLK) leaves the reason in its first probe.
  */
 int register_rkprobes(struct rkprobe **ps, int num);
 

@@ -116,17 +116,18 @@ impl<B: Backend> Optimizer<B> {
         Some(probe.payload)
     }
 
-    /// Enables or disables one probe.
+    /// Enables or disables one probe. Enabling a probe that is enabled tries again to arm its site.
     pub fn set_enabled(&mut self, backend: &B, id: ProbeId, enabled: bool) {
         let Some(probe) = self.probes.get_mut(id.0) else {
             return;
         };
+        let site = probe.site;
         if probe.enabled == enabled {
+            self.mark(site);
             return;
         }
         probe.enabled = enabled;
         backend.set_enabled(&probe.payload, enabled);
-        let site = probe.site;
         self.count(site, |site| {
             site.enabled = match enabled {
                 true => site.enabled.saturating_add(1),

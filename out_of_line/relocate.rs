@@ -19,6 +19,7 @@ use crate::insn_decode::{
     Prefixes,
     MAX_INSN_LEN, //
 };
+use core::ffi::CStr;
 
 /// The most bytes of a copy of `region` bytes of instructions. The worst instructions are two-byte
 /// conditional branches (six bytes), two-byte loops (nine), and a call at the end (eighteen).
@@ -78,29 +79,37 @@ pub enum CopyRefusal {
 impl CopyRefusal {
     /// The reason as a short text.
     pub const fn text(self) -> &'static str {
+        match self.c_text().to_str() {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+
+    /// [`CopyRefusal::text`] for users of C.
+    pub const fn c_text(self) -> &'static CStr {
         match self {
-            CopyRefusal::Undecodable => "undecodable instruction",
-            CopyRefusal::ForcedEmulation => "instruction with emulation prefix",
-            CopyRefusal::Far => "far branch",
-            CopyRefusal::ReturnFromEvent => "interrupt return",
-            CopyRefusal::System => "system call instruction",
-            CopyRefusal::Vm => "virtualization instruction",
-            CopyRefusal::Transaction => "transaction start",
-            CopyRefusal::Breakpoint => "breakpoint instruction",
-            CopyRefusal::SoftwareInterrupt => "software interrupt",
-            CopyRefusal::UndefinedInsn => "undefined instruction",
-            CopyRefusal::Halt => "instruction that waits for an interrupt",
-            CopyRefusal::StackSegment => "load of the stack segment",
-            CopyRefusal::Endbr => "indirect branch target",
-            CopyRefusal::BranchPrefix => "branch with operand-size prefix",
-            CopyRefusal::Apx => "APX branch",
-            CopyRefusal::CallNotLast => "call before the end of the region",
-            CopyRefusal::JumpIntoRegion => "jump into the region",
-            CopyRefusal::EipRelative => "operand relative to EIP",
-            CopyRefusal::CallThroughStack => "call through the stack pointer",
-            CopyRefusal::OutOfRange => "target out of range",
-            CopyRefusal::QuiescentStore => "store that tells RCU-tasks not to wait",
-            CopyRefusal::NoSpace => "copy too long",
+            CopyRefusal::Undecodable => c"undecodable instruction",
+            CopyRefusal::ForcedEmulation => c"instruction with emulation prefix",
+            CopyRefusal::Far => c"far branch",
+            CopyRefusal::ReturnFromEvent => c"interrupt return",
+            CopyRefusal::System => c"system call instruction",
+            CopyRefusal::Vm => c"virtualization instruction",
+            CopyRefusal::Transaction => c"transaction start",
+            CopyRefusal::Breakpoint => c"breakpoint instruction",
+            CopyRefusal::SoftwareInterrupt => c"software interrupt",
+            CopyRefusal::UndefinedInsn => c"undefined instruction",
+            CopyRefusal::Halt => c"instruction that waits for an interrupt",
+            CopyRefusal::StackSegment => c"load of the stack segment",
+            CopyRefusal::Endbr => c"indirect branch target",
+            CopyRefusal::BranchPrefix => c"branch with operand-size prefix",
+            CopyRefusal::Apx => c"APX branch",
+            CopyRefusal::CallNotLast => c"call before the end of the region",
+            CopyRefusal::JumpIntoRegion => c"jump into the region",
+            CopyRefusal::EipRelative => c"operand relative to EIP",
+            CopyRefusal::CallThroughStack => c"call through the stack pointer",
+            CopyRefusal::OutOfRange => c"target out of range",
+            CopyRefusal::QuiescentStore => c"store that tells RCU-tasks not to wait",
+            CopyRefusal::NoSpace => c"copy too long",
         }
     }
 }

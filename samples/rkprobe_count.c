@@ -47,6 +47,18 @@ static int __init make_probes(void)
 	return 0;
 }
 
+/* After a refused batch each probe that was refused has the reason. */
+static void print_reasons(int error)
+{
+	int i;
+
+	pr_err("rkprobe_count: error %d\n", error);
+	for (i = 0; counted && i < count; i++)
+		if (counted[i].probe.reason)
+			pr_err("rkprobe_count: no probe at %s: %s\n",
+			       counted[i].probe.symbol_name, counted[i].probe.reason);
+}
+
 static int busier(const void *left, const void *right)
 {
 	const struct counted *l = left, *r = right;
@@ -66,7 +78,7 @@ static int __init count_init(void)
 	if (!ret)
 		ret = register_rkprobes(probes, count);
 	if (ret) {
-		pr_err("rkprobe_count: error %d\n", ret);
+		print_reasons(ret);
 		kfree(counted);
 		return ret;
 	}

@@ -41,7 +41,8 @@ static int __init example_init(void)
 	probe.offset = offset;
 	ret = register_rkprobe(&probe);
 	if (ret) {
-		pr_err("rkprobe_example: no probe at %s+%u: error %d\n", symbol, offset, ret);
+		pr_err("rkprobe_example: no probe at %s+%u: %s (error %d)\n", symbol, offset,
+		       probe.reason, ret);
 		return ret;
 	}
 	pr_info("rkprobe_example: a probe at %s+%u, %pS\n", symbol, offset, probe.addr);

@@ -57,19 +57,18 @@ impl Drop for Sizes {
 }
 
 /// The module. Dropping it removes its probe.
-#[pin_data]
 struct Sample {
-    #[pin]
-    reads: Registration<Sizes>,
+    _reads: Registration<Sizes>,
 }
 
-impl kernel::InPlaceModule for Sample {
-    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+impl kernel::Module for Sample {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         let target = Target::symbol(c"vfs_read").offset(module_parameters::offset.value());
         let sizes = Sizes([const { Atomic::new(0) }; 4]);
-        try_pin_init!(Self {
-            reads <- Registration::new(target, sizes),
-            _: { pr_info!("a probe at {:#x}\n", reads.probe().address()) },
-        })
+        let reads = Registration::new(target, sizes).inspect_err(|refused| {
+            pr_err!("no probe: {}\n", refused.reason());
+        })?;
+        pr_info!("a probe at {:#x}\n", reads.probe().address());
+        Ok(Self { _reads: reads })
     }
 }

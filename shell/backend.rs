@@ -119,8 +119,11 @@ impl Backend for Shell {
     }
 
     fn set_live(&self, site: &SiteMemory, live: bool) {
+        let changed = site.trap().is_live() != live;
         site.trap().set_live(&self.held, live);
-        site.credit_all(&self.held, live);
+        if changed {
+            site.credit_all(&self.held);
+        }
     }
 
     fn set_detour_hits(&self, site: &SiteMemory, on: bool) {

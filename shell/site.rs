@@ -38,6 +38,7 @@ use core::ptr::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{
+    AtomicBool,
     AtomicPtr,
     AtomicU8, //
 };
@@ -83,6 +84,9 @@ pub(crate) struct SiteMemory {
     count: AtomicU8,
     /// How many bytes of the slot are written, without the part that counts inline.
     pub(crate) used: u8,
+    /// Handlers at this entry may change the instruction pointer, and no other user of ftrace may.
+    /// Changes under the engine's lock.
+    claimed: AtomicBool,
 }
 
 impl SiteMemory {
@@ -92,7 +96,7 @@ impl SiteMemory {
     ///
     /// `NoMemory`.
     pub(crate) fn new(lane: SiteLane, trap: Trap, fence: Fence) -> Result<Self, Refusal> {
-        let pinned = KBox::new(Pinned { trap, fence }, GFP_KERNEL);
+        let pinned = KBox::new(Pinned { trap, fence }, GFP_KERNEL_ACCOUNT);
         Ok(Self {
             pinned: pinned.map_err(|_| Refusal::NoMemory)?,
             counter: Counter::default(),
@@ -101,6 +105,7 @@ impl SiteMemory {
             lane,
             count: AtomicU8::new(0),
             used: 0,
+            claimed: AtomicBool::new(false),
         })
     }
 
@@ -109,6 +114,44 @@ impl SiteMemory {
     pub(crate) fn keep_name(&self) {
         if let Some(name) = KeptName::of(self.trap().addr) {
             self.name.populate(name);
+        }
+    }
+
+    /// Claims the instruction pointer of the function at whose entry the site is, for a probe with a
+    /// post_handler. The caller holds no text lock, because ftrace takes its own. Does nothing for a
+    /// site of another lane.
+    ///
+    /// # Errors
+    ///
+    /// `Redirected`: another user of ftrace has it.
+    pub(crate) fn claim(&self, _held: &EngineHeld) -> Result<(), Refusal> {
+        if self.lane != SiteLane::Ftrace || self.claimed.load(Relaxed) {
+            return Ok(());
+        }
+        // SAFETY: The engine's lock is held, and no text lock, by the contract.
+        if unsafe { ffi::rk_ftrace_claim(self.trap().addr, false) } < 0 {
+            return Err(Refusal::Redirected);
+        }
+        self.claimed.store(true, Relaxed);
+        Ok(())
+    }
+
+    /// Gives the claim back, if there is one. The caller holds no text lock.
+    pub(crate) fn give_claim_back(&self, _held: &EngineHeld) {
+        if self.claimed.load(Relaxed) {
+            // SAFETY: The engine's lock is held, and no text lock, by the contract.
+            let result = unsafe { ffi::rk_ftrace_claim(self.trap().addr, true) };
+            // ftrace gives back what it has, unless it has no memory. Then a later call tries again.
+            self.claimed.store(result < 0, Relaxed);
+        }
+    }
+
+    /// Gives the claim back if no probe with a post_handler is left.
+    pub(crate) fn review_claim(&self, held: &EngineHeld) {
+        let claimed = self.claimed.load(Relaxed);
+        let mut probes = self.trap().all_probes(held);
+        if claimed && !probes.any(|probe| probe.handlers() == Handlers::Post) {
+            self.give_claim_back(held);
         }
     }
 
@@ -199,12 +242,18 @@ impl SiteMemory {
         }
     }
 
-    /// Decides for each probe of the site whether hits that the site's counter counts from now on are its
-    /// hits. They are if the probe has no handlers and is enabled, and the site is live.
-    pub(crate) fn credit_all(&self, held: &EngineHeld, live: bool) {
+    /// Decides whether hits that the site's counter counts from now on are hits of `probe`. They are if
+    /// the probe has no handlers and is enabled, and the site is live. The caller has just added the
+    /// probe, or enabled or disabled it.
+    pub(crate) fn credit_one(&self, held: &EngineHeld, probe: ProbePtr) {
+        let counts = probe.handlers() == Handlers::None && probe.is_enabled(held);
+        self.credit(held, probe, counts && self.trap().is_live());
+    }
+
+    /// Decides this for each probe of the site, after the site became live or was silenced.
+    pub(crate) fn credit_all(&self, held: &EngineHeld) {
         for probe in self.trap().all_probes(held) {
-            let counts = probe.handlers() == Handlers::None && probe.is_enabled(held);
-            self.credit(held, probe, live && counts);
+            self.credit_one(held, probe);
         }
     }
 }

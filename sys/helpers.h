@@ -123,6 +123,7 @@ bool rk_in_handler(void);
 bool rk_handler_died(void);
 
 bool rk_kick_optimizer(unsigned int ticks, bool sooner);
+void rk_kick_from_handler(void);
 int rk_start_optimizer(void);
 void rk_stop_optimizer(void);
 /* Runs one pass (engine). */
@@ -149,15 +150,20 @@ unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 void *rk_file_dentry(void *file);
 bool rk_shows_addresses(void *seq);
 bool rk_is_last_descriptor(void *file);
+bool rk_is_dying(void);
 bool rk_killed_by_signal(void *task);
 
 unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 				 unsigned int max);
 
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove);
+int rk_ftrace_claim(unsigned long ip, bool remove);
 void rk_ftrace_stop(void);
-/* Runs the handlers of a function's entry (arch_x86/ftrace_entry.rs). */
-void rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
+/*
+ * Runs the handlers of a function's entry (arch_x86/ftrace_entry.rs). Returns whether
+ * one of them has changed ip.
+ */
+bool rk_ftrace_hit(unsigned long ip, struct pt_regs *regs);
 
 /* Every detour calls this (arch_x86/detour_entry.S). */
 void rk_detour_entry(void);

@@ -39,7 +39,7 @@ impl InFront {
         let mut all = Self(None);
         for range in hidden.map_or(&[][..], |hidden| hidden.ranges()) {
             let refused = Refused::new(range.start as usize..range.end as usize);
-            let added = KBox::new((refused, all), GFP_KERNEL);
+            let added = KBox::new((refused, all), GFP_KERNEL_ACCOUNT);
             all = Self(Some(added.map_err(|_| Refusal::NoMemory)?));
         }
         Ok(all)

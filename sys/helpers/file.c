@@ -20,6 +20,12 @@ bool rk_is_last_descriptor(void *file)
 	return file_count((struct file *)file) <= 1;
 }
 
+/* Whether this task got a signal that will end it. */
+bool rk_is_dying(void)
+{
+	return fatal_signal_pending(current);
+}
+
 /*
  * Whether a task was ended, or is being ended, by a signal. That is known as long as
  * the structure of the task lives. A signal that ends one thread ends all threads of

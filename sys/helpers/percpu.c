@@ -6,7 +6,8 @@
 
 unsigned long __percpu *rk_alloc_hits(void)
 {
-	return alloc_percpu(unsigned long);
+	/* The memory cgroup of the task pays: a user may register any number of probes. */
+	return alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
 }
 
 unsigned long rk_sum_hits(const unsigned long __percpu *hits)

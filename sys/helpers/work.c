@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The work queue: the optimizer's passes, and the checks of limits. */
+#include <linux/irq_work.h>
 #include <linux/ktime.h>
 #include <linux/workqueue.h>
 #include "sys/helpers.h"
@@ -23,6 +24,19 @@ bool rk_kick_optimizer(unsigned int ticks, bool sooner)
 	if (sooner)
 		return !mod_delayed_work(rk_queue, &rk_work, ticks);
 	return queue_delayed_work(rk_queue, &rk_work, ticks);
+}
+
+static void rk_kick_fn(struct irq_work *work)
+{
+	rk_kick_optimizer(0, true);
+}
+
+static DEFINE_IRQ_WORK(rk_kick_work, rk_kick_fn);
+
+/* Starts the optimizer at once. May be called in a handler. */
+void rk_kick_from_handler(void)
+{
+	irq_work_queue(&rk_kick_work);
 }
 
 int rk_start_optimizer(void)
@@ -60,11 +74,12 @@ u64 rk_now_ms(void)
 }
 
 /*
- * After this no work runs, and none is pending. Callers of rk_kick_optimizer()
- * and rk_watch_limits() have ended before.
+ * After this no work runs, and none is pending. Callers of rk_kick_optimizer(),
+ * rk_kick_from_handler() and rk_watch_limits() have ended before.
  */
 void rk_stop_optimizer(void)
 {
+	irq_work_sync(&rk_kick_work);
 	cancel_delayed_work_sync(&rk_limits);
 	cancel_delayed_work_sync(&rk_work);
 	destroy_workqueue(rk_urgent);

@@ -182,31 +182,27 @@ if MUTANT {
         scenario: "register_second_int3",
         found: UNORDERED,
         file: "arch_x86/probe_list.rs",
-        find: "last.store(probe.0, Ordering::Release);",
-        put: "last.store(probe.0, if MUTANT { Ordering::Relaxed } else { Ordering::Release });",
+        find: "self.0.store(probe.0, Ordering::Release);",
+        put: "self.0.store(probe.0, if MUTANT { Ordering::Relaxed } else { Ordering::Release });",
     },
     Mutant {
         name: "unlink: the next probe is published without a release",
-        scenario: "register_second_int3",
+        scenario: "register_two_int3",
         found: UNORDERED,
         file: "arch_x86/probe_list.rs",
-        find: "linked.next().load(Ordering::Acquire), Ordering::Release",
-        put: "linked.next().load(Ordering::Acquire), if MUTANT { Ordering::Relaxed } else { Ordering::Release }",
+        find: "link.store(next, Ordering::Release);",
+        put: "link.store(next, if MUTANT { Ordering::Relaxed } else { Ordering::Release });",
     },
     Mutant {
         name: "unlink: the probe's own link is cleared",
         scenario: "unregister_first_int3",
         found: NOT_CALLED,
         file: "arch_x86/probe_list.rs",
-        find: "return;
-            }
-            link = linked.next();",
+        find: "if !next.is_null() {",
         put: "if MUTANT {
-    linked.next().store(null_mut(), Ordering::SeqCst);
-}
-return;
-            }
-            link = linked.next();",
+            probe.next().store(null_mut(), Ordering::SeqCst);
+        }
+        if !next.is_null() {",
     },
     Mutant {
         name: "a handler loads the first probe without an acquire",
@@ -215,14 +211,6 @@ return;
         file: "arch_x86/probe_list.rs",
         find: "EnabledProbes(self.0.load(Ordering::Acquire))",
         put: "EnabledProbes(self.0.load(if MUTANT { Ordering::Relaxed } else { Ordering::Acquire }))",
-    },
-    Mutant {
-        name: "a handler loads the next probe without an acquire",
-        scenario: "register_second_int3",
-        found: UNORDERED,
-        file: "arch_x86/probe_list.rs",
-        find: "self.0 = next.load(Ordering::Acquire);",
-        put: "self.0 = next.load(if MUTANT { Ordering::Relaxed } else { Ordering::Acquire });",
     },
     Mutant {
         name: "a disabled probe of a list is called",

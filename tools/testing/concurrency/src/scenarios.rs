@@ -263,6 +263,7 @@ fn probe_with(pre: unsafe fn(*mut rkprobe, *mut pt_regs) -> c_int) -> ProbePtr {
             life: Life::new(),
             next: AtomicPtr::new(null_mut()),
         },
+        previous: null_mut(),
         hits,
         data: Life::new(),
     });
@@ -274,10 +275,10 @@ fn probe() -> ProbePtr {
     probe_with(handler)
 }
 
-/// A site with probes.
+/// A site with probes, in the order in which a hit calls them.
 fn site(held: &EngineHeld, probes: &[ProbePtr]) -> &'static Site {
     let site = Site::new(STAYS);
-    for probe in probes {
+    for probe in probes.iter().rev() {
         site.trap.link(held, *probe);
     }
     site.trap.set_live(held, true);
@@ -367,6 +368,28 @@ fn register_second(way: Way) {
     site.trap.link(&held, second);
     done.store(true, Ordering::Release);
     unregister(site, &held, old);
+    hits.join().expect("the CPU");
+}
+
+/// Two probes are registered. Then the second of them, which is called first, is unregistered and freed.
+fn register_two(way: Way) {
+    let held = EngineHeld::new();
+    let stays = probe();
+    let site = site(&held, &[stays]);
+    let hits = start(0, move || {
+        interrupts_off(|| way(site));
+        let called = CALLED.with(RefCell::take);
+        assert!(
+            called.contains(&stays.as_ptr()),
+            "a registered probe is not called"
+        );
+        saw(if called.len() > 1 { "new" } else { "no new" });
+    });
+    let new = [probe(), probe()];
+    for probe in new {
+        site.trap.link(&held, probe);
+    }
+    unregister(site, &held, new[1]);
     hits.join().expect("the CPU");
 }
 
@@ -550,6 +573,7 @@ scenarios! {
     unregister_only_detour: unregister_only(by_detour), ["called", "not called"];
     register_second_int3: register_second(by_int3), ["old", "no old", "new", "no new"];
     register_second_detour: register_second(by_detour), ["old", "no old", "new", "no new"];
+    register_two_int3: register_two(by_int3), ["new", "no new"];
     register_first_int3: register_first(by_int3), ["called", "not called"];
     register_first_detour: register_first(by_detour), ["called", "not called"];
     disable_one_int3: disable_one(by_int3), ["called", "not called"];

@@ -601,6 +601,20 @@ fn only_a_blocked_jump_without_probes_is_given_up() {
 }
 
 #[test]
+fn enabling_an_enabled_probe_tries_again_to_arm_its_site() {
+    let mut system = System::new();
+    system.set_all_armed(false);
+    system.add_probe(Single);
+    assert!(system.world.native_arms(Single.offset()));
+    system.set_all_armed(true);
+    assert!(system.foreign(Single).is_some());
+    assert!(system.world.native_leaves());
+    system.set_enabled(Single, 0, true);
+    assert_eq!((system.byte(Single), system.foreign(Single)), (INT3, None));
+    system.holds();
+}
+
+#[test]
 fn a_probe_under_a_blocked_jump_is_refused() {
     let mut system = System::with(&[Outer]);
     system.pass();

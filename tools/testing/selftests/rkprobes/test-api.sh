@@ -5,7 +5,7 @@
 
 load_mod rkprobes
 load_mod rktest_api
-for group in errors batch handlers changes aggregate disabled post blocked missed counting inside entry returns; do
+for group in errors again batch handlers changes aggregate disabled post blocked missed counting inside entry returns override crowd reasons; do
 	group_of rktest_api "$group"
 done
 refuse "rkprobes cannot be unloaded while a module uses its API" rmmod rkprobes

@@ -76,15 +76,17 @@ place=$(ask rktest_native add rktest_alu 0) || fail "a native kprobe cannot be r
 echo 1 >"$debugfs/enabled"
 same "the probe is not armed" "$(of late state)" disabled
 same "the probe has the reason" "$(of late reason)" "a kprobe is at this address: remove it first"
+enable_late() {
+	echo 1 >"$debugfs/probe/late/enable"
+}
+refuse "the enabled probe that is not armed cannot be enabled" enable_late
+same "the probe stays enabled, because it was" "$(of late enable)" 1
 echo 0 >"$debugfs/probe/late/enable"
 refuse "the probe cannot be enabled" sh -c "echo 1 >$debugfs/probe/late/enable"
 same "the probe stays disabled" "$(of late enable)" 0
 same "results are right with the native kprobe" "$(ask rktest_functions call alu 10)" "$plain"
 same "only the native kprobe is hit" "$(ask rktest_native hits "$place") $(of late hits)" "10 0"
 check "the native kprobe can be removed" ask rktest_native del "$place"
-enable_late() {
-	echo 1 >"$debugfs/probe/late/enable"
-}
 wait_for "our probe can be enabled" enable_late 2>/dev/null
 same "results are right with our probe" "$(ask rktest_functions call alu 10)" "$plain"
 same "our probe is hit" "$(of late hits)" 10

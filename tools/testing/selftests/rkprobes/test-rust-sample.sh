@@ -34,6 +34,7 @@ flush
 same "the site of the probe is freed" "$(stat_of sites)" 0
 
 refuse "the sample does not load with an offset inside an instruction" insmod "$(module_file rkprobe_rust)" offset=1
+check "the log has the reason" said 'no probe: inside an instruction: choose its first byte'
 refuse "the sample does not load with an offset outside the function" insmod "$(module_file rkprobe_rust)" offset=1000000
 same "no probe of a failed load is left" "$(stat_of probes)" 0
 unload_mod rkprobes

@@ -25,6 +25,14 @@ loaded="rktest_rust $loaded"
 same "no probe is left" "$(stat_of probes)" 0
 unload_mod rktest_rust
 
+same "the log has a line for each registration that a handler dropped" \
+	"$(dmesg | sed -n "/$mark/,\$p" | grep -c 'a handler dropped the registrations of 1 probes')" 2
+
+load_mod rktest_examples
+check "the examples of the documentation run" [ "$(dmesg | sed -n 's/.*rktest_examples: examples //p' | tail -n 1)" -gt 5 ]
+unload_mod rktest_examples
+same "no probe of the examples is left" "$(stat_of probes)" 0
+
 load_mod rktest_rust forget=1
 same "a forgotten registration keeps its probe" "$(stat_of probes)" 1
 unload_mod rktest_rust

@@ -3,7 +3,10 @@
  * Tests of the C API. The name of each group of assertions is a command.
  */
 #include <linux/delay.h>
+#include <linux/ftrace.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/objtool.h>
 #include <linux/ptrace.h>
 #include <rkprobes.h>
 #include "assertions.h"
@@ -122,6 +125,41 @@ static void test_errors(void)
 	same("a call after the unregistration is no hit", (rktest_api_target(1), a.pre), 1);
 }
 
+/* The address stays when a probe is unregistered, and the structure can be registered again. */
+static void test_again(void)
+{
+	void *addr;
+
+	set(&a, "rktest_api_target", FIRST);
+	same("a probe on a symbol is registered", register_rkprobe(&a.p), 0);
+	addr = a.p.addr;
+	same("the address is filled in", addr != NULL, 1);
+	unregister_rkprobe(&a.p);
+	same("the address stays after the unregistration", a.p.addr == addr, 1);
+	a.p.addr = NULL;
+	same("a probe whose address was cleared is registered again", register_rkprobe(&a.p), 0);
+	same("its address is filled in again", a.p.addr == addr, 1);
+	unregister_rkprobe(&a.p);
+	same("a probe whose address was left is registered again", register_rkprobe(&a.p), 0);
+	same("its address is the first one", a.p.addr == addr, 1);
+	rktest_api_target(1);
+	same("the probe is hit", a.pre, 1);
+	disable_rkprobe(&a.p);
+	unregister_rkprobe(&a.p);
+	same("a disabled probe is registered again", register_rkprobe(&a.p), 0);
+	rktest_api_target(1);
+	same("a disabled probe stays disabled, as with kprobes", a.pre, 1);
+	unregister_rkprobe(&a.p);
+	a.p.flags = 0;
+	a.p.symbol_name = "rktest_api_inner";
+	same("a probe on another symbol is registered", register_rkprobe(&a.p), 0);
+	rktest_api_inner(1);
+	same("the other function is hit", a.pre, 2);
+	unregister_rkprobe(&a.p);
+	a.p.addr = addr;
+	same("a symbol with another address is refused", register_rkprobe(&a.p), -EINVAL);
+}
+
 static void test_batch(void)
 {
 	struct rkprobe *all[] = { &a.p, &b.p, &c.p };
@@ -207,8 +245,8 @@ static void test_aggregate(void)
 		a.pre = b.pre = c.pre = 0;
 		same("the function is right with three probes", rktest_api_target(1), 2);
 		same("each handler is called once", a.pre * 100 + b.pre * 10 + c.pre, 111);
-		same("the first handler is called before the second", a.at < b.at, 1);
-		same("the second handler is called before the third", b.at < c.at, 1);
+		same("the third handler is called before the second, as with kprobes", c.at < b.at, 1);
+		same("the second handler is called before the first", b.at < a.at, 1);
 		same("flush succeeds with three probes", flush_rkprobes(), 0);
 	}
 	same("the second probe can be disabled", disable_rkprobe(&b.p), 0);
@@ -443,13 +481,16 @@ static void test_entry(void)
 	}
 }
 
+/* The bytes of the instruction that act_for_insn acts for. */
+static unsigned int insn_len;
+
 /* Has the effect of the MOV, or of the nop of the entry, writes orig_ax as handlers of native kprobes do, and returns 1. */
 static int act_for_insn(struct rkprobe *p, struct pt_regs *regs)
 {
 	pre_handler(p, regs);
 	regs->ax = regs->di;
 	regs->orig_ax = ~0UL;
-	regs->ip = (unsigned long)p->addr + 3;
+	regs->ip = (unsigned long)p->addr + insn_len;
 	return 1;
 }
 
@@ -460,11 +501,13 @@ static void returns(const char *lane, const char *symbol, unsigned int offset, l
 
 	set(&a, symbol, offset);
 	set(&b, symbol, offset);
+	insn_len = offset ? 3 : 5;
 	a.p.pre_handler = act_for_insn;
 	if (post)
 		b.p.post_handler = post_handler;
+	/* The probe that was registered last is called first. */
+	same("a probe there", register_rkprobe(&b.p), 0);
 	same(lane, register_rkprobe(&a.p), 0);
-	same("another there", register_rkprobe(&b.p), 0);
 	same("flush", flush_rkprobes(), 0);
 	for (i = 0; i < 100; i++)
 		if (call(i) != i + 1)
@@ -483,6 +526,159 @@ static void test_returns(void)
 	returns("an int3", "rktest_api_target", FIRST, rktest_api_target, true, 0);
 	returns("a jump", "rktest_api_target", FIRST, rktest_api_target, false, 100);
 	returns("an entry", "rktest_api_traced", 0, rktest_api_traced, false, 0);
+	returns("an entry with a post_handler", "rktest_api_traced", 0, rktest_api_traced, true, 0);
+}
+
+/*
+ * As kernel/fail_function.c overrides a function: the handler sets the returned
+ * value, and continues at a function that only returns.
+ */
+void rktest_api_just_return(void);
+asm(".pushsection .text\n"
+    ".type rktest_api_just_return, @function\n"
+    "rktest_api_just_return:\n"
+    ANNOTATE_NOENDBR "\n"
+    ASM_RET
+    ".size rktest_api_just_return, . - rktest_api_just_return\n"
+    ".popsection\n");
+
+static int __kprobes override_handler(struct rkprobe *p, struct pt_regs *regs)
+{
+	pre_handler(p, regs);
+	regs_set_return_value(regs, -ENOMEM);
+	instruction_pointer_set(regs, (unsigned long)rktest_api_just_return);
+	return 1;
+}
+
+static void set_override(bool post)
+{
+	set(&a, "rktest_api_traced", 0);
+	a.p.pre_handler = override_handler;
+	if (post)
+		a.p.post_handler = post_handler;
+}
+
+static void override(bool post)
+{
+	set_override(post);
+	same("a probe that overrides the function is registered", register_rkprobe(&a.p), 0);
+	same("the function is overridden", rktest_api_traced(1), -ENOMEM);
+	same("the handler is called once", a.pre, 1);
+	same("the post_handler is not called", a.post, 0);
+	same("the probe can be disabled", disable_rkprobe(&a.p), 0);
+	same("a disabled probe does not override", rktest_api_traced(1), 2);
+	same("the probe can be enabled", enable_rkprobe(&a.p), 0);
+	same("an enabled probe overrides", rktest_api_traced(1), -ENOMEM);
+	unregister_rkprobe(&a.p);
+	same("the function is itself after the unregistration", rktest_api_traced(1), 2);
+}
+
+static void redirect(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+		     struct ftrace_regs *fregs)
+{
+}
+
+/* Changes ip as a livepatch does. */
+static struct ftrace_ops other_user = {
+	.func = redirect,
+	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY,
+};
+
+/* Only one user of ftrace may change the ip of a function. */
+static void test_override(void)
+{
+	override(true);
+	override(false);
+
+	set_override(true);
+	same("the overriding probe is registered", register_rkprobe(&a.p), 0);
+	ftrace_set_filter_ip(&other_user, (unsigned long)a.p.addr, 0, 1);
+	same("another user of the ip is refused", register_ftrace_function(&other_user), -EBUSY);
+	set(&b, "rktest_api_traced", 0);
+	b.p.post_handler = post_handler;
+	same("a second probe with a post_handler is registered", register_rkprobe(&b.p), 0);
+	unregister_rkprobe(&a.p);
+	same("the second probe keeps the ip", register_ftrace_function(&other_user), -EBUSY);
+	same("the second probe is called", (rktest_api_traced(1), b.pre * 10 + b.post), 11);
+	unregister_rkprobe(&b.p);
+	same("another user gets the ip after that", register_ftrace_function(&other_user), 0);
+	set_override(true);
+	same("a probe with a post_handler is refused then", register_rkprobe(&a.p), -EBUSY);
+	same("the reason names the conflict", a.p.reason && strstr(a.p.reason, "redirects"), 1);
+	same("the function is right", rktest_api_traced(1), 2);
+	set(&b, "rktest_api_traced", 0);
+	same("a probe without a post_handler is registered", register_rkprobe(&b.p), 0);
+	same("it is called", (rktest_api_traced(1), b.pre), 1);
+	same("a post_handler cannot be added there", register_rkprobe(&a.p), -EBUSY);
+	same("the first probe stays", (rktest_api_traced(1), b.pre * 10 + a.pre), 20);
+	unregister_ftrace_function(&other_user);
+	same("a post_handler can be added when the other user is gone", register_rkprobe(&a.p), 0);
+	same("the probe that was registered last overrides", rktest_api_traced(1), -ENOMEM);
+	same("the other probe is not called", b.pre, 2);
+	unregister_rkprobe(&a.p);
+	unregister_rkprobe(&b.p);
+	ftrace_free_filter(&other_user);
+}
+
+/* Many probes at one address: registered in one batch and one by one, and removed in both orders. */
+#define CROWD 2000
+
+static void test_crowd(void)
+{
+	struct rkprobe **all = kvcalloc(CROWD, sizeof(*all), GFP_KERNEL);
+	struct rkprobe *probes = kvcalloc(CROWD, sizeof(*probes), GFP_KERNEL);
+	unsigned long hits = 0, bad = 0;
+	unsigned int i;
+
+	same("there is memory for the probes", all && probes, 1);
+	for (i = 0; all && probes && i < CROWD; i++) {
+		probes[i].symbol_name = "rktest_api_target";
+		probes[i].offset = FIRST;
+		all[i] = &probes[i];
+	}
+	same("a batch at one address is registered", register_rkprobes(all, CROWD), 0);
+	rktest_api_target(1);
+	for (i = 0; i < CROWD; i++)
+		hits += rkprobe_hits(all[i]);
+	same("each probe has a hit", hits, CROWD);
+	unregister_rkprobes(all, CROWD);
+	for (i = 0; i < CROWD; i++)
+		bad += register_rkprobe(all[i]) != 0;
+	same("the probes are registered one by one", bad, 0);
+	rktest_api_target(1);
+	for (i = hits = 0; i < CROWD; i++)
+		hits += rkprobe_hits(all[i]);
+	same("each probe has one hit again", hits, CROWD);
+	for (i = 0; i < CROWD / 2; i++)
+		swap(all[i], all[CROWD - 1 - i]);
+	unregister_rkprobes(all, CROWD);
+	same("the function is right after the crowd", rktest_api_target(1), 2);
+	kvfree(probes);
+	kvfree(all);
+}
+
+/* A refused batch says which probe was refused, and why. */
+static void test_reasons(void)
+{
+	struct rkprobe *all[] = { &a.p, &b.p, &c.p };
+
+	set(&a, "rktest_api_target", FIRST);
+	set(&b, "no_such_function_here", 0);
+	set(&c, "rktest_api_target", INSIDE);
+	same("a batch with two bad probes is refused", register_rkprobes(all, 3), -ENOENT);
+	same("the good probe has no reason", a.p.reason == NULL, 1);
+	same("the unknown symbol has its reason",
+	     b.p.reason && strstarts(b.p.reason, "unknown symbol: "), 1);
+	same("the bad offset has its reason",
+	     c.p.reason && strstarts(c.p.reason, "inside an instruction: choose its first byte"), 1);
+	same("the good probe can be registered", register_rkprobe(&a.p), 0);
+	same("a second registration is refused", register_rkprobe(&a.p), -EINVAL);
+	same("the second registration has its reason",
+	     a.p.reason && strstarts(a.p.reason, "already registered: unregister it"), 1);
+	unregister_rkprobe(&a.p);
+	same("the probe can be registered again", register_rkprobe(&a.p), 0);
+	same("a registered probe has no reason", a.p.reason == NULL, 1);
+	unregister_rkprobe(&a.p);
 }
 
 static void wait_until_disabled(void)
@@ -522,6 +718,7 @@ static void test_limit(void)
 
 static const struct rktest_group tests[] = {
 	{ "errors", test_errors },
+	{ "again", test_again },
 	{ "batch", test_batch },
 	{ "handlers", test_handlers },
 	{ "changes", test_changes },
@@ -534,6 +731,9 @@ static const struct rktest_group tests[] = {
 	{ "inside", test_counting_inside },
 	{ "entry", test_entry },
 	{ "returns", test_returns },
+	{ "override", test_override },
+	{ "crowd", test_crowd },
+	{ "reasons", test_reasons },
 	{ "limit", test_limit },
 };
 

@@ -7,7 +7,12 @@
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::rcu::synchronize_rcu;
-use rust_kprobes::{flush, Handler, Hit, Lane, Probe, Registration, Registrations, Target};
+use kernel::sync::{new_spinlock, Arc, SpinLock};
+use kernel::time::delay::fsleep;
+use kernel::time::Delta;
+use rust_kprobes::{
+    flush, Handler, Hit, Lane, Probe, RegisterError, Registration, Registrations, Target,
+};
 
 module! {
     type: Tests,
@@ -115,8 +120,8 @@ impl Drop for Watcher {
     }
 }
 
-fn watch(target: Target<'_>) -> Result<Pin<KBox<Registration<Watcher>>>> {
-    KBox::pin_init(Registration::new(target, Watcher::default()), GFP_KERNEL)
+fn watch(target: Target<'_>) -> Result<Registration<Watcher>, RegisterError> {
+    Registration::new(target, Watcher::default())
 }
 
 fn life() -> Result {
@@ -196,8 +201,7 @@ impl Handler for Changer {
 }
 
 fn changes() -> Result {
-    let new = Registration::new(TARGET.offset(MOV), Changer::default());
-    let changed = KBox::pin_init(new, GFP_KERNEL)?;
+    let changed = Registration::new(TARGET.offset(MOV), Changer::default())?;
     flush()?;
     // SAFETY: The function only computes, for any argument.
     let result = unsafe { rktest_rust_target(20) };
@@ -225,8 +229,7 @@ impl Handler for Indexes {
 
 fn batch() -> Result {
     let targets = [TARGET.offset(ADD), TARGET.offset(MOV)];
-    let new = Registrations::new(&targets, Indexes::default());
-    let batch = KBox::pin_init(new, GFP_KERNEL)?;
+    let batch = Registrations::new(&targets, Indexes::default())?;
     check("the function is right with a batch", call())?;
     let counted = |(probe, counter): (&Probe, &Counter)| {
         probe.hits() == CALLS && counter.get() == CALLS.wrapping_mul(probe.address())
@@ -238,13 +241,13 @@ fn batch() -> Result {
     )?;
     drop(batch);
     check("a batch without a handler counts", {
-        let batch = KBox::pin_init(Registrations::new(&targets, ()), GFP_KERNEL)?;
+        let batch = Registrations::new(&targets, ())?;
         call() && batch.probes().iter().all(|probe| probe.hits() == CALLS)
     })
 }
 
 fn counting() -> Result {
-    let counter = KBox::pin_init(Registration::new(TARGET, ()), GFP_KERNEL)?;
+    let counter = Registration::new(TARGET, ())?;
     let probe = counter.probe();
     check(
         "a counting probe counts as an int3",
@@ -279,11 +282,11 @@ fn counting() -> Result {
 }
 
 fn refused(target: Target<'_>) -> Option<Error> {
-    watch(target).err()
+    watch(target).err().map(Error::from)
 }
 
 fn refused_batch(targets: &[Target<'_>]) -> Option<Error> {
-    KBox::pin_init(Registrations::new(targets, ()), GFP_KERNEL).err()
+    Registrations::new(targets, ()).err().map(Error::from)
 }
 
 fn errors() -> Result {
@@ -312,6 +315,124 @@ fn errors() -> Result {
     check(
         "an empty batch is refused",
         refused_batch(&[]) == Some(EINVAL),
+    )?;
+    let refused = Registrations::new(&[TARGET, TARGET.offset(ADD), inside], ()).err();
+    check(
+        "a refused batch says which target and why",
+        refused.is_some_and(|refused| {
+            refused.index() == 2 && refused.reason().starts_with("inside an instruction: ")
+        }),
+    )
+}
+
+/// How often [`Inside`] was called, and how many of its calls had another result than EDEADLK.
+static INSIDE: Counter = Counter(Atomic::new(0));
+static WRONG: Counter = Counter(Atomic::new(0));
+
+/// Where a handler finds a registration.
+type Slot = Arc<SpinLock<Option<Registration<Inside>>>>;
+
+/// Uses the API in a handler, and drops a registration there.
+struct Inside {
+    slot: Slot,
+    drops: bool,
+}
+
+#[vtable]
+impl Handler for Inside {
+    fn pre(&self, _hit: &mut Hit<'_>) {
+        INSIDE.add(1);
+        let mut slot = self.slot.lock();
+        if let Some(registration) = &*slot {
+            let probe = registration.probe();
+            let results = [
+                probe.disable(),
+                probe.enable(),
+                probe.limit(1),
+                flush(),
+                Registration::new(TARGET, ())
+                    .map(|_| ())
+                    .map_err(Error::from),
+                Registrations::new(&[TARGET], ())
+                    .map(|_| ())
+                    .map_err(Error::from),
+            ];
+            let right = results.iter().filter(|result| **result == Err(EDEADLK));
+            WRONG.add(results.len() - right.count());
+        }
+        if self.drops {
+            *slot = None;
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DROPPED.add(1, Relaxed);
+    }
+}
+
+fn slot() -> Result<Slot> {
+    Arc::pin_init(new_spinlock!(None), GFP_KERNEL)
+}
+
+fn inside(offset: usize, jump: bool) -> Result {
+    let (calls, dropped) = (INSIDE.get(), DROPPED.load(Relaxed));
+    let own = slot()?;
+    let handler = Inside {
+        slot: own.clone(),
+        drops: true,
+    };
+    let registration = Registration::new(TARGET.offset(offset), handler)?;
+    if jump {
+        flush()?;
+    }
+    *own.lock() = Some(registration);
+    check("the function is right while its probe is dropped", call())?;
+    check("the handler was called", INSIDE.get() > calls)?;
+    check("the registration was dropped", own.lock().is_none())?;
+    flush()?;
+    let calls = INSIDE.get();
+    check(
+        "the dropped probe is removed after a pass",
+        call() && INSIDE.get() == calls,
+    )?;
+    check(
+        "the state of a handler that may run is not dropped",
+        DROPPED.load(Relaxed) == dropped,
+    )
+}
+
+fn misuse() -> Result {
+    inside(MOV, false)?;
+    inside(MOV, true)?;
+    check(
+        "each call in a handler is refused",
+        WRONG.get() == 0 && INSIDE.get() > 0,
+    )
+}
+
+fn limit() -> Result {
+    let watched = watch(TARGET)?;
+    let probe = watched.probe();
+    probe.limit(10)?;
+    let mut polls = 0;
+    loop {
+        let hits = probe.hits();
+        call();
+        polls += 1;
+        if probe.hits() == hits || polls == 3000 {
+            break;
+        }
+        fsleep(Delta::from_millis(10));
+    }
+    check("a probe that is over its limit is disabled", polls < 3000)?;
+    let hits = probe.hits();
+    probe.limit(0)?;
+    probe.enable()?;
+    check(
+        "a probe without a limit is hit when it is enabled again",
+        call() && probe.hits() == hits + CALLS,
     )
 }
 
@@ -329,6 +450,8 @@ impl kernel::Module for Tests {
         batch()?;
         counting()?;
         errors()?;
+        misuse()?;
+        limit()?;
         pr_info!("assertions {}\n", ASSERTIONS.load(Relaxed));
         Ok(Self)
     }
