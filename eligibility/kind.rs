@@ -182,6 +182,14 @@ kinds! {
         refusal: c"runs on a CPU that is dead: choose another function",
         in_region: "text that a dead CPU runs in the region",
     }
+    /// Text of a livepatch module.
+    Livepatch {
+        covers: Area,
+        errno: EINVAL,
+        word: "livepatch",
+        refusal: c"text of a livepatch, which the kernel changes when it loads a module: probe the old function's entry",
+        in_region: "text of a livepatch in the region",
+    }
     /// Text of this module.
     OwnText {
         covers: Area,

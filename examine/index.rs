@@ -272,6 +272,15 @@ impl ModuleTables {
         // The blacklist has the module's functions with their ends.
         add_blacklist(locks, index, range(&found.core))?;
         add_blacklist(locks, index, range(&found.init))?;
+        // The kernel relocates this text again whenever it loads or unloads a module that the livepatch
+        // changes (kernel/livepatch/core.c:klp_write_object_relocs).
+        if found.is_livepatch {
+            for text in [&found.core, &found.init] {
+                if text.start < text.end {
+                    index.push(text.start as u64, text.end as u64, Kind::Livepatch)?;
+                }
+            }
+        }
         for text in [&found.kprobes_text, &found.noinstr_text] {
             if text.start < text.end {
                 index.push(text.start as u64, text.end as u64, Kind::Blacklist)?;

@@ -71,6 +71,7 @@ struct module *rk_module_tables(unsigned long addr, struct rk_module_tables *tab
 		return NULL;
 	tables->core = rk_module_core_text(module);
 	tables->init = rk_module_init_text(module);
+	tables->is_livepatch = is_livepatch_module(module);
 	tables->is_coming = READ_ONCE(module->state) == MODULE_STATE_COMING;
 	if (!tables->is_coming)
 		tables->init.end = tables->init.start;

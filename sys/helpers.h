@@ -104,7 +104,7 @@ struct rk_module_tables {
 	struct rk_range core, init;
 	struct rk_range jumps, calls, bugs, faults;
 	struct rk_range kprobes_text, noinstr_text;
-	bool is_coming;
+	bool is_coming, is_livepatch;
 };
 
 extern const unsigned long rk_bug_entry_size;

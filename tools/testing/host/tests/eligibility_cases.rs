@@ -225,6 +225,7 @@ fn reserved_text_in_the_region() {
         Kind::Int3Path,
         Kind::NoTable,
         Kind::DeadCpu,
+        Kind::Livepatch,
         Kind::OwnText,
         Kind::Preamble,
     ] {
@@ -264,6 +265,7 @@ fn probes_in_reserved_text() {
         (Kind::Int3Path, errno::EINVAL),
         (Kind::NoTable, errno::EINVAL),
         (Kind::DeadCpu, errno::EINVAL),
+        (Kind::Livepatch, errno::EINVAL),
         (Kind::OwnText, errno::EINVAL),
         (Kind::Preamble, errno::EINVAL),
         (Kind::ExtableInsn, errno::EOPNOTSUPP),

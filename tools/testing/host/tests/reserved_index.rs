@@ -16,7 +16,7 @@ use rkprobes_host::heap::Heap;
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind::JumpLabel,
     Kind::StaticCall,
     Kind::Ftrace,
@@ -30,6 +30,7 @@ const KINDS: [Kind; 15] = [
     Kind::Int3Path,
     Kind::NoTable,
     Kind::DeadCpu,
+    Kind::Livepatch,
     Kind::OwnText,
     Kind::Preamble,
 ];
