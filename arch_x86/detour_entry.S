@@ -55,6 +55,11 @@ SYM_CODE_START(rk_detour_entry)
 	/* The numbers of all lanes have this bit. The number of this lane has no other. */
 	btsl	$RK_LANE_BIT, %gs:rk_busy(%rip)
 	jc	.Lmissed
+#ifdef CONFIG_PROVE_LOCKING
+	/* Lockdep learns that interrupts are off. */
+	movl	%gs:hardirqs_enabled(%rip), %r12d
+	movl	$0, %gs:hardirqs_enabled(%rip)
+#endif
 	/* A trap begins with the pointer to its one probe, or to rk_any_probe. */
 	movq	(%rax), %rdi
 	movq	RK_PROBE_HITS(%rdi), %rax
@@ -65,6 +70,9 @@ SYM_CODE_START(rk_detour_entry)
 	movq	%rsp, %rsi
 	CALL_NOSPEC rax
 .Lcounted:
+#ifdef CONFIG_PROVE_LOCKING
+	movl	%r12d, %gs:hardirqs_enabled(%rip)
+#endif
 	movl	$0, %gs:rk_busy(%rip)
 .Lrestore:
 	movq	%rbx, 15*8(%rsp)
