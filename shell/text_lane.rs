@@ -28,13 +28,17 @@ use crate::shell::native::lookup::{
     kprobe_in, //
 };
 use crate::shell::site::SiteMemory;
+use crate::shell::slots;
 use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::locks::{
     KprobeMutex,
     TextLocks, //
 };
-use crate::sys::stats;
+use crate::sys::{
+    processor,
+    stats, //
+};
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
 
@@ -137,8 +141,17 @@ impl TextPokeBatch {
         if self.fence(site)? {
             return Err(Foreign::KprobeNear);
         }
+        self.sync_slots();
         self.poke_byte(trap, INT3);
         Ok(())
+    }
+
+    /// Before the first int3 of a batch: a CPU that hits one may continue in a slot before the batch is
+    /// finished. The return from the exception is an IRET, which serializes the CPU, but not with FRED.
+    fn sync_slots(&self) {
+        if self.added == 0 && processor::has_fred() {
+            slots::sync(self.locks.text());
+        }
     }
 
     fn disarm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {

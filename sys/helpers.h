@@ -144,6 +144,7 @@ unsigned int rk_check_limits(void);
 unsigned int rk_tasks_holdout(void);
 
 bool rk_is_xen_pv(void);
+bool rk_has_fred(void);
 
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);

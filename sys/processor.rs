@@ -9,3 +9,9 @@ pub(crate) fn is_xen_pv() -> bool {
     // SAFETY: The function reads a flag of the processor.
     unsafe { ffi::rk_is_xen_pv() }
 }
+
+/// Whether exceptions return by FRED, which need not serialize the processor.
+pub(crate) fn has_fred() -> bool {
+    // SAFETY: The function reads a flag of the processor.
+    unsafe { ffi::rk_has_fred() }
+}

@@ -11,3 +11,9 @@ bool rk_is_xen_pv(void)
 {
 	return cpu_feature_enabled(X86_FEATURE_XENPV);
 }
+
+/* With FRED the return from an exception need not serialize the processor. */
+bool rk_has_fred(void)
+{
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+}
