@@ -103,7 +103,7 @@ struct rk_range {
 struct rk_module_tables {
 	struct rk_range core, init;
 	struct rk_range jumps, calls, bugs, faults;
-	struct rk_range kprobes_text, noinstr_text;
+	struct rk_range kprobes_text, noinstr_text, idle_text;
 	bool is_coming;
 };
 
@@ -113,6 +113,7 @@ bool rk_blacklist(unsigned long blacklist, struct rk_range text, void *sink);
 bool rk_blacklist_sink(void *sink, unsigned long start, unsigned long end);
 struct module *rk_module_tables(unsigned long addr, struct rk_module_tables *tables);
 void rk_module_put(struct module *module);
+struct rk_range rk_module_idle_text(struct module *module);
 struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);
 bool rk_module_holds(struct module *module, unsigned long addr, bool init);
