@@ -49,7 +49,8 @@ SYM_CODE_START(rk_detour_entry)
 	ASM_CLAC
 	/* The detour's push of rsp stored the value after its push of ss. */
 	addq	$8, 19*8(%rsp)
-	UNWIND_HINT_REGS
+	/* ip is the probed address + 1. Without signal=0 the unwinder would take it for an instruction. */
+	UNWIND_HINT_REGS signal=0
 	movq	15*8(%rsp), %rbx
 	movq	-RK_DETOUR_TRAP(%rbx), %rax
 	/* The numbers of all lanes have this bit. The number of this lane has no other. */
@@ -94,7 +95,7 @@ SYM_CODE_START(rk_detour_entry)
 	UNWIND_HINT_FUNC
 	RET
 .Lmissed:
-	UNWIND_HINT_REGS
+	UNWIND_HINT_REGS signal=0
 	movq	%rax, %rdi
 	call	rk_detour_missed
 	jmp	.Lrestore

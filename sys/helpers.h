@@ -174,6 +174,9 @@ void rk_detour_entry(void);
 /* The handlers of a jump's site, and a hit inside a handler (arch_x86/handlers.rs). */
 int rk_detour_hit(struct rkprobe *any, struct pt_regs *regs);
 void rk_detour_missed(const void *trap);
+/* Calls a pre_handler at an int3 (arch_x86/handler_call.S). */
+int rk_call_pre_handler(struct rkprobe *probe, struct pt_regs *regs,
+			rkprobe_pre_handler_t handler);
 /* Stands for all probes of a site, when detour_entry.S calls Rust for them. */
 extern struct rkprobe rk_any_probe;
 
