@@ -84,6 +84,8 @@ impl Slots {
             addr: chunk,
             kept: false,
         };
+        // SAFETY: The function takes numbers only.
+        unsafe { ffi::rk_perf_slots(chunk.addr, CHUNK, false) };
         self.chunks.push(chunk, GFP_KERNEL)?;
         // The lowest address is taken first, so that slots of one batch are neighbours.
         for number in (first..all).rev() {
@@ -135,7 +137,10 @@ impl Drop for Slots {
         for chunk in self.chunks.iter().filter(|chunk| !chunk.kept) {
             // SAFETY: The chunk is from `rk_execmem_alloc`. Its slots were given back, or were never
             // reachable.
-            unsafe { ffi::rk_execmem_free(chunk.addr as *mut kernel::ffi::c_void) };
+            unsafe {
+                ffi::rk_perf_slots(chunk.addr, CHUNK, true);
+                ffi::rk_execmem_free(chunk.addr as *mut kernel::ffi::c_void);
+            }
         }
     }
 }

@@ -70,6 +70,20 @@ fn text_is(trap: &Trap, offset: usize, bytes: &[u8]) -> bool {
         .all(|(offset, byte)| byte_of(trap, offset) == *byte)
 }
 
+/// Tells perf of the first byte of a site.
+fn tell_perf(trap: &Trap, old: u8, new: u8) {
+    // SAFETY: Both pointers are to one byte.
+    unsafe {
+        ffi::rk_perf_text_poke(
+            trap.addr,
+            [old].as_ptr().cast(),
+            1,
+            [new].as_ptr().cast(),
+            1,
+        );
+    }
+}
+
 impl TextPokeBatch {
     /// Takes the text locks. Tasks that are about to register native kprobes finish first, because they
     /// have passed the blacklist and their kprobes must be seen here. `settled` says that each task that
@@ -142,7 +156,8 @@ impl TextPokeBatch {
             return Err(Foreign::KprobeNear);
         }
         self.sync_slots();
-        self.poke_byte(trap, INT3);
+        // SAFETY: The text locks are held, and the text is what the site expects.
+        unsafe { ffi::rk_text_poke(trap.addr, [INT3].as_ptr().cast(), 1) };
         Ok(())
     }
 
@@ -165,20 +180,24 @@ impl TextPokeBatch {
         {
             return Err(Foreign::Bytes);
         }
-        self.poke_byte(trap, *first);
+        tell_perf(trap, INT3, *first);
+        // SAFETY: The text locks are held, and the text has the site's int3.
+        unsafe { ffi::rk_text_poke(trap.addr, [*first].as_ptr().cast(), 1) };
         site.fence().unlink(self.locks.kprobes());
         Ok(())
     }
 
-    /// Writes the first byte of a site. The sync is for the whole batch.
-    fn poke_byte(&mut self, trap: &Trap, byte: u8) {
-        let old = [byte_of(trap, 0)];
-        let new = [byte];
-        // SAFETY: The text locks are held, and the caller has compared the text with what the site has
-        // there.
-        unsafe {
-            ffi::rk_perf_text_poke(trap.addr, old.as_ptr().cast(), 1, new.as_ptr().cast(), 1);
-            ffi::rk_text_poke(trap.addr, new.as_ptr().cast(), 1);
+    /// Tells perf of an int3 that all CPUs see.
+    ///
+    /// A decoder of a trace takes the event's time for the time at which the text changes. A CPU that
+    /// executes an int3 leaves that in the trace, so the decoder can follow it where it expects the
+    /// original byte. It cannot follow the original instruction where it expects an int3. So the event
+    /// comes after the sync of an int3, and before the int3 is taken out (arch_arm_kprobe,
+    /// arch_disarm_kprobe). The kernel's batches tell perf of jumps.
+    pub(crate) fn armed(&self, site: &SiteMemory) {
+        let trap = site.trap();
+        if let Some(first) = trap.insn().first() {
+            tell_perf(trap, *first, INT3);
         }
     }
 

@@ -30,6 +30,7 @@ enum rk_symbol {
 	RK_GET_KPROBE,
 	RK_FTRACE_LOCATION_RANGE,
 	RK_PERF_TEXT_POKE,
+	RK_PERF_KSYMBOL,
 	RK_KALLSYMS_LOOKUP_NAME,
 	RK_KALLSYMS_LOOKUP,
 	RK_KALLSYMS_BOUNDS,
@@ -52,6 +53,7 @@ void rk_batch_add(unsigned long addr, const void *bytes, size_t len,
 void rk_batch_finish(void);
 void rk_perf_text_poke(unsigned long addr, const void *from, size_t from_len,
 		       const void *to, size_t to_len);
+void rk_perf_slots(unsigned long addr, size_t len, bool gone);
 void *rk_execmem_alloc(size_t size);
 void rk_execmem_free(void *memory);
 unsigned long rk_ftrace_location_range(unsigned long start, unsigned long end);
