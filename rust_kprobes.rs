@@ -70,6 +70,10 @@ struct Running(Pin<KBox<engine::Engine>>);
 
 impl Running {
     fn start() -> Result<Self> {
+        if sys::processor::is_xen_pv() {
+            pr_err!("probes are not safe in a paravirtual guest of Xen: use a PVH or HVM guest\n");
+            return Err(EOPNOTSUPP);
+        }
         sys::symbols::init()?;
         let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
         shell::work::start()?;

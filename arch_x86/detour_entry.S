@@ -49,12 +49,18 @@ SYM_CODE_START(rk_detour_entry)
 	ASM_CLAC
 	/* The detour's push of rsp stored the value after its push of ss. */
 	addq	$8, 19*8(%rsp)
-	UNWIND_HINT_REGS
+	/* ip is the probed address + 1. Without signal=0 the unwinder would take it for an instruction. */
+	UNWIND_HINT_REGS signal=0
 	movq	15*8(%rsp), %rbx
 	movq	-RK_DETOUR_TRAP(%rbx), %rax
 	/* The numbers of all lanes have this bit. The number of this lane has no other. */
 	btsl	$RK_LANE_BIT, %gs:rk_busy(%rip)
 	jc	.Lmissed
+#ifdef CONFIG_PROVE_LOCKING
+	/* Lockdep learns that interrupts are off. */
+	movl	%gs:hardirqs_enabled(%rip), %r12d
+	movl	$0, %gs:hardirqs_enabled(%rip)
+#endif
 	/* A trap begins with the pointer to its one probe, or to rk_any_probe. */
 	movq	(%rax), %rdi
 	movq	RK_PROBE_HITS(%rdi), %rax
@@ -65,6 +71,9 @@ SYM_CODE_START(rk_detour_entry)
 	movq	%rsp, %rsi
 	CALL_NOSPEC rax
 .Lcounted:
+#ifdef CONFIG_PROVE_LOCKING
+	movl	%r12d, %gs:hardirqs_enabled(%rip)
+#endif
 	movl	$0, %gs:rk_busy(%rip)
 .Lrestore:
 	movq	%rbx, 15*8(%rsp)
@@ -86,7 +95,7 @@ SYM_CODE_START(rk_detour_entry)
 	UNWIND_HINT_FUNC
 	RET
 .Lmissed:
-	UNWIND_HINT_REGS
+	UNWIND_HINT_REGS signal=0
 	movq	%rax, %rdi
 	call	rk_detour_missed
 	jmp	.Lrestore

@@ -2,6 +2,8 @@
 /* Function entries: the module's callback of the function tracer, and its filter. */
 #include <linux/ftrace.h>
 #include <linux/irqflags.h>
+#include <linux/lockdep.h>
+#include <linux/percpu.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
 
@@ -14,16 +16,42 @@ static noinline void rk_ftrace_anchor(void)
 	barrier();
 }
 
-static void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
-			 struct ftrace_ops *ops, struct ftrace_regs *fregs)
+/*
+ * Switches interrupts off and tells lockdep. The functions of lockdep are not
+ * called, because they can be traced and probed. Returns what lockdep knew.
+ */
+static __always_inline int rk_irqs_off(unsigned long *flags)
+{
+	int known = 0;
+
+	raw_local_irq_save(*flags);
+#ifdef CONFIG_PROVE_LOCKING
+	known = raw_cpu_read(hardirqs_enabled);
+	raw_cpu_write(hardirqs_enabled, 0);
+#endif
+	return known;
+}
+
+static __always_inline void rk_irqs_restore(unsigned long flags, int known)
+{
+#ifdef CONFIG_PROVE_LOCKING
+	raw_cpu_write(hardirqs_enabled, known);
+#endif
+	raw_local_irq_restore(flags);
+}
+
+static notrace void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
+				 struct ftrace_ops *ops,
+				 struct ftrace_regs *fregs)
 {
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 	unsigned long flags, resume, direct;
+	int known;
 
 	if (!regs)
 		return;
 	/* Handlers have one context on all lanes. */
-	raw_local_irq_save(flags);
+	known = rk_irqs_off(&flags);
 	resume = regs->ip;
 	/* A handler may write it, and ftrace calls what is in it. */
 	direct = regs->orig_ax;
@@ -33,7 +61,7 @@ static void rk_ftrace_fn(unsigned long ip, unsigned long parent_ip,
 	if (!rk_ftrace_hit(ip, regs) || regs->ip == ip + INT3_INSN_SIZE)
 		regs->ip = resume;
 	regs->orig_ax = direct;
-	raw_local_irq_restore(flags);
+	rk_irqs_restore(flags, known);
 }
 
 /*
@@ -71,7 +99,11 @@ static int rk_ops_start(struct ftrace_ops *ops)
 	OPTIMIZER_HIDE_VAR(anchor);
 	anchor = rk_ftrace_location_range(anchor, anchor + 16);
 	ret = ftrace_set_filter_ip(ops, anchor, 0, 1);
-	return ret ?: register_ftrace_function(ops);
+	if (!ret)
+		ret = register_ftrace_function(ops);
+	if (ret)
+		ftrace_free_filter(ops);
+	return ret;
 }
 
 /*

@@ -142,9 +142,15 @@ fn call_pre_handlers(trap: &Trap, regs: *mut pt_regs, lane: Lane) -> bool {
         unsafe { asm!("incq %gs:({})", in(reg) hits, options(att_syntax, nostack)) };
         if let Some(handler) = handler {
             // SAFETY: The user's handler is called under its contract: interrupts off, the
-            // registers of the hit.
-            let changed = unsafe { handler(probe, regs) } != 0;
-            if changed && lane != Lane::Jump {
+            // registers of the hit. The assembly calls it with these arguments. At an int3 the
+            // registers are on this CPU's stack, before the frames of the calls.
+            let value = unsafe {
+                match lane {
+                    Lane::Int3 => ffi::rk_call_pre_handler(probe, regs, Some(handler)),
+                    Lane::Jump | Lane::Ftrace => handler(probe, regs),
+                }
+            };
+            if value != 0 && lane != Lane::Jump {
                 return true;
             }
         }

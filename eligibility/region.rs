@@ -213,9 +213,9 @@ fn may_sleep(insn: &Insn) -> bool {
     insn.map == OpcodeMap::Primary && matches!(insn.opcode, 0x6c..=0x6f)
 }
 
-/// Whether the instruction is a MOV to memory `offset` bytes from a register; never for 0.
+/// Whether the instruction is a MOV of one byte to memory `offset` bytes from a register; never for 0.
 fn stores_at(insn: &Insn, offset: i32) -> bool {
-    let is_mov = insn.map == OpcodeMap::Primary && matches!(insn.opcode, 0x88 | 0x89 | 0xc6 | 0xc7);
+    let is_mov = insn.map == OpcodeMap::Primary && matches!(insn.opcode, 0x88 | 0xc6);
     is_mov
         && offset != 0
         && insn.disp.size != 0

@@ -40,6 +40,13 @@ impl Engine {
         }
     }
 
+    /// A module is live, and RCU does not watch its `idle` text. No new probe is put there from now on.
+    pub(super) fn module_is_live(&self, idle: &Range<usize>) {
+        if !idle.is_empty() && self.core.lock().examiner.learn_idle(idle).is_err() {
+            pr_err!("no memory: a probe may be put on the idle code of a module\n");
+        }
+    }
+
     /// A module is being loaded. Its `texts` may be probed, because the engine will be told before
     /// they are freed (rule 13).
     pub(super) fn text_came(&self, module: usize, texts: &[Range<usize>]) {

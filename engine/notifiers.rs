@@ -165,6 +165,11 @@ unsafe extern "C" fn module_going(
     if live || state == ffi::module_state_MODULE_STATE_GOING as kernel::ffi::c_ulong {
         // SAFETY: The chain hands in a module that is not freed yet.
         let [core, init] = unsafe { texts(module) };
+        if live {
+            // SAFETY: The chain hands in a module that is live, and not freed before it returns.
+            let idle = unsafe { ffi::rk_module_idle_text(module.cast()) };
+            engine.module_is_live(&(idle.start..idle.end));
+        }
         // Of a live module only the init text is freed, because its init function has ended.
         let core = if live { 0..0 } else { core };
         engine.text_going(module as usize, &[core, init]);

@@ -353,7 +353,7 @@ fn prepare(
     match handlers {
         Handlers::None => session.prepare_count(optimizer, &site.payload),
         Handlers::Pre => Ok(()),
-        Handlers::Post => session.prepare_steps(&site.payload),
+        Handlers::Post => session.prepare_steps(&site.payload, site.state().in_text()),
     }
 }
 

@@ -130,6 +130,11 @@ fn add_blacklist(
     }
 }
 
+/// Puts text that idle CPUs execute where RCU does not watch them into the index.
+fn add_idle(index: &mut Index<Kernel>, text: &Range<usize>) -> Result<(), NoMemory> {
+    index.push(text.start as u64, text.end as u64, Kind::Noinstr)
+}
+
 /// Bytes of UD2, which a BUG or WARN traps on.
 const UD2_LEN: u64 = 2;
 
@@ -186,6 +191,21 @@ impl ReservedText {
     pub(super) fn forget(&mut self, start: usize, end: usize) {
         self.modules.retain(|text| text.start != start);
         self.index.remove(start as u64, end as u64);
+    }
+
+    /// Puts the `idle` text of a module into the index. The module was learned before its init function
+    /// was called, when nothing told where that text is.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn learn_idle(&mut self, idle: &Range<usize>) -> Result {
+        if self.modules.iter().any(|text| text.contains(&idle.start)) {
+            let added = add_idle(&mut self.index, idle);
+            self.index.seal();
+            added.map_err(|NoMemory| ENOMEM)?;
+        }
+        Ok(())
     }
 
     /// Puts a module's reserved text into the index, if it is not there yet. `addr` is in the module.
@@ -286,7 +306,7 @@ impl ModuleTables {
                 index.push(text.start as u64, text.end as u64, Kind::Blacklist)?;
             }
         }
-        Ok(())
+        add_idle(index, &range(&found.idle_text))
     }
 }
 

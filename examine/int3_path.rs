@@ -9,7 +9,10 @@
 //! the entry of the exception to the module's notifier are followed through all that can be executed
 //! there. The notifiers that the chain calls before the module's notifier are added.
 
-use super::walk::Walk;
+use super::walk::{
+    self,
+    Walk, //
+};
 use crate::eligibility::reserved::{
     Index,
     Kind, //
@@ -33,25 +36,12 @@ const ROOTS: [&CStr; 4] = [
 
 /// Functions that the int3 path has branches to and never calls: the beginnings of their names.
 ///
-/// - Reports of a broken kernel.
 /// - Functions that are not called because of `in_nmi()` or disabled interrupts
 ///   (kernel/rcu/tree_plugin.h:rcu_read_unlock_special, kernel/softirq.c:raise_softirq_irqoff,
 ///   kernel/irq_work.c:irq_work_queue_on).
 /// - The scheduler, because preemption is off, so it has not changed the CPUs of the task since
 ///   `migrate_disable()` (include/linux/sched.h:__migrate_enable).
-/// - Trampolines of static calls. Their area is reserved as a whole.
-///
-/// On a debug kernel also:
-///
-/// - What the reports of lockdep, KASAN, lists and lib/smp_processor_id.c call.
-/// - What lockdep sets up once, when the kernel boots
-///   (kernel/locking/lockdep.c:init_data_structures_once).
-/// - What KASAN records of an irq_work in irq_work_queue_on, because that function is not called.
-const NOT_TAKEN: [&[u8]; 25] = [
-    b"panic",
-    b"__ubsan",
-    b"__stack_chk_fail",
-    b"_printk",
+const NOT_TAKEN: [&[u8]; 8] = [
     b"wake_up_process",
     b"preempt_schedule",
     b"___migrate_enable",
@@ -59,20 +49,7 @@ const NOT_TAKEN: [&[u8]; 25] = [
     b"rcu_preempt_deferred_qs_irqrestore",
     b"__smp_call_single_queue",
     b"tick_nohz",
-    b"__SCT__",
     b"__trace_set",
-    b"__fentry__",
-    b"print_",
-    b"__print_lock_name",
-    b"dump_stack",
-    b"nbcon_",
-    b"debug_show_all_locks",
-    b"lockdep_rcu_suspicious",
-    b"kasan_report",
-    b"__asan_report",
-    b"mem_dump_obj",
-    b"init_rcu_head",
-    b"kasan_record_aux_stack",
 ];
 
 /// Thunks of returns, and others outside the area of thunks of indirect branches. The processor's
@@ -211,8 +188,7 @@ pub(crate) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
 }
 
 fn is_taken(function: &Symbol) -> bool {
-    let name = function.name().to_bytes();
-    !name.ends_with(b".cold") && !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix))
+    walk::is_taken(function, &NOT_TAKEN)
 }
 
 /// Whether tracing runs a function before its guards against recursion. It calls functions with an ftrace

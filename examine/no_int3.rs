@@ -16,7 +16,10 @@
 //!
 //! [`wait_for_handlers`]: crate::sys::locks::wait_for_handlers
 
-use super::walk::Walk;
+use super::walk::{
+    self,
+    Walk, //
+};
 use crate::eligibility::reserved::{
     Index,
     Kind, //
@@ -129,18 +132,12 @@ const DEAD: [&CStr; 8] = [
     c"sev_es_ap_hlt_loop",
 ];
 
-/// Functions that this text has branches to and does not call, unless the kernel is broken: the
-/// beginnings of their names. Static calls' trampolines are reserved as a whole.
-const NOT_TAKEN: [&[u8]; 8] = [
-    b"panic",
-    b"__ubsan",
-    b"__stack_chk_fail",
-    b"_printk",
-    b"kasan_report",
-    b"__asan_report",
-    b"__SCT__",
-    b"__fentry__",
-];
+/// Functions that this text has branches to and does not call: the beginnings of their names.
+///
+/// - The scheduler, because preemption is off.
+/// - On a kernel with lockdep, what lockdep notes of locks that a task holds when interrupts are
+///   switched on. A CPU that starts has interrupts off, and its task holds no lock.
+const NOT_TAKEN: [&[u8]; 2] = [b"preempt_schedule", b"mark_lock"];
 
 /// More functions than either walk finds on a kernel with all debug options.
 const MOST: usize = 512;
@@ -209,6 +206,5 @@ fn whole<T>(result: Result<T>) -> Result<Option<T>> {
 }
 
 fn is_taken(function: &Symbol) -> bool {
-    let name = function.name().to_bytes();
-    !name.ends_with(b".cold") && !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix))
+    walk::is_taken(function, &NOT_TAKEN)
 }

@@ -23,6 +23,7 @@ use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols;
 use crate::sys::target::c_string;
+use core::ops::Range;
 use kernel::prelude::*;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
@@ -73,6 +74,16 @@ impl Examiner {
             locks: TextLocks::lock(),
             left: BATCH,
         }
+    }
+
+    /// Notes the `idle` text of a module that has become live.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn learn_idle(&mut self, idle: &Range<usize>) -> Result {
+        self.function.clear();
+        self.reserved.learn_idle(idle)
     }
 
     /// Forgets text of a module that is about to be freed.

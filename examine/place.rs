@@ -179,12 +179,13 @@ impl Session<'_> {
         })
     }
 
-    /// Makes the copies for the post_handlers of a site, unless it has them or needs none.
+    /// Makes the copies for the post_handlers of a site, unless it has them or needs none. If the site is
+    /// `in_text`, a hit may find the copies at once.
     ///
     /// # Errors
     ///
     /// `NoMemory`, or why there can be no copy.
-    pub(crate) fn prepare_steps(&self, site: &SiteMemory) -> Result<(), Refusal> {
+    pub(crate) fn prepare_steps(&self, site: &SiteMemory, in_text: bool) -> Result<(), Refusal> {
         let trap = site.trap();
         if trap.emulation.is_some() || trap.slot == 0 || trap.step(false).is_some() {
             return Ok(());
@@ -199,6 +200,9 @@ impl Session<'_> {
         }
         // SAFETY: The slot was just taken, and no CPU knows its address.
         unsafe { slots::write(self.locks.text(), slot, &image) };
+        if in_text {
+            slots::sync(self.locks.text());
+        }
         let mut memory = MEMORY.lock();
         for end in ends {
             memory.table.insert(end, site.trap_ptr());

@@ -5,6 +5,8 @@
  * (eligibility/tables.rs).
  */
 #include <linux/bug.h>
+#include <linux/kernfs.h>
+#include <linux/sysfs.h>
 #include <linux/jump_label.h>
 #include <linux/kprobes.h>
 #include <linux/static_call_types.h>
@@ -44,6 +46,69 @@ bool rk_blacklist(unsigned long blacklist, struct rk_range text, void *sink)
 			return false;
 	}
 	return true;
+}
+
+/* The address of a section of a module, as sysfs has it; 0 if there is none. */
+static unsigned long rk_section_start(struct module *module, const char *name)
+{
+	struct kernfs_node *sections, *section;
+	unsigned long start = 0;
+
+	sections = kernfs_find_and_get(module->mkobj.kobj.sd, "sections");
+	if (!sections)
+		return 0;
+	section = kernfs_find_and_get(sections, name);
+	if (section) {
+		const struct bin_attribute *attribute = section->priv;
+
+		start = (unsigned long)attribute->private;
+	}
+	kernfs_put(section);
+	kernfs_put(sections);
+	return start;
+}
+
+/*
+ * The end of the section of a module that begins at @start, by its symbols. The
+ * first symbol from @start on tells the number of the section.
+ */
+static unsigned long rk_section_end(struct module *module, unsigned long start)
+{
+	unsigned long first = ULONG_MAX, end = start;
+	const Elf_Sym *symbol, *symbols_end;
+	unsigned int section = SHN_UNDEF;
+	struct mod_kallsyms *symbols;
+
+	rcu_read_lock();
+	symbols = rcu_dereference(module->kallsyms);
+	symbols_end = symbols->symtab + symbols->num_symtab;
+	for (symbol = symbols->symtab; symbol < symbols_end; symbol++) {
+		if (symbol->st_value >= start && symbol->st_value < first) {
+			first = symbol->st_value;
+			section = symbol->st_shndx;
+		}
+	}
+	for (symbol = symbols->symtab; symbol < symbols_end; symbol++) {
+		if (symbol->st_shndx == section && symbol->st_value >= start)
+			end = max(end, (unsigned long)(symbol->st_value + symbol->st_size));
+	}
+	rcu_read_unlock();
+	return end;
+}
+
+/*
+ * The code of a module that idle CPUs execute where RCU does not watch them
+ * (__cpuidle). The kernel keeps no pointer to it, but sysfs has the section's
+ * address. @module is live, and a reference or a notification for it keeps it so.
+ */
+struct rk_range rk_module_idle_text(struct module *module)
+{
+	struct rk_range text = {};
+
+	text.start = rk_section_start(module, ".cpuidle.text");
+	if (text.start)
+		text.end = rk_section_end(module, text.start);
+	return text;
 }
 
 /*
@@ -93,6 +158,9 @@ struct module *rk_module_tables(unsigned long addr, struct rk_module_tables *tab
 	tables->noinstr_text = rk_table(module->noinstr_text_start,
 					module->noinstr_text_start +
 					module->noinstr_text_size);
+	/* Of a module that is being loaded, sysfs has no sections yet. */
+	if (READ_ONCE(module->state) == MODULE_STATE_LIVE)
+		tables->idle_text = rk_module_idle_text(module);
 	return module;
 }
 

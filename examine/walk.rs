@@ -30,6 +30,44 @@ const LONGEST: usize = 1 << 16;
 /// The most bytes before a function's entry that calls go through (callthunks.c:nops).
 const BEFORE_ENTRY: usize = 32;
 
+/// Functions that text has branches to and that a kernel which is not broken never calls: the beginnings
+/// of their names. Parts that the compiler has split off (`.cold`) are not called either.
+///
+/// - Reports of a broken kernel, and what the reports of a debug kernel call: those of lockdep, of
+///   KASAN, of lists and of lib/smp_processor_id.c.
+/// - What lockdep sets up once, when the kernel boots (init_rcu_head).
+/// - What KASAN records of work that is queued (kasan_record_aux_stack). The work is not queued there.
+/// - Trampolines of static calls and the entry of the tracer, which are reserved as a whole or found on
+///   their own.
+const NEVER_TAKEN: [&[u8]; 18] = [
+    b"panic",
+    b"__ubsan",
+    b"__stack_chk_fail",
+    b"_printk",
+    b"__printk_ratelimit",
+    b"__SCT__",
+    b"__fentry__",
+    b"print_",
+    b"__print_lock_name",
+    b"dump_stack",
+    b"nbcon_",
+    b"debug_show_all_locks",
+    b"lockdep_rcu_suspicious",
+    b"kasan_report",
+    b"__asan_report",
+    b"mem_dump_obj",
+    b"init_rcu_head",
+    b"kasan_record_aux_stack",
+];
+
+/// Whether text that has a branch to `function` may execute it. `not_taken` has the beginnings of more
+/// names.
+pub(super) fn is_taken(function: &Symbol, not_taken: &[&[u8]]) -> bool {
+    let name = function.name().to_bytes();
+    let is_one_of = |names: &[&[u8]]| names.iter().any(|prefix| name.starts_with(prefix));
+    !name.ends_with(b".cold") && !is_one_of(&NEVER_TAKEN) && !is_one_of(not_taken)
+}
+
 /// A walk along direct branches.
 pub(super) struct Walk {
     /// What the walk looks for, for the log.

@@ -117,7 +117,8 @@ impl Image {
     }
 
     /// Appends a copy of `bytes`, the whole instructions at `addr`, and the jump back to the
-    /// instruction after them. Returns the address of the copy.
+    /// instruction after them. A copy that ends with a jump or a return has an int3 there, which is
+    /// never executed. Returns the address of the copy.
     ///
     /// # Errors
     ///
@@ -151,6 +152,9 @@ impl Image {
             let end = (addr as u64).wrapping_add(bytes.len() as u64);
             let jump = jmp_rel32(self.here(), end)?;
             self.put(&jump)?;
+        } else {
+            // The processor may speculate past a return or an indirect jump, into the next part.
+            self.put(&[INT3])?;
         }
         Ok(at as usize)
     }

@@ -69,7 +69,12 @@ impl optimizer::LockedText for TextSection {
 
     fn done(&mut self, poke: Poke, site: &SiteMemory) {
         match poke {
-            Poke::Arm | Poke::Optimize | Poke::Unoptimize => {}
+            Poke::Arm => {
+                if let TextSection::Text(batch) = self {
+                    batch.armed(site);
+                }
+            }
+            Poke::Optimize | Poke::Unoptimize => {}
             // The sync is over: no CPU can hit the int3 any more.
             Poke::Disarm => MEMORY
                 .lock()

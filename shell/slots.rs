@@ -15,6 +15,7 @@ use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
 use crate::sys::locks::TextMutex;
+use crate::sys::stats;
 use kernel::prelude::*;
 
 /// Bytes of a chunk.
@@ -83,6 +84,8 @@ impl Slots {
             addr: chunk,
             kept: false,
         };
+        // SAFETY: The function takes numbers only.
+        unsafe { ffi::rk_perf_slots(chunk.addr, CHUNK, false) };
         self.chunks.push(chunk, GFP_KERNEL)?;
         // The lowest address is taken first, so that slots of one batch are neighbours.
         for number in (first..all).rev() {
@@ -134,7 +137,10 @@ impl Drop for Slots {
         for chunk in self.chunks.iter().filter(|chunk| !chunk.kept) {
             // SAFETY: The chunk is from `rk_execmem_alloc`. Its slots were given back, or were never
             // reachable.
-            unsafe { ffi::rk_execmem_free(chunk.addr as *mut kernel::ffi::c_void) };
+            unsafe {
+                ffi::rk_perf_slots(chunk.addr, CHUNK, true);
+                ffi::rk_execmem_free(chunk.addr as *mut kernel::ffi::c_void);
+            }
         }
     }
 }
@@ -160,6 +166,14 @@ pub(crate) unsafe fn append(_lock: &TextMutex, at: usize, bytes: &[u8]) {
         ffi::rk_perf_text_poke(at, old.as_ptr().cast(), len, bytes.as_ptr().cast(), len);
         ffi::rk_text_poke(at, bytes.as_ptr().cast(), len);
     }
+}
+
+/// Waits until each CPU executes the bytes of slots as they are now, and no earlier ones that it has
+/// fetched. Interrupts are on.
+pub(crate) fn sync(_lock: &TextMutex) {
+    // SAFETY: `text_mutex` is held.
+    unsafe { ffi::rk_text_poke_sync() };
+    stats::add(&stats::SYNC_ROUNDS, 1);
 }
 
 /// Writes the image of a whole slot, before any CPU can reach it.

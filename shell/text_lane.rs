@@ -28,13 +28,17 @@ use crate::shell::native::lookup::{
     kprobe_in, //
 };
 use crate::shell::site::SiteMemory;
+use crate::shell::slots;
 use crate::shell::text::live;
 use crate::sys::ffi;
 use crate::sys::locks::{
     KprobeMutex,
     TextLocks, //
 };
-use crate::sys::stats;
+use crate::sys::{
+    processor,
+    stats, //
+};
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
 
@@ -64,6 +68,20 @@ fn text_is(trap: &Trap, offset: usize, bytes: &[u8]) -> bool {
     (offset..)
         .zip(bytes)
         .all(|(offset, byte)| byte_of(trap, offset) == *byte)
+}
+
+/// Tells perf of the first byte of a site.
+fn tell_perf(trap: &Trap, old: u8, new: u8) {
+    // SAFETY: Both pointers are to one byte.
+    unsafe {
+        ffi::rk_perf_text_poke(
+            trap.addr,
+            [old].as_ptr().cast(),
+            1,
+            [new].as_ptr().cast(),
+            1,
+        );
+    }
 }
 
 impl TextPokeBatch {
@@ -137,8 +155,18 @@ impl TextPokeBatch {
         if self.fence(site)? {
             return Err(Foreign::KprobeNear);
         }
-        self.poke_byte(trap, INT3);
+        self.sync_slots();
+        // SAFETY: The text locks are held, and the text is what the site expects.
+        unsafe { ffi::rk_text_poke(trap.addr, [INT3].as_ptr().cast(), 1) };
         Ok(())
+    }
+
+    /// Before the first int3 of a batch: a CPU that hits one may continue in a slot before the batch is
+    /// finished. The return from the exception is an IRET, which serializes the CPU, but not with FRED.
+    fn sync_slots(&self) {
+        if self.added == 0 && processor::has_fred() {
+            slots::sync(self.locks.text());
+        }
     }
 
     fn disarm(&mut self, site: &SiteMemory) -> Result<(), Foreign> {
@@ -152,20 +180,24 @@ impl TextPokeBatch {
         {
             return Err(Foreign::Bytes);
         }
-        self.poke_byte(trap, *first);
+        tell_perf(trap, INT3, *first);
+        // SAFETY: The text locks are held, and the text has the site's int3.
+        unsafe { ffi::rk_text_poke(trap.addr, [*first].as_ptr().cast(), 1) };
         site.fence().unlink(self.locks.kprobes());
         Ok(())
     }
 
-    /// Writes the first byte of a site. The sync is for the whole batch.
-    fn poke_byte(&mut self, trap: &Trap, byte: u8) {
-        let old = [byte_of(trap, 0)];
-        let new = [byte];
-        // SAFETY: The text locks are held, and the caller has compared the text with what the site has
-        // there.
-        unsafe {
-            ffi::rk_perf_text_poke(trap.addr, old.as_ptr().cast(), 1, new.as_ptr().cast(), 1);
-            ffi::rk_text_poke(trap.addr, new.as_ptr().cast(), 1);
+    /// Tells perf of an int3 that all CPUs see.
+    ///
+    /// A decoder of a trace takes the event's time for the time at which the text changes. A CPU that
+    /// executes an int3 leaves that in the trace, so the decoder can follow it where it expects the
+    /// original byte. It cannot follow the original instruction where it expects an int3. So the event
+    /// comes after the sync of an int3, and before the int3 is taken out (arch_arm_kprobe,
+    /// arch_disarm_kprobe). The kernel's batches tell perf of jumps.
+    pub(crate) fn armed(&self, site: &SiteMemory) {
+        let trap = site.trap();
+        if let Some(first) = trap.insn().first() {
+            tell_perf(trap, *first, INT3);
         }
     }
 

@@ -30,6 +30,7 @@ enum rk_symbol {
 	RK_GET_KPROBE,
 	RK_FTRACE_LOCATION_RANGE,
 	RK_PERF_TEXT_POKE,
+	RK_PERF_KSYMBOL,
 	RK_KALLSYMS_LOOKUP_NAME,
 	RK_KALLSYMS_LOOKUP,
 	RK_KALLSYMS_BOUNDS,
@@ -52,6 +53,7 @@ void rk_batch_add(unsigned long addr, const void *bytes, size_t len,
 void rk_batch_finish(void);
 void rk_perf_text_poke(unsigned long addr, const void *from, size_t from_len,
 		       const void *to, size_t to_len);
+void rk_perf_slots(unsigned long addr, size_t len, bool gone);
 void *rk_execmem_alloc(size_t size);
 void rk_execmem_free(void *memory);
 unsigned long rk_ftrace_location_range(unsigned long start, unsigned long end);
@@ -103,7 +105,7 @@ struct rk_range {
 struct rk_module_tables {
 	struct rk_range core, init;
 	struct rk_range jumps, calls, bugs, faults;
-	struct rk_range kprobes_text, noinstr_text;
+	struct rk_range kprobes_text, noinstr_text, idle_text;
 	bool is_coming, is_livepatch;
 };
 
@@ -113,6 +115,7 @@ bool rk_blacklist(unsigned long blacklist, struct rk_range text, void *sink);
 bool rk_blacklist_sink(void *sink, unsigned long start, unsigned long end);
 struct module *rk_module_tables(unsigned long addr, struct rk_module_tables *tables);
 void rk_module_put(struct module *module);
+struct rk_range rk_module_idle_text(struct module *module);
 struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);
 bool rk_module_holds(struct module *module, unsigned long addr, bool init);
@@ -143,6 +146,9 @@ unsigned int rk_check_limits(void);
  */
 unsigned int rk_tasks_holdout(void);
 
+bool rk_is_xen_pv(void);
+bool rk_has_fred(void);
+
 unsigned long __percpu *rk_alloc_hits(void);
 unsigned long rk_sum_hits(const unsigned long __percpu *hits);
 
@@ -170,6 +176,9 @@ void rk_detour_entry(void);
 /* The handlers of a jump's site, and a hit inside a handler (arch_x86/handlers.rs). */
 int rk_detour_hit(struct rkprobe *any, struct pt_regs *regs);
 void rk_detour_missed(const void *trap);
+/* Calls a pre_handler at an int3 (arch_x86/handler_call.S). */
+int rk_call_pre_handler(struct rkprobe *probe, struct pt_regs *regs,
+			rkprobe_pre_handler_t handler);
 /* Stands for all probes of a site, when detour_entry.S calls Rust for them. */
 extern struct rkprobe rk_any_probe;
 

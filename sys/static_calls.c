@@ -23,6 +23,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_execmem_free, execmem_free);
 DEFINE_STATIC_CALL_NULL(rk_sc_get_kprobe, get_kprobe);
 DEFINE_STATIC_CALL_NULL(rk_sc_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(rk_sc_perf_text_poke, perf_event_text_poke);
+DEFINE_STATIC_CALL_NULL(rk_sc_perf_ksymbol, perf_event_ksymbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup, kallsyms_lookup);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_bounds, kallsyms_lookup_size_offset);
@@ -44,6 +45,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_show_value, kallsyms_show_value);
 	X(RK_GET_KPROBE, get_kprobe, get_kprobe)			\
 	X(RK_FTRACE_LOCATION_RANGE, ftrace_location_range, ftrace_location_range) \
 	X(RK_PERF_TEXT_POKE, perf_text_poke, perf_event_text_poke)	\
+	X(RK_PERF_KSYMBOL, perf_ksymbol, perf_event_ksymbol)		\
 	X(RK_KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name, kallsyms_lookup_name) \
 	X(RK_KALLSYMS_LOOKUP, kallsyms_lookup, kallsyms_lookup)		\
 	X(RK_KALLSYMS_BOUNDS, kallsyms_bounds, kallsyms_lookup_size_offset) \
@@ -128,6 +130,13 @@ void rk_perf_text_poke(unsigned long addr, const void *from, size_t from_len,
 {
 	static_call_cond(rk_sc_perf_text_poke)((void *)addr, from, from_len, to,
 					       to_len);
+}
+
+/* Tells perf that memory has slots from now on, or has none any more. */
+void rk_perf_slots(unsigned long addr, size_t len, bool gone)
+{
+	static_call_cond(rk_sc_perf_ksymbol)(PERF_RECORD_KSYMBOL_TYPE_OOL, addr,
+					     len, gone, "rkprobes_slots");
 }
 
 /* Executable, read-only memory within reach of kernel text. */

@@ -3,6 +3,11 @@
 #include <linux/sched.h>
 #include "sys/helpers.h"
 
+#ifdef CONFIG_TASKS_RCU
+/* eligibility/region.rs looks for stores of one byte. */
+static_assert(sizeof_field(struct task_struct, rcu_tasks_holdout) == 1);
+#endif
+
 unsigned int rk_tasks_holdout(void)
 {
 #ifdef CONFIG_TASKS_RCU

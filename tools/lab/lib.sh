@@ -41,3 +41,8 @@ in_root() {
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
 	' in_root "$root" "$top" "$cache" "${folder:-}" "$@"
 }
+
+# is_xen_pv SYS: whether a machine with these files of sysfs is a paravirtual guest of Xen. A dom0 is one, unless it is PVH.
+is_xen_pv() {
+	[ "$(cat "$1/hypervisor/type" 2>/dev/null)" = xen ] && [ "$(cat "$1/hypervisor/guest_type" 2>/dev/null)" = PV ]
+}

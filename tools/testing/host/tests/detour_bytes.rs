@@ -69,6 +69,23 @@ fn counting_part_fits_after_the_longest_usual_slot_or_is_refused() {
 }
 
 #[test]
+fn a_copy_that_does_not_fall_through_ends_with_an_int3() {
+    // ret; jmp *%rax; pop %rbx, ret, and padding
+    for (bytes, len) in [
+        (&[0xc3][..], 1),
+        (&[0xff, 0xe0], 2),
+        (&[0x5b, 0xc3, 0xcc, 0xcc, 0xcc], 2),
+    ] {
+        let mut image = Image::new(SLOT_AT);
+        assert_eq!(image.copy(SITE, bytes), Ok(SLOT_AT));
+        assert_eq!(image.used(), len + 1);
+        // The next part begins after the int3.
+        assert_eq!(image.copy(SITE, &NOP5), Ok(SLOT_AT + len + 1));
+        assert_eq!(image.bytes[..=len], [&bytes[..len], &[0xcc]].concat());
+    }
+}
+
+#[test]
 fn jumps_to_the_parts_of_a_slot() {
     let (bytes, entry) = added(true);
     assert!(!bytes.is_empty());

@@ -479,7 +479,7 @@ fn without_memory_there_is_no_function() {
     assert!(!function.contains(START));
 }
 
-/// The offset of `rcu_tasks_holdout` in these tests. It takes four bytes.
+/// The offset of `rcu_tasks_holdout` in these tests. Instructions need four bytes for it.
 const HOLDOUT: i32 = 0x4a4;
 
 fn with_holdout(code: &[u8]) -> DecodedFunction<Heap> {
@@ -514,6 +514,11 @@ fn stores_that_rcu_tasks_takes_for_a_quiescent_state() {
         &[0xc6, 0x80, 0xa5, 0x04, 0, 0, 0],
         &[0xc6, 0x05, 0xa4, 0x04, 0, 0, 0],
         &[0x8a, 0x88, 0xa4, 0x04, 0, 0],
+        // Stores of other sizes belong to other structures: movl %ecx, 0x4a4(%rdi);
+        // movq %rcx, 0x4a4(%rdi); movl $0, 0x4a4(%rax)
+        &[0x89, 0x8f, 0xa4, 0x04, 0, 0],
+        &[0x48, 0x89, 0x8f, 0xa4, 0x04, 0, 0],
+        &[0xc7, 0x80, 0xa4, 0x04, 0, 0, 0, 0, 0, 0],
     ] {
         let function = with_holdout(&[code, RET].concat());
         assert!(function.probe(START, &none).is_ok(), "{code:x?}");

@@ -28,6 +28,8 @@ traced() {
 	grep -q rktest_victim_traced "$tracing/trace"
 }
 
+check "the tracer knows functions of the module" grep -q '\[rkprobes\]' "$tracing/available_filter_functions"
+refuse "the callback for entries cannot be traced" grep -q '^rk_ftrace_fn ' "$tracing/available_filter_functions"
 check "a probe can be added at the entry" add entry rktest_victim:rktest_victim_traced
 same "the state is ftrace" "$(of entry state)" ftrace
 check "list marks the probe with [FTRACE]" grep -q 'rktest_victim_traced+0x[0-9a-f]*  \[rktest_victim\] *\[FTRACE\]' "$debugfs/list"

@@ -7,6 +7,8 @@
 cpu=/sys/devices/system/cpu/cpu1/online
 [ -e $cpu ] || skip "no CPU can go offline"
 load_mod rkprobes
+refuse "all of this text was found when the module was loaded" \
+	sh -c "dmesg | grep -q 'cannot find all that runs \(without an interrupt table\|on a dead CPU\)'"
 echo 0 >"$debugfs/optimization"
 
 # reserved REASON SYMBOL...: no byte of these functions takes a probe, and REASON says why. A function that the kernel lacks is ignored.

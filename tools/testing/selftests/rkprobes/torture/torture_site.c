@@ -6,6 +6,7 @@
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/lockdep.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include "torture.h"
@@ -76,6 +77,7 @@ static int pre_handler(struct rkprobe *p, struct pt_regs *regs)
 	atomic64_inc(&t->hits);
 	if (regs->ip != (unsigned long)p->addr + 1)
 		atomic64_inc(&torture_errors);
+	lockdep_assert_irqs_disabled();
 	return 0;
 }
 
