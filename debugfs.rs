@@ -25,6 +25,7 @@ mod switches;
 mod words;
 mod writer;
 
+use crate::sys::ffi;
 use blacklist::BlacklistFile;
 use commands::{
     Commands,
@@ -61,7 +62,8 @@ pub(crate) struct Debugfs {
     /// The last answer of `explain`.
     #[pin]
     explained: Mutex<Option<Arc<Explained>>>,
-    root: Option<Dir>,
+    /// Or why there is no directory.
+    root: Result<Dir>,
 }
 
 impl Debugfs {
@@ -78,9 +80,10 @@ impl Debugfs {
     pub(crate) unsafe fn new() -> Result<Pin<KBox<Self>>> {
         // SAFETY: Called once, by the contract, and no file is made yet.
         unsafe { failures::init() };
-        let root = Dir::new(c"rkprobes", None).ok();
+        let root = Dir::new(c"rkprobes", None);
         let probe = root
             .as_ref()
+            .ok()
             .and_then(|root| Dir::new(c"probe", Some(root)).ok());
         let this = KBox::pin_init(
             pin_init!(Self {
@@ -90,15 +93,13 @@ impl Debugfs {
             }),
             GFP_KERNEL,
         )?;
-        if let Err(error) = this.as_ref().make_files() {
-            pr_warn!("no files in debugfs: {:?}\n", error);
-        }
+        tell_missing(this.as_ref().make_files());
         Ok(this)
     }
 
     fn make_files(self: Pin<&Self>) -> Result {
         let this = self.get_ref();
-        let root = this.root.as_ref().ok_or(ENODEV)?;
+        let root = this.root.as_ref().map_err(|error| *error)?;
         let (commands, explained) = (from_ref(&this.commands), from_ref(&this.explained));
         // SAFETY: All data is in `this`, which drops the directory. `()` is no data.
         unsafe {
@@ -112,6 +113,26 @@ impl Debugfs {
             root.file::<StatsFile>(from_ref(&()))?;
             root.file::<BlacklistFile>(from_ref(&()))
         }
+    }
+}
+
+/// Where users look for the files.
+const MOUNTED: &CStr = c"/sys/kernel/debug/rkprobes";
+
+/// Says in the log what is missing after the files were `made`: one line at most.
+fn tell_missing(made: Result) {
+    match made {
+        // SAFETY: The path is a C string, and the task that loads the module may sleep.
+        Ok(()) if unsafe { ffi::rk_path_exists(MOUNTED.as_char_ptr()) } => {}
+        // debugfs has its own mount, so the files exist. This one is of the task that loads the module.
+        Ok(()) => pr_notice!(
+            "debugfs is not mounted at /sys/kernel/debug: the files are there after it is mounted\n"
+        ),
+        // fs/debugfs/inode.c: debugfs=off on the command line, and CONFIG_DEBUG_FS_ALLOW_NONE.
+        Err(error) if error == EPERM => {
+            pr_notice!("debugfs is off: there are no files, the C and the Rust API work\n");
+        }
+        Err(error) => pr_warn!("files are missing in debugfs: {:?}\n", error),
     }
 }
 

@@ -158,6 +158,7 @@ bool rk_shows_addresses(void *seq);
 bool rk_is_last_descriptor(void *file);
 bool rk_is_dying(void);
 bool rk_killed_by_signal(void *task);
+bool rk_path_exists(const char *path);
 
 unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 				 unsigned int max);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Open files: their entry, and what closes them. */
+/* Open files: their entry, and what closes them. Paths. */
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/namei.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include "sys/helpers.h"
@@ -40,4 +41,15 @@ bool rk_killed_by_signal(void *task)
 		return true;
 	return (READ_ONCE(group->flags) & SIGNAL_GROUP_EXIT) &&
 	       (READ_ONCE(group->group_exit_code) & 0x7f);
+}
+
+/* Whether this task finds a file there. May sleep. */
+bool rk_path_exists(const char *name)
+{
+	struct path path;
+
+	if (kern_path(name, LOOKUP_FOLLOW, &path))
+		return false;
+	path_put(&path);
+	return true;
 }
