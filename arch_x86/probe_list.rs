@@ -93,19 +93,6 @@ impl ProbePtr {
     }
 }
 
-impl ProbePtr {
-    /// The probe before this one in its list; null for the first one.
-    fn previous(self, _held: &EngineHeld) -> *mut ffi::rkprobe {
-        // SAFETY: The probe is alive by the invariant. Only holders of the lock use `previous`.
-        unsafe { addr_of!((*self.0).previous).read() }
-    }
-
-    fn set_previous(self, _held: &EngineHeld, previous: *mut ffi::rkprobe) {
-        // SAFETY: The probe is alive by the invariant. Only holders of the lock use `previous`.
-        unsafe { addr_of_mut!((*self.0).previous).write(previous) };
-    }
-}
-
 /// The probes of a site. The probe that was registered last comes first, as with kprobes
 /// (kernel/kprobes.c:add_new_kprobe).
 #[repr(transparent)]
@@ -118,31 +105,24 @@ impl ProbeList {
     }
 
     /// Adds a probe, which becomes the first one.
-    pub(crate) fn link(&self, held: &EngineHeld, probe: ProbePtr) {
+    pub(crate) fn link(&self, _held: &EngineHeld, probe: ProbePtr) {
         let first = self.0.load(Ordering::Relaxed);
         probe.next().store(first, Ordering::Relaxed);
-        probe.set_previous(held, null_mut());
-        if !first.is_null() {
-            // INVARIANT: A probe on the list is alive, because only a holder of the lock unlinks it.
-            ProbePtr(first).set_previous(held, probe.0);
-        }
         self.0.store(probe.0, Ordering::Release);
     }
 
     /// Takes a probe off the list. Its own link stays, because a handler that has reached the probe
-    /// goes on from it until a grace period is over.
+    /// goes on from it until a grace period is over. The list is searched for it: the probe's user may
+    /// have overwritten it, and a place that it names may be free memory.
     pub(crate) fn unlink(&self, held: &EngineHeld, probe: ProbePtr) {
-        let previous = probe.previous(held);
-        let next = probe.next().load(Ordering::Relaxed);
-        let link = match previous.is_null() {
-            true => &self.0,
-            // INVARIANT: A probe on the list is alive, because only a holder of the lock unlinks it.
-            false => ProbePtr(previous).next(),
-        };
-        link.store(next, Ordering::Release);
-        if !next.is_null() {
-            // INVARIANT: As above.
-            ProbePtr(next).set_previous(held, previous);
+        let mut link = &self.0;
+        for linked in self.all(held) {
+            if linked == probe {
+                let next = linked.next().load(Ordering::Relaxed);
+                link.store(next, Ordering::Release);
+                return;
+            }
+            link = linked.next();
         }
     }
 

@@ -23,6 +23,8 @@ impl Engine {
             for id in core.optimizer.range(text.start, text.end) {
                 if let Some(site) = core.optimizer.site(*id) {
                     site.payload.keep_name();
+                    // Else ftrace would complain about the module that is loaded there next.
+                    site.payload.give_claim_back(core.shell.held());
                 }
             }
             core.examiner.forget(text.start, text.end);
@@ -30,9 +32,7 @@ impl Engine {
         }
         for (_, probe) in core.optimizer.probes() {
             let site = core.optimizer.site(probe.site);
-            if let Some(site) = site.filter(|site| site.state() == State::Gone) {
-                // Else ftrace would complain about the module that is loaded there next.
-                site.payload.give_claim_back(core.shell.held());
+            if site.is_some_and(|site| site.state() == State::Gone) {
                 probe
                     .payload
                     .set_flag(core.shell.held(), ffi::RKPROBE_FLAG_GONE, true);

@@ -177,7 +177,8 @@ impl Engine {
         if enabled && state == Some(State::Gone) {
             return Err(Refusal::NotText);
         }
-        if enabled {
+        let limited = probe.has_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED);
+        if enabled && !before {
             window::begin(core.held(), probe);
         }
         core.set_enabled(id, enabled);
@@ -185,6 +186,7 @@ impl Engine {
         match core.optimizer.unserved(id) {
             Some(foreign) => {
                 core.set_enabled(id, before);
+                probe.set_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED, limited);
                 core.commit();
                 Err(foreign.into())
             }
@@ -351,7 +353,7 @@ fn prepare(
 ) -> Result<(), Refusal> {
     let site = optimizer.site(id).ok_or(Refusal::NoMemory)?;
     match handlers {
-        Handlers::None => session.prepare_count(optimizer, &site.payload),
+        Handlers::None => session.prepare_count(optimizer, &site.payload, site.state().in_text()),
         Handlers::Pre => Ok(()),
         Handlers::Post => session.prepare_steps(&site.payload, site.state().in_text()),
     }

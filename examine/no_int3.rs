@@ -132,12 +132,19 @@ const DEAD: [&CStr; 8] = [
     c"sev_es_ap_hlt_loop",
 ];
 
-/// Functions that this text has branches to and does not call: the beginnings of their names.
+/// Functions that this text calls, and that return at once: the beginnings of their names. They are
+/// reserved, and not followed.
 ///
-/// - The scheduler, because preemption is off.
-/// - On a kernel with lockdep, what lockdep notes of locks that a task holds when interrupts are
-///   switched on. A CPU that starts has interrupts off, and its task holds no lock.
+/// - The scheduler, because interrupts are off.
+/// - On a kernel with lockdep, what it notes of a lock that is taken.
 const NOT_TAKEN: [&[u8]; 2] = [b"preempt_schedule", b"mark_lock"];
+
+/// The functions with these names, where they can be probed.
+const RETURN_AT_ONCE: [&CStr; 3] = [
+    c"preempt_schedule",
+    c"preempt_schedule_notrace",
+    c"mark_lock",
+];
 
 /// More functions than either walk finds on a kernel with all debug options.
 const MOST: usize = 512;
@@ -150,6 +157,7 @@ const MOST: usize = 512;
 pub(super) fn reserve(locks: &TextLocks, index: &mut Index<Kernel>) -> Result {
     let mut without = Walk::new("all that runs without an interrupt table", MOST, is_taken);
     without.add_alone(&ALONE)?;
+    without.add_alone(&RETURN_AT_ONCE)?;
     without.add_alone(&PARTLY.map(|part| part.name))?;
     whole(without.add_names(&WITHOUT))?;
     for part in PARTLY {

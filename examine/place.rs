@@ -213,7 +213,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lets the jump of a site count inline, unless it does that already or can have no jump.
+    /// Lets the jump of a site count inline, unless it does that already or can have no jump. `in_text`
+    /// says that the site has an int3 or a jump in the text, which may become a jump to the new bytes.
     ///
     /// # Errors
     ///
@@ -222,6 +223,7 @@ impl Session<'_> {
         &mut self,
         optimizer: &Optimizer<Shell>,
         site: &SiteMemory,
+        in_text: bool,
     ) -> Result<(), Refusal> {
         if !site.lacks_counter() {
             return Ok(());
@@ -235,6 +237,9 @@ impl Session<'_> {
         let at = site.trap().at_slot(site.used);
         // SAFETY: The site has the slot, and no jump goes to the bytes that follow the used ones.
         unsafe { slots::append(self.locks.text(), at, added.unwrap_or(&[])) };
+        if in_text {
+            slots::sync(self.locks.text());
+        }
         Ok(())
     }
 }

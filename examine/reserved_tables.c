@@ -69,31 +69,36 @@ static unsigned long rk_section_start(struct module *module, const char *name)
 }
 
 /*
- * The end of the section of a module that begins at @start, by its symbols. The
- * first symbol from @start on tells the number of the section.
+ * The end of the section of a module's text that begins at @start, by its symbols.
+ * The first symbol from @start on tells the number of the section. If the symbols
+ * do not tell the end, it is the end of the module's text.
  */
 static unsigned long rk_section_end(struct module *module, unsigned long start)
 {
-	unsigned long first = ULONG_MAX, end = start;
-	const Elf_Sym *symbol, *symbols_end;
-	unsigned int section = SHN_UNDEF;
+	const unsigned long text_end = rk_module_core_text(module).end;
+	const Elf_Sym *symbol, *symbols_end, *first = NULL, *last = NULL;
 	struct mod_kallsyms *symbols;
+	unsigned long end;
 
 	rcu_read_lock();
 	symbols = rcu_dereference(module->kallsyms);
 	symbols_end = symbols->symtab + symbols->num_symtab;
 	for (symbol = symbols->symtab; symbol < symbols_end; symbol++) {
-		if (symbol->st_value >= start && symbol->st_value < first) {
-			first = symbol->st_value;
-			section = symbol->st_shndx;
-		}
+		if (symbol->st_shndx != SHN_UNDEF && symbol->st_value >= start &&
+		    symbol->st_value < text_end &&
+		    (!first || symbol->st_value < first->st_value))
+			first = symbol;
 	}
-	for (symbol = symbols->symtab; symbol < symbols_end; symbol++) {
-		if (symbol->st_shndx == section && symbol->st_value >= start)
-			end = max(end, (unsigned long)(symbol->st_value + symbol->st_size));
+	for (symbol = symbols->symtab; first && symbol < symbols_end; symbol++) {
+		if (symbol->st_shndx == first->st_shndx &&
+		    symbol->st_value >= start && symbol->st_value < text_end &&
+		    (!last || symbol->st_value + symbol->st_size >
+			      last->st_value + last->st_size))
+			last = symbol;
 	}
+	end = last && last->st_size ? last->st_value + last->st_size : text_end;
 	rcu_read_unlock();
-	return end;
+	return min(end, text_end);
 }
 
 /*

@@ -114,7 +114,6 @@ struct rkprobe {
 	u64 window_begin;
 	u64 window_hits;
 	void *found;
-	struct rkprobe *previous;
 	struct rkprobe *abandoned;
 	/* public: */
 	const char *reason;

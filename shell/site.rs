@@ -123,15 +123,18 @@ impl SiteMemory {
     ///
     /// # Errors
     ///
-    /// `Redirected`: another user of ftrace has it.
+    /// `Redirected`: another user of ftrace has it. `NoMemory`. `FtraceFailed`: ftrace is off.
     pub(crate) fn claim(&self, _held: &EngineHeld) -> Result<(), Refusal> {
         if self.lane != SiteLane::Ftrace || self.claimed.load(Relaxed) {
             return Ok(());
         }
         // SAFETY: The engine's lock is held, and no text lock, by the contract.
-        if unsafe { ffi::rk_ftrace_claim(self.trap().addr, false) } < 0 {
-            return Err(Refusal::Redirected);
-        }
+        let result = unsafe { ffi::rk_ftrace_claim(self.trap().addr, false) };
+        kernel::error::to_result(result).map_err(|error| match error {
+            error if error == ENOMEM => Refusal::NoMemory,
+            error if error == ENODEV => Refusal::FtraceFailed,
+            _ => Refusal::Redirected,
+        })?;
         self.claimed.store(true, Relaxed);
         Ok(())
     }

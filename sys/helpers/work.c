@@ -2,6 +2,8 @@
 /* The work queue: the optimizer's passes, and the checks of limits. */
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
+#include <linux/cpumask.h>
+#include <linux/smp.h>
 #include <linux/workqueue.h>
 #include "sys/helpers.h"
 
@@ -33,10 +35,15 @@ static void rk_kick_fn(struct irq_work *work)
 
 static DEFINE_IRQ_WORK(rk_kick_work, rk_kick_fn);
 
-/* Starts the optimizer at once. May be called in a handler. */
+/*
+ * Starts the optimizer at once. May be called in a handler. A CPU that is offline
+ * runs no irq_work any more (kernel/smp.c:smpcfd_dying_cpu has run the last); then
+ * the next pass does the work.
+ */
 void rk_kick_from_handler(void)
 {
-	irq_work_queue(&rk_kick_work);
+	if (cpu_online(smp_processor_id()))
+		irq_work_queue(&rk_kick_work);
 }
 
 int rk_start_optimizer(void)

@@ -198,11 +198,15 @@ if MUTANT {
         scenario: "unregister_first_int3",
         found: NOT_CALLED,
         file: "arch_x86/probe_list.rs",
-        find: "if !next.is_null() {",
-        put: "if MUTANT {
-            probe.next().store(null_mut(), Ordering::SeqCst);
-        }
-        if !next.is_null() {",
+        find: "                return;
+            }
+            link = linked.next();",
+        put: "                if MUTANT {
+                    probe.next().store(null_mut(), Ordering::SeqCst);
+                }
+                return;
+            }
+            link = linked.next();",
     },
     Mutant {
         name: "a handler loads the first probe without an acquire",

@@ -263,7 +263,6 @@ fn probe_with(pre: unsafe fn(*mut rkprobe, *mut pt_regs) -> c_int) -> ProbePtr {
             life: Life::new(),
             next: AtomicPtr::new(null_mut()),
         },
-        previous: null_mut(),
         hits,
         data: Life::new(),
     });

@@ -26,7 +26,6 @@ pub(crate) mod ffi {
         pub(crate) flags: AtomicU32,
         pub(crate) nmissed: AtomicU64,
         pub(crate) next: Link<rkprobe>,
-        pub(crate) previous: *mut rkprobe,
         pub(crate) hits: *mut PerCpu,
         /// What the user's handler uses.
         pub(crate) data: Life,
