@@ -6,7 +6,8 @@
  *	ksymbol ADDRESS LENGTH registered|unregistered NAME
  *	poke ADDRESS OLD NEW
  *
- * OLD and NEW are bytes in hexadecimal, "-" for none. Fails if records were lost.
+ * OLD and NEW are bytes in hexadecimal, "-" for none. The records of all CPUs are
+ * in the order of their times. Fails if records were lost.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -24,6 +25,16 @@
 
 static struct perf_event_mmap_page *rings[MOST_CPUS];
 
+struct line {
+	uint64_t time;
+	char *text;
+};
+
+static struct line lines[1 << 16];
+static size_t count;
+/* Where the line of a record is written. */
+static FILE *out;
+
 static void fail(const char *what)
 {
 	printf("perf_text: %s: %s\n", what, strerror(errno));
@@ -38,6 +49,8 @@ static void open_ring(int cpu)
 		.size = sizeof(attr),
 		.ksymbol = 1,
 		.text_poke = 1,
+		.sample_type = PERF_SAMPLE_TIME,
+		.sample_id_all = 1,
 	};
 	size_t page = sysconf(_SC_PAGESIZE);
 	int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, 0);
@@ -51,13 +64,13 @@ static void open_ring(int cpu)
 	rings[cpu] = ring;
 }
 
-static void print_bytes(const uint8_t *bytes, unsigned int count)
+static void print_bytes(const uint8_t *bytes, unsigned int len)
 {
 	unsigned int i;
 
-	printf(count ? " " : " -");
-	for (i = 0; i < count; i++)
-		printf("%02x", bytes[i]);
+	fprintf(out, len ? " " : " -");
+	for (i = 0; i < len; i++)
+		fprintf(out, "%02x", bytes[i]);
 }
 
 static void print_poke(const uint8_t *record)
@@ -68,10 +81,10 @@ static void print_poke(const uint8_t *record)
 	memcpy(&addr, record, sizeof(addr));
 	memcpy(lens, record + sizeof(addr), sizeof(lens));
 	record += sizeof(addr) + sizeof(lens);
-	printf("poke %llx", (unsigned long long)addr);
+	fprintf(out, "poke %llx", (unsigned long long)addr);
 	print_bytes(record, lens[0]);
 	print_bytes(record + lens[0], lens[1]);
-	printf("\n");
+	fprintf(out, "\n");
 }
 
 static void print_ksymbol(const uint8_t *record)
@@ -86,12 +99,39 @@ static void print_ksymbol(const uint8_t *record)
 	memcpy(&flags, record + 14, sizeof(flags));
 	if (type != PERF_RECORD_KSYMBOL_TYPE_OOL)
 		return;
-	printf("ksymbol %llx %u %s %s\n", (unsigned long long)addr, len,
-	       flags & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER ? "unregistered" : "registered",
-	       (const char *)record + 16);
+	fprintf(out, "ksymbol %llx %u %s %s\n", (unsigned long long)addr, len,
+		flags & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER ? "unregistered" : "registered",
+		(const char *)record + 16);
 }
 
-static void print_ring(struct perf_event_mmap_page *ring)
+/* Keeps the line of a record, which ends with its time. */
+static void keep(uint16_t type, const uint8_t *record, size_t len)
+{
+	struct line *line = &lines[count];
+	size_t size;
+
+	if (count == sizeof(lines) / sizeof(lines[0]))
+		fail("too many records");
+	out = open_memstream(&line->text, &size);
+	if (!out)
+		fail("open_memstream");
+	if (type == PERF_RECORD_TEXT_POKE)
+		print_poke(record);
+	if (type == PERF_RECORD_KSYMBOL)
+		print_ksymbol(record);
+	fclose(out);
+	memcpy(&line->time, record + len - sizeof(line->time), sizeof(line->time));
+	count++;
+}
+
+static int by_time(const void *one, const void *other)
+{
+	const struct line *a = one, *b = other;
+
+	return a->time < b->time ? -1 : a->time > b->time;
+}
+
+static void read_ring(struct perf_event_mmap_page *ring)
 {
 	const uint8_t *data = (const uint8_t *)ring + ring->data_offset;
 	uint64_t at = ring->data_tail, head = __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE);
@@ -108,16 +148,15 @@ static void print_ring(struct perf_event_mmap_page *ring)
 		at += header.size;
 		if (header.type == PERF_RECORD_LOST)
 			fail("records are lost");
-		if (header.type == PERF_RECORD_TEXT_POKE)
-			print_poke(record);
-		if (header.type == PERF_RECORD_KSYMBOL)
-			print_ksymbol(record);
+		if (header.type == PERF_RECORD_TEXT_POKE || header.type == PERF_RECORD_KSYMBOL)
+			keep(header.type, record, header.size - sizeof(header));
 	}
 }
 
 int main(int argc, char **argv)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN), cpu;
+	size_t i;
 	int status;
 
 	if (argc != 2 || cpus > MOST_CPUS)
@@ -126,6 +165,9 @@ int main(int argc, char **argv)
 		open_ring(cpu);
 	status = system(argv[1]);
 	for (cpu = 0; cpu < cpus; cpu++)
-		print_ring(rings[cpu]);
+		read_ring(rings[cpu]);
+	qsort(lines, count, sizeof(lines[0]), by_time);
+	for (i = 0; i < count; i++)
+		fputs(lines[i].text, stdout);
 	return status != 0;
 }
