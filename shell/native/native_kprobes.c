@@ -143,7 +143,8 @@ unsigned long rk_kprobe_handler(unsigned long addr)
 	if (kp && !list_empty(&kp->list))
 		kp = list_first_entry(&kp->list, struct kprobe, list);
 	if (kp)
-		handler = (unsigned long)(kp->pre_handler ?: (void *)kp->post_handler);
+		handler = kp->pre_handler ? (unsigned long)kp->pre_handler :
+					    (unsigned long)kp->post_handler;
 	preempt_enable();
 	return handler;
 }
