@@ -75,6 +75,7 @@ impl Running {
             return Err(EOPNOTSUPP);
         }
         sys::symbols::init()?;
+        sys::registering::init()?;
         let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
         shell::work::start()?;
         engine.publish();

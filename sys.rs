@@ -7,6 +7,7 @@ pub(crate) mod ffi;
 pub(crate) mod growable;
 pub(crate) mod locks;
 pub(crate) mod processor;
+pub(crate) mod registering;
 pub(crate) mod stats;
 pub(crate) mod symbols;
 pub(crate) mod target;

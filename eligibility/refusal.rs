@@ -70,7 +70,7 @@ pub enum Refusal {
     KprobeHere,
     /// A native kprobe's instruction or jump overlaps.
     KprobeNear,
-    /// Tasks wait to register native kprobes, and one of these may be in the region.
+    /// Tasks are registering native kprobes, and one of these may be in bytes that the probe hides.
     KprobesComing,
     /// Foreign code has changed the text.
     ForeignText,
@@ -192,7 +192,7 @@ impl Refusal {
             Refusal::KprobeHere => c"a kprobe is at this address: remove it first",
             Refusal::KprobeNear => c"a kprobe overlaps: remove it first or choose another address",
             Refusal::KprobesComing => {
-                c"native kprobes are being registered: the jump waits for a pause"
+                c"native kprobes are being registered: the probe waits for a pause"
             }
             Refusal::ForeignText => c"foreign bytes in the text: find the tool that changed it",
             Refusal::FtraceFailed => c"the function tracer does not attach: probe an offset",

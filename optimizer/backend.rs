@@ -30,15 +30,12 @@ pub trait Backend: Arrays {
         Self: 'a;
 
     /// Takes the text locks of `lane`. `settled` is what [`Backend::settle`] returned after each site
-    /// that becomes a jump was announced.
+    /// was announced that is armed or becomes a jump. Without it such a site is refused.
     fn lock(&self, lane: SiteLane, settled: bool) -> Self::Locked<'_>;
-    /// As [`Backend::let_others_finish`], but also returns whether it is known that each of these tasks
-    /// has finished. Takes a bounded time.
+    /// Waits for tasks that checked, before sites of `lane` were announced, whether they may use the
+    /// sites' text. Returns whether each of these tasks has finished, so that what it did is seen under
+    /// the text locks. The caller holds no text lock. May sleep, for a bounded time.
     fn settle(&self, lane: SiteLane) -> bool;
-    /// Waits for tasks that checked, before sites of `lane` were announced, whether they may use
-    /// the sites' text. When it returns, each of these tasks has finished, so what it did is seen
-    /// under the text locks. The caller holds no text lock. May sleep.
-    fn let_others_finish(&self, lane: SiteLane);
     /// Lets the handlers of `site` run, or silences them.
     fn set_live(&self, site: &Self::Site, live: bool);
     /// Sends the int3 hits of `site` to the detour's copy of the whole region, or to the copy of

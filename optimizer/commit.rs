@@ -164,7 +164,7 @@ impl<B: Backend> Optimizer<B> {
             let sites = sites.filter_map(|id| self.site(*id));
             sites.filter(move |site| site.lane == lane && site.planned == Some(poke))
         };
-        let settled = planned(Poke::Optimize).next().is_some() && backend.settle(lane);
+        let mut settled = planned(Poke::Optimize).next().is_none() || backend.settle(lane);
         let mut text = backend.lock(lane, settled);
         for _ in 0..TRIES {
             let mut more = false;
@@ -175,7 +175,7 @@ impl<B: Backend> Optimizer<B> {
                 break;
             }
             drop(text);
-            backend.let_others_finish(lane);
+            settled = backend.settle(lane);
             text = backend.lock(lane, settled);
         }
         text

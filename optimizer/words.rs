@@ -40,7 +40,7 @@ pub enum Foreign {
     KprobeHere,
     /// A native kprobe's instruction bytes overlap the bytes to be poked.
     KprobeNear,
-    /// Tasks wait to register native kprobes, and one of these may be in the region.
+    /// Tasks are registering native kprobes, and one of these may be in bytes that the site hides.
     KprobesComing,
     /// Another site's jump covers the address, and could not be removed.
     Jump,

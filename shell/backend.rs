@@ -24,14 +24,15 @@ use crate::shell::work;
 use crate::sys::ffi;
 use crate::sys::growable::Growable;
 use crate::sys::locks::{
-    is_address_checked,
-    is_registering_idle,
     wait_for_handlers,
     EngineHeld,
     JumpLabelMutex,
     KprobeMutex, //
 };
-use crate::sys::stats;
+use crate::sys::{
+    registering,
+    stats, //
+};
 use core::mem::ManuallyDrop;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
@@ -56,21 +57,24 @@ impl Shell {
 /// How often [`Backend::settle`] keeps new native kprobes away to let the others finish.
 const ROUNDS: u32 = 8;
 
-/// Whether a moment was seen at which no task checked an address for a native kprobe, and none was
-/// registering one.
+/// Waits until no task is registering a native kprobe that has asked the blacklist before this call.
+/// Returns whether that was seen.
+///
+/// It does not sleep at `jump_label_mutex`: the holder would wake this task when it unlocks, and would
+/// lose its CPU to this task between the two mutexes.
 fn wait_for_idle() -> bool {
-    for _ in 0..PATIENCE {
-        if !is_address_checked() && is_registering_idle() {
-            return true;
+    (0..PATIENCE).any(|_| {
+        let idle = !registering::is_possible();
+        if !idle {
+            fsleep(Delta::from_millis(1));
         }
-        fsleep(Delta::from_millis(1));
-    }
-    false
+        idle
+    })
 }
 
 /// Keeps tasks from checking addresses for a moment, so that a task that registers and removes native
-/// kprobes without a pause cannot hide the end of the others. Returns whether no task was registering
-/// at some time. Static keys cannot change meanwhile, so the time is short. Nothing is locked inside, so
+/// kprobes without a pause cannot hide the end of the others. Returns whether all others have ended.
+/// Static keys cannot change meanwhile, so the time is short. Nothing is locked inside, so
 /// the order of the mutexes is kept.
 fn wait_without_new() -> bool {
     // The native optimizer holds it for long.
@@ -79,7 +83,7 @@ fn wait_without_new() -> bool {
     (0..PATIENCE / 2).any(|_| {
         // First, because the task that has just released the mutex takes `kprobe_mutex` next.
         fsleep(Delta::from_millis(1));
-        is_registering_idle()
+        !registering::is_preparing()
     })
 }
 
@@ -97,21 +101,6 @@ impl Backend for Shell {
             SiteLane::Text => TextSection::Text(TextPokeBatch::lock(settled)),
             SiteLane::Ftrace => TextSection::Ftrace(FtraceLane::begin()),
         }
-    }
-
-    fn let_others_finish(&self, lane: SiteLane) {
-        // A task that registers a native kprobe reads the blacklist with `jump_label_mutex` held, and
-        // checks other things for long before it takes `kprobe_mutex`
-        // (kernel/kprobes.c:check_kprobe_address_safe). Sleeping at `jump_label_mutex` would make it
-        // likely that the task is preempted in between, when it wakes this one.
-        for _ in 0..PATIENCE {
-            if lane != SiteLane::Text || !is_address_checked() {
-                return;
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        // Many tasks register native kprobes, or one of them makes no progress.
-        drop(JumpLabelMutex::lock());
     }
 
     fn settle(&self, lane: SiteLane) -> bool {

@@ -49,9 +49,8 @@ pub(crate) const PATIENCE: u32 = 20;
 /// One batch of one kind of poke at a time, under the text locks.
 pub(crate) struct TextPokeBatch {
     locks: TextLocks,
-    /// A task waited for `kprobe_mutex` when it was taken, and may register a native kprobe that was
-    /// checked before the sites were announced.
-    awaited: bool,
+    /// Each task has finished that may have checked a native kprobe before the sites were announced.
+    settled: bool,
     added: usize,
 }
 
@@ -86,8 +85,8 @@ fn tell_perf(trap: &Trap, old: u8, new: u8) {
 
 impl TextPokeBatch {
     /// Takes the text locks. Tasks that are about to register native kprobes finish first, because they
-    /// have passed the blacklist and their kprobes must be seen here. `settled` says that each task that
-    /// waits has been checked against the announcement of the sites that become jumps. May sleep.
+    /// have passed the blacklist and their kprobes must be seen here. `settled` is as in
+    /// `Backend::lock` (optimizer/backend.rs). May sleep.
     pub(crate) fn lock(settled: bool) -> Self {
         let mut locks = TextLocks::lock();
         for _ in 0..PATIENCE {
@@ -99,7 +98,7 @@ impl TextPokeBatch {
             locks = TextLocks::lock();
         }
         Self {
-            awaited: !settled && locks.kprobes().is_awaited(),
+            settled,
             locks,
             added: 0,
         }
@@ -150,6 +149,9 @@ impl TextPokeBatch {
         self.check_natives(trap)?;
         if !text_is(trap, 0, trap.insn()) {
             return Err(Foreign::Bytes);
+        }
+        if !self.settled {
+            return Err(Foreign::KprobesComing);
         }
         // Native kprobes were registered or removed each time that the site was announced.
         if self.fence(site)? {
@@ -212,14 +214,12 @@ impl TextPokeBatch {
             return Err(Foreign::Bytes);
         }
         // A native kprobe that is registered and disabled would write into the jump's displacement when
-        // it is enabled. One before the site may become a jump over the site. One that passed the
-        // blacklist before the region was in it is registered by now, or its task sleeps until it has the
-        // mutex. Documentation/hazards.rst says which tasks may still be in between.
+        // it is enabled. One before the site may become a jump over the site.
         let end = trap.addr.wrapping_add(trap.original().len().max(JUMP_LEN));
         if kprobe_in(trap.addr.wrapping_sub(JUMP_LEN - 1), end) {
             return Err(Foreign::KprobeNear);
         }
-        if self.awaited {
+        if !self.settled {
             return Err(Foreign::KprobesComing);
         }
         // A native kprobe was registered while the site was queued. At the next try native kprobes have

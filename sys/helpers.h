@@ -38,6 +38,7 @@ enum rk_symbol {
 	RK_MODULE_KALLSYMS_ON_EACH,
 	RK_MODULE_ADDRESS,
 	RK_KALLSYMS_SHOW_VALUE,
+	RK_TASK_CALL,
 	RK_SYMBOLS,
 };
 
@@ -79,6 +80,12 @@ bool rk_refuse_for_ever(unsigned long blacklist, unsigned long start,
 bool rk_mutex_has_waiters(struct mutex *mutex);
 bool rk_mutex_is_idle(struct mutex *mutex);
 bool rk_mutex_is_locked(struct mutex *mutex);
+
+/* How many functions register native kprobes. */
+#define RK_REGISTERING 4
+
+void rk_registering_set(unsigned int at, unsigned long start, unsigned long end);
+bool rk_task_registers(void);
 
 bool rk_kprobe_at(unsigned long addr);
 bool rk_any_kprobe(unsigned long heads, unsigned long end);

@@ -27,10 +27,6 @@ use crate::sys::{
     symbols, //
 };
 use core::marker::PhantomData;
-use core::sync::atomic::{
-    fence,
-    Ordering, //
-};
 use kernel::bindings;
 use kernel::types::NotThreadSafe;
 
@@ -112,23 +108,6 @@ impl Drop for KprobeMutex {
         // SAFETY: This task took the lock in `lock`, because the guard does not move to another task.
         unsafe { unlock(symbols::Data::KprobeMutex) };
     }
-}
-
-/// Whether a task may be checking an address for a native kprobe without having seen what was written
-/// before this call. Such a task holds `jump_label_mutex` meanwhile
-/// (kernel/kprobes.c:check_kprobe_address_safe).
-pub(crate) fn is_address_checked() -> bool {
-    fence(Ordering::SeqCst);
-    // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
-    unsafe { ffi::rk_mutex_is_locked(symbols::data(symbols::Data::JumpLabelMutex)) }
-}
-
-/// Whether no task holds `kprobe_mutex` or waits for it. A task that has checked an address before
-/// [`is_address_checked`] returned false takes the mutex next: then it has registered its native
-/// kprobe. Only a task that is preempted between the two mutexes is not seen.
-pub(crate) fn is_registering_idle() -> bool {
-    // SAFETY: This is the address of the kernel's mutex, looked up when the module was loaded.
-    unsafe { ffi::rk_mutex_is_idle(symbols::data(symbols::Data::KprobeMutex)) }
 }
 
 /// `jump_label_mutex` is held: no task checks an address for a native kprobe.

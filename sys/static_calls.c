@@ -10,6 +10,7 @@
 #include <linux/perf_event.h>
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
+#include <linux/wait.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
 #include "sys/static_calls.h"
@@ -33,6 +34,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
 			module_kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_show_value, kallsyms_show_value);
+DEFINE_STATIC_CALL_NULL(rk_sc_task_call, task_call_func);
 
 /* Each symbol once: its number, its static call and its name. */
 #define RK_EACH_SYMBOL(X)						\
@@ -52,7 +54,8 @@ DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_show_value, kallsyms_show_value);
 	X(RK_KALLSYMS_ON_EACH_MATCH, kallsyms_on_each_match, kallsyms_on_each_match_symbol) \
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
 	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
-	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value)
+	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value) \
+	X(RK_TASK_CALL, task_call, task_call_func)
 
 /* The kernel's name of a symbol; NULL for an unknown number. */
 const char *rk_symbol_name(unsigned int symbol)
@@ -102,6 +105,12 @@ struct kprobe *rk_get_kprobe(unsigned long addr)
 struct module *rk_module_address(unsigned long addr)
 {
 	return static_call(rk_sc_module_address)(addr);
+}
+
+int rk_task_call(struct task_struct *task,
+		 int (*look)(struct task_struct *task, void *data), void *data)
+{
+	return static_call(rk_sc_task_call)(task, look, data);
 }
 
 void rk_text_poke(unsigned long addr, const void *bytes, size_t len)

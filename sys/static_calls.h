@@ -5,10 +5,18 @@
 
 struct kprobe;
 struct module;
+struct task_struct;
 
 /* The native kprobe at @addr. Preemption is off while the caller uses it. */
 struct kprobe *rk_get_kprobe(unsigned long addr);
 /* The module that has @addr. RCU is read-locked while the caller uses it. */
 struct module *rk_module_address(unsigned long addr);
+
+/*
+ * Calls @look while the scheduler holds @task as it is: the task does not begin or end
+ * to run, or to sleep (kernel/sched/core.c:task_call_func).
+ */
+int rk_task_call(struct task_struct *task,
+		 int (*look)(struct task_struct *task, void *data), void *data);
 
 #endif /* _RKPROBES_STATIC_CALLS_H */

@@ -150,18 +150,32 @@ entry=$(ask rktest_native add "$whole" 0) || fail "a native kprobe is refused at
 check "a native kprobe is let in at the entry of $whole" ask rktest_native del "$entry"
 same "a native kprobe is refused after the entry of $whole" "$(errno_of rktest_native add "$whole" 100)" "Invalid argument"
 
-# A native kprobe is registered again and again while a batch of ours is put together. No instruction begins at the offset, so the native kprobe
-# must never be let in.
+# storm WHEN: a native kprobe is registered again and again while batches of ours are put together. No instruction begins at the offset, so the
+# native kprobe must never be let in.
+storm() {
+	check "native kprobes are tried again and again $1" ask rktest_native storm rktest_swallowed 14
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		echo 0 >"$debugfs/enabled"
+		echo 1 >"$debugfs/enabled"
+		wait_for "the site has its int3 $1" is_armed
+	done
+	answer=$(ask rktest_native calm) || fail "the tries cannot be stopped"
+	echo "tried ${answer% *} times"
+	refuse "native kprobes were tried $1" [ "${answer% *}" = 0 ]
+	same "no native kprobe was let in beside the int3s $1" "${answer#* }" 0
+}
+is_armed() { case $(of ours state) in armed | optimizing | optimized) ;; *) false ;; esac; }
 check "our probe can be added among the others" add ours rktest_native:rktest_swallowed+11
-check "native kprobes are tried again and again" ask rktest_native storm rktest_swallowed 14
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	echo 0 >"$debugfs/enabled"
-	echo 1 >"$debugfs/enabled"
-done
-answer=$(ask rktest_native calm) || fail "the tries cannot be stopped"
-echo "tried ${answer% *} times"
-refuse "native kprobes were tried" [ "${answer% *}" = 0 ]
-same "no native kprobe was let in beside the int3s" "${answer#* }" 0
+storm "at full speed"
+
+# A task that has passed the blacklist stays in front of kprobe_mutex, and is preempted there.
+if grep -q ' T mutex_lock$' /proc/kallsyms; then
+	check "the task stays between the two mutexes" ask rktest_native linger "0x$(sed -n 's/ [a-zA-Z] kprobe_mutex$//p' /proc/kallsyms)"
+	storm "with a task between the mutexes"
+	check "the task goes on" ask rktest_native linger 0
+else
+	omit "a task between the two mutexes" "this kernel has no function mutex_lock"
+fi
 
 # The storm again for jumps. A native kprobe in the stretch makes the whole function refused.
 place=$(ask rktest_native add rktest_boundary 8) || fail "a native kprobe cannot be registered after our region"

@@ -55,15 +55,11 @@ impl Backend for Machine {
         }
     }
 
-    fn let_others_finish(&self, _lane: SiteLane) {
+    fn settle(&self, _lane: SiteLane) -> bool {
         let mut world = self.0.borrow_mut();
         if world.locked {
             world.fail("a text lock is held during a wait for others");
         }
-    }
-
-    fn settle(&self, lane: SiteLane) -> bool {
-        self.let_others_finish(lane);
         true
     }
 

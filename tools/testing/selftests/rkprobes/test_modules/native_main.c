@@ -10,6 +10,8 @@
  *   call FUNCTION N         calls a function of native_text.S, prints the result
  *   storm SYMBOL OFFSET     registers a disabled native kprobe again and again, until calm
  *   calm                    prints the number of attempts and the number of successes
+ *   linger ADDRESS          the storm's task stays a millisecond in front of this mutex;
+ *                           0 ends that
  *   flip                    changes a static key again and again, until flipped
  *   flipped                 prints the number of changes and the longest one in microseconds
  */
@@ -145,6 +147,44 @@ static int start_storm(const char *symbol, const char *offset)
 	return 0;
 }
 
+static unsigned long lingers_at;
+
+/*
+ * The task spins with preemption off. The timer's interrupt asks for the CPU meanwhile,
+ * so the task is preempted directly after it.
+ */
+static int linger_handler(struct kprobe *kp, struct pt_regs *regs)
+{
+	if (current == READ_ONCE(storm.task) && regs->di == READ_ONCE(lingers_at))
+		mdelay(1);
+	return 0;
+}
+
+static struct kprobe linger_kp = {
+	.symbol_name = "mutex_lock",
+	.pre_handler = linger_handler,
+};
+
+static int linger(const char *address)
+{
+	unsigned long addr;
+	int ret = kstrtoul(address, 0, &addr);
+
+	if (ret)
+		return ret;
+	if (addr && !lingers_at) {
+		ret = register_kprobe(&linger_kp);
+		if (ret)
+			return ret;
+	} else if (!addr && lingers_at) {
+		unregister_kprobe(&linger_kp);
+		/* A kprobe that is registered again has no address. */
+		linger_kp.addr = NULL;
+	}
+	WRITE_ONCE(lingers_at, addr);
+	return 0;
+}
+
 static int calm(void)
 {
 	if (!storm.task)
@@ -223,6 +263,8 @@ static int rktest_run(int argc, char **argv)
 		return start_storm(argv[1], argv[2]);
 	if (rktest_is(argc, argv, "calm", 0))
 		return calm();
+	if (rktest_is(argc, argv, "linger", 1))
+		return linger(argv[1]);
 	if (rktest_is(argc, argv, "flip", 0))
 		return start_flips();
 	if (rktest_is(argc, argv, "flipped", 0))
@@ -261,6 +303,7 @@ static void __exit native_exit(void)
 
 	if (storm.task)
 		kthread_stop(storm.task);
+	linger("0");
 	if (flips.task)
 		kthread_stop(flips.task);
 	for (n = natives; n < natives + PLACES; n++)
