@@ -164,10 +164,13 @@ impl<B: Backend> Optimizer<B> {
             let sites = sites.filter_map(|id| self.site(*id));
             sites.filter(move |site| site.lane == lane && site.planned == Some(poke))
         };
-        let mut settled = planned(Poke::Optimize).next().is_none() || backend.settle(lane);
+        let arms = planned(Poke::Arm).next().is_some();
+        let jumps = planned(Poke::Optimize).next().is_some();
+        let mut settled = !arms && (!jumps || backend.settle(lane));
         let mut text = backend.lock(lane, settled);
-        for _ in 0..TRIES {
-            let mut more = false;
+        for tries in 0..TRIES {
+            // Also if this announces nothing new: what an earlier batch has announced may not be settled.
+            let mut more = tries == 0 && arms;
             for site in planned(Poke::Arm) {
                 more |= text.announce(&site.payload);
             }

@@ -172,10 +172,33 @@ storm "at full speed"
 if grep -q ' T mutex_lock$' /proc/kallsyms; then
 	check "the task stays between the two mutexes" ask rktest_native linger "0x$(sed -n 's/ [a-zA-Z] kprobe_mutex$//p' /proc/kallsyms)"
 	storm "with a task between the mutexes"
+	# The word of the stack that tells of the task is then in a list of rethook.
+	check "return addresses are replaced" ask rktest_native hook_returns
+	storm "with a task between the mutexes and its return address replaced"
+	check "return addresses are whole" ask rktest_native unhook_returns
 	check "the task goes on" ask rktest_native linger 0
 else
 	omit "a task between the two mutexes" "this kernel has no function mutex_lock"
 fi
+
+# Tasks that run all the time, in user space and in the kernel, are not taken for tasks that register native kprobes: an int3 is there when the
+# write returns.
+cpus=$(grep -c '^processor' /proc/cpuinfo)
+hogs=
+for _ in $(seq "$cpus"); do
+	while :; do :; done &
+	hogs="$hogs $!"
+	cat /dev/zero >/dev/null &
+	hogs="$hogs $!"
+done
+for round in 1 2 3 4 5 6 7 8 9 10; do
+	echo 0 >"$debugfs/enabled"
+	echo 1 >"$debugfs/enabled"
+	is_armed || fail "the site has no int3 in round $round beside busy tasks: $(of ours state), $(of ours reason)"
+done
+pass "the site has its int3 at once beside busy tasks, 10 times"
+# shellcheck disable=SC2086 # One word for each task.
+kill $hogs
 
 # The storm again for jumps. A native kprobe in the stretch makes the whole function refused.
 place=$(ask rktest_native add rktest_boundary 8) || fail "a native kprobe cannot be registered after our region"

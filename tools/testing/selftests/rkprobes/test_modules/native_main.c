@@ -12,6 +12,8 @@
  *   calm                    prints the number of attempts and the number of successes
  *   linger ADDRESS          the storm's task stays a millisecond in front of this mutex;
  *                           0 ends that
+ *   hook_returns, unhook_returns
+ *                           a kretprobe replaces the return addresses of mutex_lock
  *   flip                    changes a static key again and again, until flipped
  *   flipped                 prints the number of changes and the longest one in microseconds
  */
@@ -185,6 +187,37 @@ static int linger(const char *address)
 	return 0;
 }
 
+static int return_handler(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	return 0;
+}
+
+static struct kretprobe returns = {
+	.kp.symbol_name = "mutex_lock",
+	.handler = return_handler,
+	.maxactive = 256,
+};
+static bool are_returns_hooked;
+
+static int hook_returns(void)
+{
+	int ret = are_returns_hooked ? -EBUSY : register_kretprobe(&returns);
+
+	if (!ret)
+		are_returns_hooked = true;
+	return ret;
+}
+
+static int unhook_returns(void)
+{
+	if (!are_returns_hooked)
+		return -ENOENT;
+	unregister_kretprobe(&returns);
+	returns.kp.addr = NULL;
+	are_returns_hooked = false;
+	return 0;
+}
+
 static int calm(void)
 {
 	if (!storm.task)
@@ -265,6 +298,10 @@ static int rktest_run(int argc, char **argv)
 		return calm();
 	if (rktest_is(argc, argv, "linger", 1))
 		return linger(argv[1]);
+	if (rktest_is(argc, argv, "hook_returns", 0))
+		return hook_returns();
+	if (rktest_is(argc, argv, "unhook_returns", 0))
+		return unhook_returns();
 	if (rktest_is(argc, argv, "flip", 0))
 		return start_flips();
 	if (rktest_is(argc, argv, "flipped", 0))
@@ -304,6 +341,7 @@ static void __exit native_exit(void)
 	if (storm.task)
 		kthread_stop(storm.task);
 	linger("0");
+	unhook_returns();
 	if (flips.task)
 		kthread_stop(flips.task);
 	for (n = natives; n < natives + PLACES; n++)
