@@ -12,6 +12,7 @@ modules: ## build the module, its samples and the test modules for the kernel wh
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
 run: lab ## show a probe in an unmodified Debian kernel in a VM, from breakpoint to jump and back
+	@echo 'the kernel boots in the VM (10 seconds) ...' >&2
 	@tools/lab/vm demo
 
 test: ## run all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these tests, in the VM; FULL=yes adds the slow tests of check-full, IBT=yes adds test-ibt, TORTURE=120 adds torture
@@ -74,6 +75,7 @@ help: ## print this text
 
 lab:
 	@tools/lab/setup
+	@echo 'the module, its samples and the modules of the tests are built (40 seconds the first time) ...' >&2
 	@tools/lab/kmake -s
 
 .PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full docs docs-rust optimizable shell doctor install clean distclean help lab
