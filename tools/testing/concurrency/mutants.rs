@@ -209,6 +209,39 @@ if MUTANT {
             link = linked.next();",
     },
     Mutant {
+        name: "unlink: the list's first link is overwritten for a middle probe",
+        scenario: "unregister_middle_int3",
+        found: NOT_CALLED,
+        file: "arch_x86/probe_list.rs",
+        find: "for linked in self.all(held) {",
+        put: "for linked in self.all(held) {
+            if MUTANT {
+                link = &self.0;
+            }",
+    },
+    Mutant {
+        name: "unlink: a middle probe's link is overwritten, and not the link before it",
+        scenario: "unregister_middle_detour",
+        found: UNORDERED,
+        file: "arch_x86/probe_list.rs",
+        find: "let next = linked.next().load(Ordering::Relaxed);",
+        put: "let next = linked.next().load(Ordering::Relaxed);
+                if MUTANT {
+                    link = linked.next();
+                }",
+    },
+    Mutant {
+        name: "unlink: the probes after a middle probe are lost",
+        scenario: "unregister_middle_int3",
+        found: NOT_CALLED,
+        file: "arch_x86/probe_list.rs",
+        find: "if linked == probe {",
+        put: "if linked == probe {
+                if MUTANT {
+                    linked.next().store(null_mut(), Ordering::SeqCst);
+                }",
+    },
+    Mutant {
         name: "a handler loads the first probe without an acquire",
         scenario: "register_first_int3",
         found: UNORDERED,

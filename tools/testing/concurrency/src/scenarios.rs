@@ -324,6 +324,25 @@ fn unregister_first(way: Way) {
     }
 }
 
+/// The middle one of three probes is unregistered and freed. The probes before and after it stay.
+fn unregister_middle(way: Way) {
+    let held = EngineHeld::new();
+    let probes = [probe(), probe(), probe()];
+    let site = site(&held, &probes);
+    let hits = start(0, move || {
+        let [first, middle, last] = hit(way, site, probes);
+        saw(if middle { "called" } else { "not called" });
+        assert!(first && last, "a registered probe is not called");
+    });
+    unregister(site, &held, probes[1]);
+    hits.join().expect("the CPU");
+    assert_eq!(
+        hit(way, site, probes),
+        [true, false, true],
+        "a registered probe is not called"
+    );
+}
+
 /// The only probe is unregistered and freed: `direct` may name it.
 fn unregister_only(way: Way) {
     let held = EngineHeld::new();
@@ -568,6 +587,8 @@ scenarios! {
     table_drop: table_drop(), ["found", "gone"];
     unregister_first_int3: unregister_first(by_int3), ["called", "not called"];
     unregister_first_detour: unregister_first(by_detour), ["called", "not called"];
+    unregister_middle_int3: unregister_middle(by_int3), ["called", "not called"];
+    unregister_middle_detour: unregister_middle(by_detour), ["called", "not called"];
     unregister_only_int3: unregister_only(by_int3), ["called", "not called"];
     unregister_only_detour: unregister_only(by_detour), ["called", "not called"];
     register_second_int3: register_second(by_int3), ["old", "no old", "new", "no new"];
