@@ -28,14 +28,16 @@ pub(super) fn state(probe: &ProbeReport) -> &'static str {
     }
 }
 
-/// Why a probe is not a jump; "-" if it is one.
+/// Why a probe is not a jump; "-" if it is one. Its site may be a jump for another probe.
 pub(super) fn reason(probe: &ProbeReport) -> &'static str {
     if probe.limited {
         return "disabled: more hits a second than its limit";
     }
     match probe.why {
-        Why::Nothing => "-",
         Why::Gone => "its text was unloaded",
+        Why::Foreign(foreign) => Refusal::from(foreign).text(),
+        _ if !probe.enabled => "disabled",
+        Why::Nothing => "-",
         Why::Disabled => "disabled",
         Why::AllDisarmed => "all probes are disarmed",
         Why::NotOptimizable if probe.lane == SiteLane::Ftrace => "the function tracer calls it",
@@ -43,7 +45,6 @@ pub(super) fn reason(probe: &ProbeReport) -> &'static str {
         Why::PostHandler => "a probe here has a post_handler",
         Why::OptimizationOff => "optimization is switched off",
         Why::Blocked => "another probe is in the region",
-        Why::Foreign(foreign) => Refusal::from(foreign).text(),
         Why::Waiting => "waits for the optimizer",
     }
 }

@@ -69,6 +69,14 @@ same "it is hit when it is enabled" "$(of one hits)" 5
 sed 's/^.:\([^ ]*\) .*/-:\1/' "$debugfs/probes" | write_probes || fail "the probes cannot be removed"
 echo "$saved" | write_probes || fail "the lines that were read from probes are refused"
 
+# A disabled probe has a reason, although its site is the jump of another probe.
+echo "p:also $at enable=0" >"$debugfs/probes"
+flush
+same "the probe beside it is a jump" "$(of one state) $(of one reason)" "optimized -"
+same "the disabled probe of a jump has its reason" "$(of also state) $(of also reason)" "disabled disabled"
+check "the site of both is a jump" jump also
+check "the disabled probe can be removed" remove also
+
 # A probe without a name gets one.
 echo "p $at+10" >"$debugfs/probes"
 check "a probe without a name gets one from its target" [ -d "$debugfs/probe/p_rktest_alu_10" ]
