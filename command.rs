@@ -109,8 +109,8 @@ pub enum TargetSpec<'a> {
 ///
 /// # Errors
 ///
-/// `UnknownCommand`, `TrailingText`, and the errors of [`parse_name`], [`parse_target`],
-/// [`parse_switch`] and [`parse_limit`].
+/// `UnknownCommand`, `BadRemoval`, `TrailingText`, `NoValue`, and the errors of [`parse_name`],
+/// [`parse_target`], [`parse_switch`] and [`parse_limit`].
 pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let line = without_comment(line);
     let (&letter, rest) = match line.split_first() {
@@ -126,14 +126,15 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let kind = match letter {
         b'p' => ProbeKind::Probe,
         b'c' => ProbeKind::Count,
-        b'-' if target.is_empty() => {
-            let name = name.ok_or(Refusal::BadName)?;
+        b'-' => {
+            let name = name.filter(|_| target.is_empty());
+            let name = name.ok_or(Refusal::BadRemoval)?;
             return Ok(Some(Command::Remove { name }));
         }
-        b'-' => return Err(Refusal::TrailingText),
         _ => return Err(Refusal::UnknownCommand),
     };
     let (target, settings) = split_word(target);
+    check_whole(target, settings)?;
     Ok(Some(Command::Add {
         kind,
         name,
@@ -156,6 +157,7 @@ fn parse_settings(text: &[u8]) -> Result<Settings, Refusal> {
         match split_at_byte(word, b'=') {
             Some((b"enable", value)) if enabled.is_none() => enabled = Some(parse_switch(value)?),
             Some((b"limit", value)) if limit.is_none() => limit = Some(parse_limit(value)?),
+            None if matches!(word, b"enable" | b"limit") => return Err(Refusal::NoValue),
             _ => return Err(Refusal::TrailingText),
         }
     }
@@ -163,6 +165,14 @@ fn parse_settings(text: &[u8]) -> Result<Settings, Refusal> {
         enabled: enabled.unwrap_or(true),
         limit: limit.unwrap_or(0),
     })
+}
+
+/// Refuses a target that has a blank beside its plus, so that `rest` has the other part of it.
+fn check_whole(target: &[u8], rest: &[u8]) -> Result<(), Refusal> {
+    match (target.last(), rest.first()) {
+        (_, Some(b'+')) | (Some(b'+'), Some(_)) => Err(Refusal::BlankInTarget),
+        _ => Ok(()),
+    }
 }
 
 /// The line without a comment, which begins with `#` at the beginning of a word, and without white
@@ -185,13 +195,15 @@ pub fn without_comment(line: &[u8]) -> &[u8] {
 ///
 /// # Errors
 ///
-/// `BadTarget`, `BadNumber`, `NameTooLong`, `TrailingText`.
+/// `BadTarget`, `BadNumber`, `NameTooLong`, `BlankInTarget`, `WholeFunction`, `TrailingText`.
 pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
     let (text, rest) = split_word(text.trim_ascii());
+    check_whole(text, rest)?;
     if !rest.is_empty() {
         return Err(Refusal::TrailingText);
     }
     let (place, offset) = match split_at_byte(text, b'+') {
+        Some((_, b"*")) => return Err(Refusal::WholeFunction),
         Some((place, offset)) => (place, parse_offset(offset)?),
         None => (text, 0),
     };
@@ -220,7 +232,7 @@ pub fn parse_question(text: &[u8]) -> Result<Question<'_>, Refusal> {
     let text = text.trim_ascii();
     match text.strip_suffix(b"+*") {
         None => parse_target(text).map(Question::Place),
-        Some(place) if place.trim_ascii_end() != place => Err(Refusal::TrailingText),
+        Some(place) if place.trim_ascii_end() != place => Err(Refusal::BlankInTarget),
         Some(place) if place.contains(&b'+') => Err(Refusal::BadNumber),
         Some(place) => parse_target(place).map(Question::Function),
     }

@@ -8,7 +8,7 @@ use crate::command::{
 };
 use crate::debugfs::file::File;
 use crate::debugfs::print::{
-    show_candidates,
+    show_refusal,
     shown,
     Printable, //
 };
@@ -113,12 +113,10 @@ impl Explained {
             Ok(Answer::Place(examination)) => show_examination(examination, out),
             Ok(Answer::Function(addr, survey)) => show_function(*addr, survey, out),
             Err(refusal) => {
-                seq_print!(out, "probe no: {}", refusal.text());
-                if let (Refusal::AmbiguousSymbol, Ok(question)) = (refusal, parse_question(target))
-                {
-                    show_candidates(&question.target(), out);
-                }
-                seq_print!(out, "\n");
+                let question = parse_question(target).ok();
+                let target = question.map(|question| question.target());
+                seq_print!(out, "probe no: ");
+                show_refusal(*refusal, target.as_ref(), out);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::command::{
 };
 use crate::containers::sort::sort_by_key;
 use crate::debugfs::print::{
-    show_candidates,
+    show_refusal,
     Printable, //
 };
 use crate::eligibility::refusal::Refusal;
@@ -198,11 +198,8 @@ impl WriteOutcome {
                 Some(file) => seq_print!(out, "{}", file),
                 None => seq_print!(out, "{}", line.number.saturating_add(1)),
             }
-            seq_print!(out, ": {}: {}", Printable(text), line.refusal.text());
-            if let (Refusal::AmbiguousSymbol, Some(target)) = (line.refusal, self.target(text)) {
-                show_candidates(&target, out);
-            }
-            seq_print!(out, "\n");
+            seq_print!(out, ": {}: ", Printable(text));
+            show_refusal(line.refusal, self.target(text).as_ref(), out);
         }
         if failed.more > 0 {
             seq_print!(out, "and {} more lines\n", failed.more);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How files write text of a user, and candidates of an ambiguous symbol.
+//! How files write text of a user, and what they add to the reason of a refusal.
 
 use crate::command::TargetSpec;
+use crate::eligibility::refusal::Refusal;
 use crate::sys::{
     ffi,
     target, //
@@ -38,8 +39,24 @@ pub(super) fn shown(addr: usize, out: &SeqFile) -> usize {
     }
 }
 
+/// Shows a reason, and what only the target can tell: the addresses of an ambiguous symbol, or the size
+/// of the function that the offset is outside of.
+pub(super) fn show_refusal(refusal: Refusal, target: Option<&TargetSpec<'_>>, out: &SeqFile) {
+    seq_print!(out, "{}", refusal.text());
+    match (refusal, target) {
+        (Refusal::AmbiguousSymbol, Some(target)) => show_candidates(target, out),
+        (Refusal::OutsideFunction, Some(target)) => {
+            if let Some(size) = target::size(target) {
+                seq_print!(out, " than its size, {:#x}", size);
+            }
+        }
+        _ => {}
+    }
+    seq_print!(out, "\n");
+}
+
 /// Shows the addresses of an ambiguous symbol. Shows nothing if there is no memory to find them.
-pub(super) fn show_candidates(target: &TargetSpec<'_>, out: &SeqFile) {
+fn show_candidates(target: &TargetSpec<'_>, out: &SeqFile) {
     let Ok(Some(candidates)) = target::candidates(target) else {
         return;
     };

@@ -22,8 +22,16 @@ pub enum Refusal {
     BadTarget,
     /// An offset or address that is not a number or does not fit 64 bits.
     BadNumber,
+    /// A removal without a name, or with more than a name.
+    BadRemoval,
+    /// A blank before or after the plus of a target.
+    BlankInTarget,
+    /// A whole function, where one address is needed.
+    WholeFunction,
     /// Words after the target that are no settings of the probe.
     TrailingText,
+    /// A setting without its value.
+    NoValue,
     /// A limit that is not a number or does not fit 32 bits.
     BadLimit,
     /// A value that a switch does not accept.
@@ -97,7 +105,11 @@ impl Refusal {
             | Refusal::BadName
             | Refusal::BadTarget
             | Refusal::BadNumber
+            | Refusal::BadRemoval
+            | Refusal::BlankInTarget
+            | Refusal::WholeFunction
             | Refusal::TrailingText
+            | Refusal::NoValue
             | Refusal::BadLimit
             | Refusal::BadSwitch
             | Refusal::SymbolOrAddress
@@ -157,6 +169,14 @@ impl Refusal {
             Refusal::TrailingText => {
                 c"text after the target: only limit=N and enable=0 may follow, in p and c, once each"
             }
+            Refusal::BadRemoval => c"bad removal: write -:NAME and nothing after it",
+            Refusal::BlankInTarget => {
+                c"blank in the target: write SYMBOL+OFFSET as one word, without blanks"
+            }
+            Refusal::WholeFunction => {
+                c"SYMBOL+* is for explain only: write one line with one offset for each probe"
+            }
+            Refusal::NoValue => c"setting without a value: write limit=N or enable=0",
             Refusal::BadLimit => {
                 c"bad limit: write hits a second, at most 4294967295; 0 is no limit"
             }

@@ -116,6 +116,20 @@ pub(crate) fn candidates(
     Ok(Some(found))
 }
 
+/// How many offsets a target's symbol has. `None` for an address, and without one such symbol.
+pub(crate) fn size(target: &command::TargetSpec<'_>) -> Option<usize> {
+    let command::TargetSpec::Symbol { module, symbol, .. } = *target else {
+        return None;
+    };
+    let base = resolve(&Unresolved {
+        origin: Origin::Symbol { module, symbol },
+        offset: 0,
+    });
+    let base = base.ok()?;
+    let function = symbols::bounds(base)?;
+    Some(function.end.saturating_sub(base))
+}
+
 /// `bytes`, and the NUL that ends a C string.
 ///
 /// # Errors

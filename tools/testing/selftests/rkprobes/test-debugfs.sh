@@ -142,6 +142,8 @@ check "explain refuses a probe inside an instruction" grep -q '^probe no: inside
 same "explain names the lane of a function's entry" "$(explain vfs_read | grep lane)" "lane ftrace"
 refuse "explain fails for an unknown symbol" sh -c "echo no_such_function_here >$debugfs/explain"
 check "explain says that the symbol is unknown" grep -q '^probe no: unknown symbol' "$debugfs/explain"
+refuse "explain fails for an offset outside of the function" sh -c "echo $at+0x100000 >$debugfs/explain"
+check "explain says what size the function has" grep -Eq '^probe no: offset outside the function: .* its size, 0x[0-9a-f]+$' "$debugfs/explain"
 same "explain changes nothing" "$(cat "$debugfs/probes" "$debugfs/list")" "$before"
 
 # A reader that reads small pieces gets an equal text.

@@ -50,7 +50,10 @@ refused "an ambiguous symbol" "$EADDRNOTAVAIL" "ambiguous symbol" "p:x $ambiguou
 address=$(awk -v name="$ambiguous" '$3 == name { print $1; exit }' /proc/kallsyms)
 check "the error names the addresses of the ambiguous symbol" grep -q "0x$address" "$debugfs/errors"
 size=$(ask rktest_functions list | awk '$1 == "alu" { print $2 }')
-refused "an offset far outside the function" "$EINVAL" "offset outside the function" "p:x $at+0x100000"
+refused "an offset far outside the function" "$EINVAL" "offset outside the function: choose a smaller one than its size, 0x" "p:x $at+0x100000"
+named=$(sed 's/.*size, //' "$debugfs/errors")
+check "the size is at least that of the function without padding" [ $((named)) -ge "$size" ]
+refused "the offset that is the function's size" "$EINVAL" "offset outside the function: choose a smaller one than its size, $named" "p:x $at+$named"
 refused "an offset that wraps around" "$EINVAL" "offset outside the function" "p:x $at+0xffffffffffffffff"
 refused "an address inside an instruction" "$EILSEQ" "inside an instruction" "p:x $at+1"
 refused "an address in the padding after the function" "$EILSEQ" "" "p:x $at+$((size))"
@@ -80,10 +83,13 @@ refused "an empty name" "$EINVAL" "bad probe name" "p: $at"
 refused "a name that begins with a digit" "$EINVAL" "bad probe name" "p:1x $at"
 refused "a name with a slash" "$EINVAL" "bad probe name" "p:../x $at"
 refused "a name of 64 bytes" "$ENAMETOOLONG" "name too long" "p:$(repeated a 64) $at"
-refused "a removal without a name" "$EINVAL" "bad probe name" "-"
-refused "text after a removal" "$EINVAL" "text after the target" "-:good now"
+refused "a removal without a name" "$EINVAL" "bad removal: write -:NAME" "-"
+refused "a removal with a name and no colon" "$EINVAL" "bad removal: write -:NAME" "- good"
+refused "text after a removal" "$EINVAL" "bad removal: write -:NAME" "-:good now"
+refused "a whole function" "$EINVAL" "SYMBOL+* is for explain only" "p:x $at+*"
+refused "a blank before the offset" "$EINVAL" "blank in the target" "p:x $at +7"
 refused "text after the target" "$EINVAL" "text after the target" "p:x $at 1"
-refused "a setting without a value" "$EINVAL" "text after the target" "p:x $at limit"
+refused "a setting without a value" "$EINVAL" "setting without a value: write limit=N" "p:x $at limit"
 refused "an unknown setting" "$EINVAL" "text after the target" "p:x $at colour=1"
 refused "a setting that is there twice" "$EINVAL" "text after the target" "p:x $at limit=1 limit=1"
 refused "a limit that is no number" "$EINVAL" "bad limit" "p:x $at limit=many"
