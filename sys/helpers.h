@@ -75,8 +75,9 @@ struct rk_refused {
 
 void rk_refused_link(unsigned long blacklist, struct rk_refused *at);
 void rk_refused_unlink(struct rk_refused *at);
-bool rk_refuse_for_ever(unsigned long blacklist, unsigned long start,
-			unsigned long end);
+void *rk_refused_for_ever(unsigned long start, unsigned long end);
+void rk_refuse_for_ever(unsigned long blacklist, void *entry);
+void rk_refused_free(void *entry);
 bool rk_mutex_has_waiters(struct mutex *mutex);
 bool rk_mutex_is_idle(struct mutex *mutex);
 bool rk_mutex_is_locked(struct mutex *mutex);

@@ -12,12 +12,17 @@ use crate::sys::ffi;
 use crate::sys::locks::KprobeMutex;
 use crate::sys::symbols;
 use core::cell::UnsafeCell;
+use core::mem::ManuallyDrop;
 use core::ops::Range;
-use core::ptr::addr_of_mut;
+use core::ptr::{
+    addr_of_mut,
+    NonNull, //
+};
 use core::sync::atomic::{
     AtomicUsize,
     Ordering, //
 };
+use kernel::prelude::*;
 
 /// A range of addresses that native kprobes are refused while it is linked. It changes under the
 /// engine's lock.
@@ -51,21 +56,19 @@ impl Refused {
         unsafe { ffi::rk_refused_link(list, self.0.get()) };
     }
 
-    /// Lets the kernel refuse native kprobes the range for ever, in place of this entry. Returns
-    /// whether there was memory for that.
-    pub(crate) fn hand_over(&self, held: &KprobeMutex) -> bool {
-        if !self.is_linked(held) {
-            return true;
+    /// Adds to `entries` the entry that can replace this one for ever. Adds nothing if the range is not
+    /// linked.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn replacement(&self, held: &KprobeMutex, entries: &mut KVec<ForEver>) -> Result {
+        if self.is_linked(held) {
+            // SAFETY: The range changes under the engine's lock, which the caller holds.
+            let (start, end) = unsafe { ((*self.0.get()).start, (*self.0.get()).end) };
+            entries.push(ForEver::new(start..end)?, GFP_KERNEL)?;
         }
-        let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
-        // SAFETY: The range changes under the engine's lock, which the caller holds.
-        let (start, end) = unsafe { ((*self.0.get()).start, (*self.0.get()).end) };
-        // SAFETY: `kprobe_mutex` is held, and the list is the kernel's blacklist.
-        let done = unsafe { ffi::rk_refuse_for_ever(list, start, end) };
-        if done {
-            self.unlink(held);
-        }
-        done
+        Ok(())
     }
 
     /// Whether the range is linked.
@@ -86,5 +89,37 @@ impl Refused {
     pub(crate) fn unlink(&self, _held: &KprobeMutex) {
         // SAFETY: `kprobe_mutex` is held, which serializes all changes of the list.
         unsafe { ffi::rk_refused_unlink(self.0.get()) };
+    }
+}
+
+/// An entry that the kernel keeps for ever after it is linked. Freed when it is dropped before.
+pub(crate) struct ForEver(NonNull<kernel::ffi::c_void>);
+
+impl ForEver {
+    /// An entry that is not linked.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    fn new(range: Range<usize>) -> Result<Self> {
+        // SAFETY: The function only allocates memory, and the caller may sleep.
+        let entry = unsafe { ffi::rk_refused_for_ever(range.start, range.end) };
+        Ok(Self(NonNull::new(entry).ok_or(ENOMEM)?))
+    }
+
+    /// Links the entry, and leaves it to the kernel.
+    pub(crate) fn link(self, _held: &KprobeMutex) {
+        let list = symbols::address(symbols::Data::Blacklist) as kernel::ffi::c_ulong;
+        let entry = ManuallyDrop::new(self);
+        // SAFETY: `kprobe_mutex` is held, and the list is the kernel's blacklist. Nothing frees the entry
+        // but the kernel from now on.
+        unsafe { ffi::rk_refuse_for_ever(list, entry.0.as_ptr()) };
+    }
+}
+
+impl Drop for ForEver {
+    fn drop(&mut self) {
+        // SAFETY: `new` allocated the entry, and it is not linked: `link` consumes its owner.
+        unsafe { ffi::rk_refused_free(self.0.as_ptr()) };
     }
 }

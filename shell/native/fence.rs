@@ -152,12 +152,21 @@ impl Fence {
     }
 
     /// Lets the kernel keep native kprobes out for ever, because the site's jump stays in the text.
-    /// Returns whether there was memory for that.
+    /// Returns whether there was memory for that. Without memory it changes nothing.
     pub(crate) fn hand_over(&self, held: &KprobeMutex) -> bool {
-        let mut done = self.refused.hand_over(held);
-        self.in_front
-            .each(|refused| done = done && refused.hand_over(held));
-        done
+        let mut entries = KVec::new();
+        let mut made = self.refused.replacement(held, &mut entries);
+        self.in_front.each(|refused| {
+            made = made.and_then(|()| refused.replacement(held, &mut entries));
+        });
+        if made.is_err() {
+            return false;
+        }
+        for entry in entries {
+            entry.link(held);
+        }
+        self.unlink(held);
+        true
     }
 
     /// Lets native kprobes in again.

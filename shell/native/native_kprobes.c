@@ -44,22 +44,34 @@ void rk_refused_unlink(struct rk_refused *at)
 	at->prev = NULL;
 }
 
-/*
- * Adds an entry to the blacklist that belongs to the kernel: the kernel frees it
- * when it removes blacklisted text of a module in which the entry begins.
- * kprobe_mutex is held. Returns false without memory.
- */
-bool rk_refuse_for_ever(unsigned long blacklist, unsigned long start,
-			unsigned long end)
+/* Makes an entry for rk_refuse_for_ever(). Returns NULL without memory. */
+void *rk_refused_for_ever(unsigned long start, unsigned long end)
 {
 	struct kprobe_blacklist_entry *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
 
-	if (!entry)
-		return false;
-	entry->start_addr = start;
-	entry->end_addr = end;
-	list_add_rcu(&entry->list, (struct list_head *)blacklist);
-	return true;
+	if (entry) {
+		entry->start_addr = start;
+		entry->end_addr = end;
+	}
+	return entry;
+}
+
+/*
+ * Adds @entry to the blacklist. It belongs to the kernel then: the kernel frees it
+ * when it removes blacklisted text of a module in which the entry begins.
+ * kprobe_mutex is held.
+ */
+void rk_refuse_for_ever(unsigned long blacklist, void *entry)
+{
+	struct kprobe_blacklist_entry *added = entry;
+
+	list_add_rcu(&added->list, (struct list_head *)blacklist);
+}
+
+/* Frees an entry that was not added. */
+void rk_refused_free(void *entry)
+{
+	kfree(entry);
 }
 
 /*
