@@ -11,3 +11,4 @@ pub(crate) mod registering;
 pub(crate) mod stats;
 pub(crate) mod symbols;
 pub(crate) mod target;
+pub(crate) mod task;

@@ -34,11 +34,11 @@ use crate::engine::{
     engine,
     Request, //
 };
-use crate::sys::ffi;
 use crate::sys::target::{
     resolve,
     Unresolved, //
 };
+use crate::sys::task::is_dying;
 use core::mem::take;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -100,12 +100,6 @@ impl File for ProbesFile {
         batch.add_all();
         batch.remove_all();
     }
-}
-
-/// Whether the task got a signal that will end it. Then the rest of its lines is not carried out.
-fn is_dying() -> bool {
-    // SAFETY: It reads the current task only.
-    unsafe { ffi::rk_is_dying() }
 }
 
 /// A line that adds a probe.

@@ -89,13 +89,16 @@ impl Explained {
     ///
     /// # Errors
     ///
-    /// `NoMemory`.
+    /// `NoMemory`, `Interrupted`.
     fn of(text: &[u8]) -> Result<Arc<Self>, Refusal> {
         let mut target = KVVec::new();
         target
             .extend_from_slice(text, GFP_KERNEL_ACCOUNT)
             .map_err(|_| Refusal::NoMemory)?;
         let found = parse_question(text).and_then(|question| answer(&question));
+        if let Ok(Answer::Function(_, Err(Refusal::Interrupted))) = found {
+            return Err(Refusal::Interrupted);
+        }
         Arc::new(Self { target, found }, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
 

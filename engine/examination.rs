@@ -17,6 +17,7 @@ use crate::insn_decode::MAX_INSN_LEN;
 use crate::optimizer::Optimizer;
 use crate::shell::Shell;
 use crate::sys::symbols;
+use crate::sys::task::is_dying;
 use kernel::prelude::*;
 
 /// An instruction that a jump would cover.
@@ -152,19 +153,31 @@ impl Engine {
     }
 
     /// What a probe on each instruction of the function at `addr` would be. Changes nothing. The locks
-    /// are given back from time to time.
+    /// are given back from time to time, because a function may have hundreds of thousands of
+    /// instructions. If text of a module is freed meanwhile, another function may be at `addr` then, so
+    /// the survey begins again.
     ///
     /// # Errors
     ///
-    /// `NoMemory`, `NoFunction`, or why there can be no probe in the function.
+    /// `NoMemory`, `NoFunction`, `Interrupted` by a signal that will end the task, or why there can be no
+    /// probe in the function.
     pub(crate) fn survey(&self, addr: usize) -> Result<FunctionSurvey, Refusal> {
-        let bounds = symbols::bounds(addr).ok_or(Refusal::NoFunction)?;
         let mut survey = FunctionSurvey {
-            start: bounds.start,
+            start: addr,
             insns: KVVec::new(),
         };
+        let mut valid_for = None;
         loop {
+            if is_dying() {
+                return Err(Refusal::Interrupted);
+            }
             let core = &mut *self.core.lock();
+            let forgotten = core.examiner.forgotten();
+            if valid_for != Some(forgotten) {
+                valid_for = Some(forgotten);
+                survey.insns.clear();
+                survey.start = symbols::bounds(addr).ok_or(Refusal::NoFunction)?.start;
+            }
             let more = survey.extend(&mut core.examiner.begin(), &core.optimizer)?;
             if !more {
                 return Ok(survey);

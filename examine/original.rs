@@ -34,6 +34,8 @@ pub(crate) struct Examiner {
     pub(super) function: DecodedFunction<Kernel>,
     /// There may be sites in the function.
     pub(super) shared: bool,
+    /// How often text was forgotten.
+    forgotten: u64,
     /// Room for the bytes of another piece.
     buffer: KVVec<u8>,
     /// Room for a name.
@@ -55,6 +57,7 @@ impl Examiner {
             reserved: ReservedText::new()?,
             function,
             shared: false,
+            forgotten: 0,
             buffer: KVVec::new(),
             named: KBox::new(symbols::Symbol::none(), GFP_KERNEL)?,
         })
@@ -86,8 +89,15 @@ impl Examiner {
         self.reserved.learn_idle(idle)
     }
 
+    /// How often text of modules was forgotten. While this number stays, each address of text stays in
+    /// one function.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
     /// Forgets text of a module that is about to be freed.
     pub(crate) fn forget(&mut self, start: usize, end: usize) {
+        self.forgotten = self.forgotten.wrapping_add(1);
         self.function.clear();
         self.reserved.forget(start, end);
     }

@@ -15,6 +15,13 @@ SYM_FUNC_START(rktest_victim_work)
 	RET				/* +14 */
 SYM_FUNC_END(rktest_victim_work)
 
+/* Many instructions: what is done for each of them takes long. It is never called. */
+SYM_FUNC_START(rktest_victim_long)
+	ANNOTATE_NOENDBR
+	.fill	100000, 1, 0x90
+	RET
+SYM_FUNC_END(rktest_victim_long)
+
 	__INIT
 
 /* unsigned long rktest_victim_start(unsigned long x): x * 5 + 0x654321 */
