@@ -137,13 +137,16 @@ low() { echo $((0x$(echo "$1" | sed 's/^0xffffffff//'))); }
 head -n "$number" /sys/kernel/debug/kprobes/blacklist >"/tmp/ours.$$"
 # A symbol of a module has its name after a tab.
 sed 's/	.*//' /proc/kallsyms >"/tmp/symbols.$$"
+# ftrace does not attach all entries.
+cp /sys/kernel/tracing/available_filter_functions "/tmp/traced.$$"
 whole=
 while [ -z "$whole" ] && read -r range symbol rest; do
 	len=$(($(low "${range#*-}") - $(low "${range%-*}")))
 	# The native kprobe is given by name: the name of more than one function is of no use.
-	[ -n "$rest" ] || [ $len -lt 160 ] || [ "$(grep -c " $symbol\$" "/tmp/symbols.$$")" != 1 ] || whole=$symbol
+	[ -n "$rest" ] || [ $len -lt 160 ] || [ "$(grep -c " $symbol\$" "/tmp/symbols.$$")" != 1 ] ||
+		! grep -qx "$symbol" "/tmp/traced.$$" || whole=$symbol
 done <"/tmp/ours.$$"
-rm "/tmp/symbols.$$"
+rm "/tmp/symbols.$$" "/tmp/traced.$$"
 rm "/tmp/ours.$$"
 refuse "a whole function with a unique name is refused" [ -z "$whole" ]
 entry=$(ask rktest_native add "$whole" 0) || fail "a native kprobe is refused at the entry of $whole"
@@ -169,7 +172,7 @@ check "our probe can be added among the others" add ours rktest_native:rktest_sw
 storm "at full speed"
 
 # A task that has passed the blacklist stays in front of kprobe_mutex, and is preempted there.
-if grep -q ' T mutex_lock$' /proc/kallsyms; then
+if grep -qx 'mutex_lock\(_nested\)\?' /sys/kernel/tracing/available_filter_functions; then
 	check "the task stays between the two mutexes" ask rktest_native linger "0x$(sed -n 's/ [a-zA-Z] kprobe_mutex$//p' /proc/kallsyms)"
 	storm "with a task between the mutexes"
 	# The word of the stack that tells of the task is then in a list of rethook.

@@ -13,7 +13,7 @@
  *   linger ADDRESS          the storm's task stays a millisecond in front of this mutex;
  *                           0 ends that
  *   hook_returns, unhook_returns
- *                           a kretprobe replaces the return addresses of mutex_lock
+ *                           a kretprobe replaces the return addresses of mutex_lock()
  *   flip                    changes a static key again and again, until flipped
  *   flipped                 prints the number of changes and the longest one in microseconds
  */
@@ -149,6 +149,12 @@ static int start_storm(const char *symbol, const char *offset)
 	return 0;
 }
 
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+#define LOCK	"mutex_lock_nested"
+#else
+#define LOCK	"mutex_lock"
+#endif
+
 static unsigned long lingers_at;
 
 /*
@@ -163,7 +169,7 @@ static int linger_handler(struct kprobe *kp, struct pt_regs *regs)
 }
 
 static struct kprobe linger_kp = {
-	.symbol_name = "mutex_lock",
+	.symbol_name = LOCK,
 	.pre_handler = linger_handler,
 };
 
@@ -193,7 +199,7 @@ static int return_handler(struct kretprobe_instance *instance, struct pt_regs *r
 }
 
 static struct kretprobe returns = {
-	.kp.symbol_name = "mutex_lock",
+	.kp.symbol_name = LOCK,
 	.handler = return_handler,
 	.maxactive = 256,
 };
