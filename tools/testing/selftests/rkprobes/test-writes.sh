@@ -119,6 +119,23 @@ done
 check "the unfinished line runs if its writer has ended by itself" grep -q '^p:ended ' "$debugfs/probes"
 refuse "the unfinished line of a killed writer runs when its child closes the file" grep -q killed "$debugfs/probes" "$debugfs/errors"
 remove ended
+file_is_closed() {
+	[ "$(cat /sys/module/rkprobes/refcnt)" = 0 ]
+}
+for name in killed ended; do
+	status=0
+	[ -x "$write_pieces" ] || status=3
+	[ $status != 0 ] || printf 'p:%s %s' $name $at+7 | "$write_pieces" "$debugfs/probes" $name || status=$?
+	if [ $status = 3 ]; then
+		omit "a task of the kernel closes the file of a writer that is $name" "no write_pieces, or no sockets"
+		continue
+	fi
+	same "a writer that is $name leaves the open file in a socket" $status 0
+	wait_for "a task of the kernel has closed the file" file_is_closed
+	same "the line of a writer that is $name, when a task of the kernel closes the file" \
+		"$(grep -c -E 'killed|ended' "$debugfs/probes")" "$([ $name = killed ] && echo 0 || echo 1)"
+	[ $name = killed ] || remove ended
+done
 exec 3>"$debugfs/probes"
 sh -c "printf 'p:killed $at+' >&3; kill -9 \$\$" 2>/dev/null
 echo "p:next $at+7" >&3
