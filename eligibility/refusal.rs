@@ -245,6 +245,7 @@ impl From<Foreign> for Refusal {
             Foreign::KprobesComing => Refusal::KprobesComing,
             Foreign::Bytes | Foreign::Jump => Refusal::ForeignText,
             Foreign::Ftrace => Refusal::FtraceFailed,
+            Foreign::NoMemory => Refusal::NoMemory,
         }
     }
 }

@@ -30,8 +30,8 @@ pub enum Poke {
     Unoptimize,
 }
 
-/// Why a poke was not done: the text has changed since our last poke, or another user of the text
-/// claims it.
+/// Why a poke was not done: the text has changed since our last poke, another user of the text
+/// claims it, or memory is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Foreign {
     /// The bytes at the site are neither ours nor the original ones.
@@ -46,6 +46,8 @@ pub enum Foreign {
     Jump,
     /// ftrace refused to attach or detach.
     Ftrace,
+    /// There was no memory to attach or detach through ftrace.
+    NoMemory,
 }
 
 /// When the delayed optimizer should run.

@@ -31,17 +31,18 @@ impl FtraceLane {
     ///
     /// # Errors
     ///
-    /// `Ftrace` without memory.
+    /// `NoMemory`.
     pub(crate) fn add(&mut self, _poke: Poke, site: &SiteMemory) -> Result<(), Foreign> {
         let ip = site.trap().addr as kernel::ffi::c_ulong;
-        self.ips.push(ip, GFP_KERNEL).map_err(|_| Foreign::Ftrace)
+        self.ips.push(ip, GFP_KERNEL).map_err(|_| Foreign::NoMemory)
     }
 
     /// Attaches or detaches all sites of the batch.
     ///
     /// # Errors
     ///
-    /// `Ftrace` when ftrace refuses; then it has changed none of them.
+    /// `NoMemory` if ftrace had no memory, and `Ftrace` if it refuses. Then it has changed none of
+    /// them.
     pub(crate) fn finish(&mut self, poke: Poke) -> Result<(), Foreign> {
         let count = self.ips.len() as kernel::ffi::c_uint;
         // SAFETY: The array has that many addresses; the engine's lock is held.
@@ -49,9 +50,9 @@ impl FtraceLane {
             unsafe { ffi::rk_ftrace_filter(self.ips.as_mut_ptr(), count, poke == Poke::Disarm) };
         stats::add(&stats::BATCHES, 1);
         self.ips.clear();
-        if result < 0 {
-            return Err(Foreign::Ftrace);
-        }
-        Ok(())
+        kernel::error::to_result(result).map_err(|error| match error {
+            error if error == ENOMEM => Foreign::NoMemory,
+            _ => Foreign::Ftrace,
+        })
     }
 }

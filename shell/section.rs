@@ -53,7 +53,7 @@ impl optimizer::LockedText for TextSection {
             TextSection::Text(batch) => batch.add(poke, site, to),
             TextSection::Ftrace(lane) => lane.add(poke, site),
         };
-        if added.is_err() {
+        if added.is_err_and(|foreign| foreign != Foreign::NoMemory) {
             stats::add(&stats::FOREIGN_TEXT, 1);
         }
         added
