@@ -76,6 +76,18 @@ enum Answer {
     Function(usize, Result<FunctionSurvey, Refusal>),
 }
 
+impl Answer {
+    /// Whether memory was missing for the whole answer.
+    fn lacks_memory(&self) -> bool {
+        let lacks = |verdict: &Verdict| *verdict == Err(Refusal::NoMemory);
+        match self {
+            Answer::Place(examination) => lacks(&examination.region),
+            Answer::Function(_, Err(refusal)) => *refusal == Refusal::NoMemory,
+            Answer::Function(_, Ok(survey)) => survey.insns.iter().any(|insn| lacks(&insn.verdict)),
+        }
+    }
+}
+
 /// A target, and what was found out about it.
 pub(super) struct Explained {
     /// As it was written.
@@ -102,10 +114,14 @@ impl Explained {
         Arc::new(Self { target, found }, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
 
-    /// Why a target has no address. For an address where there can be no probe, the reason is the
-    /// answer, and the write succeeds.
+    /// Why a target has no address, or that memory was missing. For an address where there can be no
+    /// probe, the reason is the answer, and the write succeeds.
     fn result(&self) -> Result<(), Refusal> {
-        self.found.as_ref().map(|_| ()).map_err(|refusal| *refusal)
+        match &self.found {
+            Ok(answer) if answer.lacks_memory() => Err(Refusal::NoMemory),
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(*refusal),
+        }
     }
 
     /// Shows the answer.
