@@ -23,7 +23,8 @@ die() {
 }
 
 # in_root COMMAND...: runs the command in the root. There the project is /src, the kernel tree is /build/linux and the cache is /lab. The
-# mount and PID namespaces are private, so no mount and no process outlives the command. /proc is mounted because objtool reads it.
+# mount and PID namespaces are private, so no mount outlives the command, and no process does, unless the command is a make that gets SIGTERM:
+# it is process 1 there, and ends by SIGKILL only. /proc is mounted because objtool reads it.
 # The folder $folder of this machine, if it is set, is /folder there. /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
