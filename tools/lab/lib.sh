@@ -23,8 +23,8 @@ die() {
 }
 
 # in_root COMMAND...: runs the command in the root. There the project is /src, the kernel tree is /build/linux and the cache is /lab. The
-# mount and PID namespaces are private, so no mount outlives the command, and no process does, unless the command is a make that gets SIGTERM:
-# it is process 1 there, and ends by SIGKILL only. /proc is mounted because objtool reads it.
+# mount and PID namespaces are private, so no mount and no process outlives the command. /proc is mounted because objtool reads it. The shell
+# stays process 1 there: a make that gets SIGTERM sends it to itself again in the end, and the kernel keeps it from a process 1.
 # The folder $folder of this machine, if it is set, is /folder there. /tmp is private, because a make that was killed leaves a pipe there, which the next make complains about.
 in_root() {
 	[ "$(id -u)" = 0 ] || die "the lab builds in a chroot: run this as root (or through sudo)"
@@ -39,7 +39,9 @@ in_root() {
 		mount --bind "$project" "$root/src"
 		mount --bind "$cache" "$root/lab"
 		[ -z "$folder" ] || mount --bind "$folder" "$root/folder"
-		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@"
+		status=0
+		chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "$@" || status=$?
+		exit $status
 	' in_root "$root" "$top" "$cache" "${folder:-}" "$@"
 }
 
