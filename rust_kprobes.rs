@@ -10,6 +10,7 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
 // Pure: no kernel. The host's tests compile these families too, and use more of them than the module.
+pub mod arguments;
 pub mod command;
 pub mod containers;
 pub mod eligibility;

@@ -6,6 +6,8 @@
 pub const ENOENT: i32 = 2;
 /// Interrupted system call.
 pub const EINTR: i32 = 4;
+/// Argument list too long.
+pub const E2BIG: i32 = 7;
 /// Out of memory.
 pub const ENOMEM: i32 = 12;
 /// Device or resource busy.
@@ -16,6 +18,8 @@ pub const EEXIST: i32 = 17;
 pub const ENODEV: i32 = 19;
 /// Invalid argument.
 pub const EINVAL: i32 = 22;
+/// No space left on device.
+pub const ENOSPC: i32 = 28;
 /// Resource deadlock would occur.
 pub const EDEADLK: i32 = 35;
 /// File name too long.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes a copy of the optimizer and of the emulation with the defects of `mutants.rs` built in.
+//! Makes a copy of the optimizer, of the emulation and of the arguments, with the defects of
+//! `mutants.rs` built in.
 
 mod mutants;
 #[path = "../mutate.rs"]
@@ -24,6 +25,7 @@ fn main() {
     let modules = format!(
         "#[path = {out:?}]
 mod root {{
+    pub mod arguments;
     pub mod optimizer;
     /// The one file of the family that has defects.
     pub mod out_of_line {{

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Defects that the explorer or the cases of the emulation must find.
+//! Defects that the explorer, the cases of the emulation or those of the arguments must find.
 //!
-//! The build script copies the files of the optimizer and of the emulation, and replaces each
-//! `find` by its `put`. There `MUTANT` is true while the defect is on.
+//! The build script copies the files of the optimizer, of the emulation and of the arguments, and
+//! replaces each `find` by its `put`. There `MUTANT` is true while the defect is on.
 
 // The build script and each test use only a part.
 #![allow(dead_code)]
@@ -12,7 +12,8 @@
 pub struct Mutant {
     /// The rule that it breaks, or the year in which the kernel had it, and the fault.
     pub name: &'static str,
-    /// The scope of the explorer, or the case of the emulation, in which it is found.
+    /// The scope of the explorer, or the case of the emulation or of the arguments, in which it is
+    /// found.
     pub scope: &'static str,
     /// The file of the defect.
     pub file: &'static str,
@@ -22,7 +23,7 @@ pub struct Mutant {
     pub put: &'static str,
 }
 
-/// The files of the optimizer, and the emulation.
+/// The files of the optimizer and of the arguments, and the emulation.
 pub const FILES: &[&str] = &[
     "optimizer.rs",
     "optimizer/words.rs",
@@ -35,12 +36,211 @@ pub const FILES: &[&str] = &[
     "optimizer/pass.rs",
     "optimizer/rate.rs",
     "out_of_line/emulate.rs",
+    "arguments.rs",
+    "arguments/compile.rs",
+    "arguments/error.rs",
+    "arguments/facts.rs",
+    "arguments/fetch.rs",
+    "arguments/number.rs",
+    "arguments/piece.rs",
+    "arguments/program.rs",
+    "arguments/registers.rs",
+    "arguments/run.rs",
+    "arguments/show.rs",
+    "arguments/store.rs",
+    "arguments/types.rs",
 ];
 
 /// All defects with their numbers. The first number is 1.
 pub fn all() -> impl Iterator<Item = (usize, &'static Mutant)> {
-    (1..).zip(MUTANTS.iter().chain(EMULATION))
+    (1..).zip(MUTANTS.iter().chain(EMULATION).chain(ARGUMENTS))
 }
+
+/// The defects of the arguments.
+pub const ARGUMENTS: &[Mutant] = &[
+    Mutant {
+        name: "7.3: a string that faults has the length of the next one",
+        scope: "places",
+        file: "arguments/run.rs",
+        find: "let word = (len as u64) << 16 | start as u64;",
+        put: "let word = if MUTANT && len == 0 { 5 } else { len as u64 } << 16 | start as u64;",
+    },
+    Mutant {
+        name: "7.3: a value that faults is what the record had before",
+        scope: "faults",
+        file: "arguments/run.rs",
+        find: "let value = value.unwrap_or(0);",
+        put: "if MUTANT && value.is_none() {
+            return;
+        }
+        let value = value.unwrap_or(0);",
+    },
+    Mutant {
+        name: "7.3: a symbol as a string does not include its zero",
+        scope: "room",
+        file: "arguments/run.rs",
+        find: "Some(memory.write_symbol(address?, room))",
+        put: "Some(memory.write_symbol(address?, room) - usize::from(MUTANT))",
+    },
+    Mutant {
+        name: "7.3: after a fault in an array of strings, the rest is not recorded",
+        scope: "faults",
+        file: "arguments/run.rs",
+        find: "hit.put_string(place, space, address);
+                    base",
+        put: "if MUTANT && address.is_none() {
+                        return;
+                    }
+                    hit.put_string(place, space, address);
+                    base",
+    },
+    Mutant {
+        name: "a string is longer than the limit",
+        scope: "room",
+        file: "arguments/run.rs",
+        find: "room.len().min(STRING_MAX)",
+        put: "if MUTANT { room.len() } else { room.len().min(STRING_MAX) }",
+    },
+    Mutant {
+        name: "a cut immediate string has no zero",
+        scope: "room",
+        file: "arguments/run.rs",
+        find: "*last = 0;",
+        put: "*last = if MUTANT { *last } else { 0 };",
+    },
+    Mutant {
+        name: "a string without room is written",
+        scope: "room",
+        file: "arguments/run.rs",
+        find: "if record.len() < self.end {",
+        put: "if !MUTANT && record.len() < self.end {",
+    },
+    Mutant {
+        name: "a stack entry is outside of the stack",
+        scope: "stack",
+        file: "arguments/run.rs",
+        find: "if address & in_stack != pointer & in_stack {",
+        put: "if !MUTANT && address & in_stack != pointer & in_stack {",
+    },
+    Mutant {
+        name: "the elements of an array of strings are at one pointer",
+        scope: "strings",
+        file: "arguments/run.rs",
+        find: "base.wrapping_add(8)",
+        put: "base.wrapping_add(if MUTANT { 0 } else { 8 })",
+    },
+    Mutant {
+        name: "the elements of an array are one byte apart",
+        scope: "arrays",
+        file: "arguments/run.rs",
+        find: "address.wrapping_add(u64::from(size))",
+        put: "address.wrapping_add(if MUTANT { 1 } else { u64::from(size) })",
+    },
+    Mutant {
+        name: "the first argument on the stack is the return address",
+        scope: "function arguments",
+        file: "arguments/fetch.rs",
+        find: "index.saturating_sub(5)",
+        put: "index.saturating_sub(if MUTANT { 6 } else { 5 })",
+    },
+    Mutant {
+        name: "a per-CPU variable is read where its symbol is",
+        scope: "memory",
+        file: "arguments/fetch.rs",
+        find: "if inner.text.first() == Some(&b'@') {",
+        put: "if !MUTANT && inner.text.first() == Some(&b'@') {",
+    },
+    Mutant {
+        name: "a minus before u is a plus",
+        scope: "memory",
+        file: "arguments/fetch.rs",
+        find: "b'-' => number::negative(digits),",
+        put: "b'-' if !MUTANT => number::negative(digits),",
+    },
+    Mutant {
+        name: "the inner dereferences come last",
+        scope: "memory",
+        file: "arguments/fetch.rs",
+        find: "for wrap in wraps.into_iter().rev().flatten() {",
+        put: "if MUTANT {
+            wraps.reverse();
+        }
+        for wrap in wraps.into_iter().rev().flatten() {",
+    },
+    Mutant {
+        name: "text after a brace is ignored",
+        scope: "refused",
+        file: "arguments/fetch.rs",
+        find: "if !after.text.is_empty() {",
+        put: "if !MUTANT && !after.text.is_empty() {",
+    },
+    Mutant {
+        name: "an array of strings behind user pointers is read from the kernel's pointers",
+        scope: "strings",
+        file: "arguments/store.rs",
+        find: "let space = if self.value_type == &USER_STRING {",
+        put: "let space = if self.value_type == &USER_STRING && !(MUTANT && self.count != 0) {",
+    },
+    Mutant {
+        name: "a string of the task is read from the kernel",
+        scope: "strings",
+        file: "arguments/store.rs",
+        find: "(Some(Access::Read { space, offset }), _) => (space, offset),",
+        put: "(Some(Access::Read { space, offset }), _) => {
+                (if MUTANT { Space::Kernel } else { space }, offset)
+            }",
+    },
+    Mutant {
+        name: "the string of an array is where the array is",
+        scope: "strings",
+        file: "arguments/store.rs",
+        find: "Store::String { .. } => !is_array && last.is_some(),",
+        put: "Store::String { .. } => (MUTANT || !is_array) && last.is_some(),",
+    },
+    Mutant {
+        name: "the head counts among the values",
+        scope: "limits",
+        file: "arguments/compile.rs",
+        find: "FIXED_MAX.saturating_add(HEAD)",
+        put: "FIXED_MAX.saturating_add(if MUTANT { 0 } else { HEAD })",
+    },
+    Mutant {
+        name: "an argument has the name of a common field",
+        scope: "refused",
+        file: "arguments/compile.rs",
+        find: "if RESERVED.iter()",
+        put: "if !MUTANT && RESERVED.iter()",
+    },
+    Mutant {
+        name: "a bit field is not cut to its width",
+        scope: "types",
+        file: "arguments/types.rs",
+        find: "unwrap_or(0) & mask",
+        put: "unwrap_or(0) & if MUTANT { u64::MAX } else { mask }",
+    },
+    Mutant {
+        name: "a bit field is wider than its container",
+        scope: "refused",
+        file: "arguments/types.rs",
+        find: "if end > u64::from",
+        put: "if !MUTANT && end > u64::from",
+    },
+    Mutant {
+        name: "a leading 0 is decimal",
+        scope: "refused",
+        file: "arguments/number.rs",
+        find: "[b'0', ..] => digits(text, 8),",
+        put: "[b'0', ..] => digits(text, if MUTANT { 10 } else { 8 }),",
+    },
+    Mutant {
+        name: "a signed value has no sign",
+        scope: "types",
+        file: "arguments/show.rs",
+        find: "let unused = 64_u32",
+        put: "let size = if MUTANT { 8 } else { size };
+    let unused = 64_u32",
+    },
+];
 
 /// The defects of the emulation.
 pub const EMULATION: &[Mutant] = &[

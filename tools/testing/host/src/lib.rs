@@ -18,6 +18,7 @@ pub mod stock;
 /// The root of the project, which has the pure families of the module.
 #[path = "../../../.."]
 mod root {
+    pub mod arguments;
     pub mod command;
     pub mod containers;
     pub mod eligibility;
@@ -30,7 +31,7 @@ pub use root::*;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 
-/// The optimizer and the emulation with the defects of `mutants.rs`.
+/// The optimizer, the emulation and the arguments with the defects of `mutants.rs`.
 #[cfg(feature = "mutants")]
 pub mod mutated {
     include!(concat!(env!("OUT_DIR"), "/mutated.rs"));
