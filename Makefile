@@ -63,7 +63,7 @@ install: modules ## install the module for the kernel whose build tree is KDIR
 
 clean: ## remove everything that was built here
 	find . -not -path './.git/*' -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
-		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' -o -path '*/test_modules/perf_text' -o -path '*/test_modules/write_pieces' -o -path '*/test_modules/kexec_load' \) -delete
+		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' -o -path '*/test_modules/perf_text' -o -path '*/test_modules/perf_event' -o -path '*/test_modules/write_pieces' -o -path '*/test_modules/kexec_load' \) -delete
 	rm -rf tools/testing/host/target tools/testing/host/Cargo.lock tools/testing/host/fuzz/Cargo.lock
 	rm -rf tools/testing/concurrency/target tools/testing/concurrency/Cargo.lock
 

@@ -35,7 +35,7 @@ impl ProbeKind {
 /// One line of `probes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// `p[:NAME] TARGET [SETTING..]`, `c[:NAME] TARGET [SETTING..]`
+    /// `p[:NAME] TARGET [SETTING..] [ARGUMENT..]`, `c[:NAME] TARGET [SETTING..]`
     Add {
         /// What the probe does, by the letter of the command.
         kind: ProbeKind,
@@ -43,8 +43,10 @@ pub enum Command<'a> {
         name: Option<&'a str>,
         /// The target.
         target: TargetSpec<'a>,
-        /// What the words after the target set.
+        /// What the settings after the target set.
         settings: Settings,
+        /// What follows the settings: the arguments of the event.
+        arguments: &'a [u8],
     },
     /// `-:NAME`
     Remove {
@@ -133,13 +135,19 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
         }
         _ => return Err(Refusal::UnknownCommand),
     };
-    let (target, settings) = split_word(target);
-    check_whole(target, settings)?;
+    let (target, rest) = split_word(target);
+    check_whole(target, rest)?;
+    let target = parse_target(target)?;
+    let (settings, arguments) = parse_settings(rest)?;
+    if kind == ProbeKind::Count && !arguments.is_empty() {
+        return Err(Refusal::TrailingText);
+    }
     Ok(Some(Command::Add {
         kind,
         name,
-        target: parse_target(target)?,
-        settings: parse_settings(settings)?,
+        target,
+        settings,
+        arguments,
     }))
 }
 
@@ -149,28 +157,43 @@ pub fn written_target(line: &[u8]) -> &[u8] {
     split_word(target).0
 }
 
-/// Reads the words after a target. Each setting may be there once, in any order.
-fn parse_settings(text: &[u8]) -> Result<Settings, Refusal> {
+/// Reads the settings at the beginning of `text`, and returns the text after them. Each setting may be
+/// there once, in any order.
+fn parse_settings(text: &[u8]) -> Result<(Settings, &[u8]), Refusal> {
     let (mut enabled, mut limit) = (None, None);
-    let words = text.split(u8::is_ascii_whitespace);
-    for word in words.filter(|word| !word.is_empty()) {
+    let mut rest = text;
+    loop {
+        let (word, after) = split_word(rest);
         match split_at_byte(word, b'=') {
+            Some((b"enable" | b"limit", value)) if begins_fetch(value) => break,
             Some((b"enable", value)) if enabled.is_none() => enabled = Some(parse_switch(value)?),
             Some((b"limit", value)) if limit.is_none() => limit = Some(parse_limit(value)?),
             None if matches!(word, b"enable" | b"limit") => return Err(Refusal::NoValue),
-            _ => return Err(Refusal::TrailingText),
+            Some((b"enable" | b"limit", _)) => return Err(Refusal::TrailingText),
+            _ => break,
         }
+        rest = after;
     }
-    Ok(Settings {
+    let settings = Settings {
         enabled: enabled.unwrap_or(true),
         limit: limit.unwrap_or(0),
-    })
+    };
+    Ok((settings, rest))
+}
+
+/// Whether the value of a word is what an event's argument fetches, and not that of a setting.
+fn begins_fetch(value: &[u8]) -> bool {
+    matches!(value, [b'%' | b'$' | b'@' | b'+' | b'-' | b'\\', ..])
 }
 
 /// Refuses a target that has a blank beside its plus, so that `rest` has the other part of it.
 fn check_whole(target: &[u8], rest: &[u8]) -> Result<(), Refusal> {
-    match (target.last(), rest.first()) {
-        (_, Some(b'+')) | (Some(b'+'), Some(_)) => Err(Refusal::BlankInTarget),
+    let (word, _) = split_word(rest);
+    // An argument of an event may begin with a plus, and then has a brace.
+    let is_offset = word.first() == Some(&b'+') && !word.contains(&b'(');
+    match (target.last(), word.first()) {
+        (Some(b'+'), Some(_)) => Err(Refusal::BlankInTarget),
+        _ if is_offset => Err(Refusal::BlankInTarget),
         _ => Ok(()),
     }
 }

@@ -3,8 +3,8 @@
 //! rkprobes: breakpoint probes on live kernel text, turned into jumps by a delayed optimizer.
 //!
 //! This file only connects the families, and ends them in the right order. The two blocks of `mod` lines
-//! are the table of contents. Calls go one way: api or debugfs -> engine -> optimizer (pure) -> shell ->
-//! text.
+//! are the table of contents. Calls go one way: api, debugfs or trace -> engine -> optimizer (pure) ->
+//! shell -> text.
 
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
@@ -18,8 +18,8 @@ pub mod insn_decode;
 pub mod optimizer;
 pub mod out_of_line;
 
-// Kernel. A family uses the families that stand later in this order: api and debugfs, engine, examine,
-// shell, arch_x86, sys.
+// Kernel. A family uses the families that stand later in this order: api and debugfs, trace, engine,
+// examine, shell, arch_x86, sys.
 mod api;
 mod arch_x86;
 mod debugfs;
@@ -27,6 +27,7 @@ mod engine;
 mod examine;
 mod shell;
 mod sys;
+mod trace;
 
 pub use api::{
     flush,
@@ -78,7 +79,8 @@ impl Running {
         sys::symbols::init()?;
         sys::registering::init()?;
         let engine = KBox::pin_init(engine::Engine::new(), GFP_KERNEL)?;
-        shell::work::start()?;
+        trace::start()?;
+        shell::work::start().inspect_err(|_| trace::stop())?;
         engine.publish();
         Ok(Self(engine))
     }
@@ -88,6 +90,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         shell::work::stop();
         engine::retract();
+        trace::stop();
         shell::memory::free();
     }
 }

@@ -12,5 +12,7 @@
 
 /* The bit that the numbers of all lanes have (arch_x86/handlers.rs). */
 #define RK_LANE_BIT	1
+/* The number of the lane of breakpoints. */
+#define RK_LANE_INT3	3
 
 #endif /* _RKPROBES_DETOUR_H */

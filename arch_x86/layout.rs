@@ -19,5 +19,6 @@ const _: () = {
     // It sets and tests one bit of the busy flag. Every lane has the bit, and the jump has no other.
     let bit = 1 << ffi::RK_LANE_BIT;
     assert!(Lane::Jump as u32 == bit);
+    assert!(Lane::Int3 as u32 == ffi::RK_LANE_INT3);
     assert!(Lane::Int3 as u32 & bit != 0 && Lane::Ftrace as u32 & bit != 0);
 };

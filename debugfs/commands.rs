@@ -17,7 +17,10 @@ use crate::command::{
     Settings,
     TargetSpec, //
 };
-use crate::debugfs::failures::Failures;
+use crate::debugfs::failures::{
+    Failures,
+    LineError, //
+};
 use crate::debugfs::file::{
     Dir,
     File, //
@@ -26,7 +29,8 @@ use crate::debugfs::named::{
     Doomed,
     Name,
     Named,
-    Registry, //
+    Registry,
+    Written, //
 };
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
@@ -39,6 +43,10 @@ use crate::sys::target::{
     Unresolved, //
 };
 use crate::sys::task::is_dying;
+use crate::trace::{
+    self,
+    EventRemoval, //
+};
 use core::mem::take;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -110,6 +118,7 @@ struct Addition<'a> {
     name: Option<&'a str>,
     target: TargetSpec<'a>,
     settings: Settings,
+    arguments: &'a [u8],
     /// Its name in the registry, if it is there.
     made: Option<Name>,
 }
@@ -142,6 +151,7 @@ impl<'a> Batch<'a, '_> {
                 name,
                 target,
                 settings,
+                arguments,
             })) => {
                 self.remove_all();
                 let add = Addition {
@@ -151,6 +161,7 @@ impl<'a> Batch<'a, '_> {
                     name,
                     target,
                     settings,
+                    arguments,
                     made: None,
                 };
                 self.adds
@@ -197,8 +208,8 @@ impl<'a> Batch<'a, '_> {
                 self.register(&mut registry, &adds, &mut requests, &mut doomed);
             }
             let made = request(&mut registry, &mut requests, tag, add);
-            if let Err(refusal) = made {
-                self.failures.add(add.line, add.text, refusal);
+            if let Err(error) = made {
+                self.failures.add(add.line, add.text, error);
             }
             if let Some(add) = adds.get_mut(tag) {
                 add.made = made.ok();
@@ -239,9 +250,11 @@ impl<'a> Batch<'a, '_> {
         }
         let registry = self.registry;
         let mut doomed = Doomed::new();
+        // Dropped after the registry's lock too: emptying traces takes a grace period.
+        let mut removal = EventRemoval::new();
         let mut registry = registry.lock();
         for remove in &removes {
-            if let Err(refusal) = registry.doom(&remove.name, &mut doomed) {
+            if let Err(refusal) = registry.doom(&remove.name, &mut removal, &mut doomed) {
                 self.failures.add(remove.line, remove.text, refusal);
             }
         }
@@ -255,19 +268,44 @@ fn request(
     requests: &mut KVVec<Request>,
     tag: usize,
     add: &Addition<'_>,
-) -> Result<Name, Refusal> {
-    let written = written_target(add.text);
+) -> Result<Name, LineError> {
+    let written = Written {
+        target: written_target(add.text),
+        arguments: add.arguments,
+    };
     let (name, probe) = registry.insert(add.kind, add.name, &add.target, written, add.settings)?;
     let addr = match add.target {
         TargetSpec::Address(0) => Err(Refusal::NotText),
         target => resolve(&Unresolved::from(&target)),
     };
+    let made = match add.kind {
+        ProbeKind::Probe => make_event(registry, &name, add.arguments, addr),
+        ProbeKind::Count => Ok(()),
+    };
     let request = Request::new(probe, addr, tag);
-    if requests.push_within_capacity(request).is_err() {
+    let pushed = made.and_then(|()| {
+        let pushed = requests.push_within_capacity(request);
+        pushed.map_err(|_| Refusal::NoMemory.into())
+    });
+    if let Err(error) = pushed {
         registry.forget(&name);
-        return Err(Refusal::NoMemory);
+        return Err(error);
     }
     Ok(name)
+}
+
+/// Makes the event of a probe in the registry. Its target has an address, or the reason why not.
+fn make_event(
+    registry: &mut Registry,
+    name: &Name,
+    arguments: &[u8],
+    addr: Result<usize, Refusal>,
+) -> Result<(), LineError> {
+    let Ok(addr) = addr else {
+        return Ok(());
+    };
+    let arguments = trace::arguments(arguments, addr)?;
+    Ok(registry.make_event(name, arguments)?)
 }
 
 /// Makes the files of a probe that was registered. Takes a refused probe out of the registry.
@@ -283,12 +321,11 @@ fn settle(
     // SAFETY: The registry drops the directory before the probe.
     let make_files = |dir: &Dir, named: Pin<&Named>| unsafe { probe_dir::make(dir, named) };
     match registered {
-        Ok(()) if registry.adopt(name, make_files).is_ok() => Ok(()),
-        Ok(()) => {
+        Ok(()) => registry.adopt(name, make_files).or_else(|refusal| {
             // If there is no memory to remove the probe either, it stays, without files.
-            registry.doom(name, doomed)?;
-            Err(Refusal::NoMemory)
-        }
+            registry.doom(name, &mut EventRemoval::new(), doomed)?;
+            Err(refusal)
+        }),
         Err(refusal) => {
             registry.forget(name);
             Err(refusal)

@@ -2,9 +2,11 @@
 
 //! The lines that an open file could not carry out, and why.
 
+use crate::arguments::ArgumentError;
 use crate::command::{
     parse_line,
     parse_question,
+    without_comment,
     Command,
     TargetSpec, //
 };
@@ -62,11 +64,41 @@ pub(super) fn publish(outcome: &Arc<WriteOutcome>, failed: bool) {
     }
 }
 
+/// Why a line failed.
+#[derive(Clone, Copy)]
+pub(super) enum LineError {
+    /// The line as a whole.
+    Refused(Refusal),
+    /// An argument. The column is counted from the first argument.
+    Argument(ArgumentError),
+}
+
+impl From<Refusal> for LineError {
+    fn from(refusal: Refusal) -> Self {
+        LineError::Refused(refusal)
+    }
+}
+
+impl From<ArgumentError> for LineError {
+    fn from(error: ArgumentError) -> Self {
+        LineError::Argument(error)
+    }
+}
+
+impl From<LineError> for Error {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Refused(refusal) => refusal.into(),
+            LineError::Argument(error) => Error::from_errno(error.reason.errno().wrapping_neg()),
+        }
+    }
+}
+
 /// The lines that failed in one write.
 pub(super) struct Failures<'a> {
-    lines: KVVec<(usize, &'a [u8], Refusal)>,
+    lines: KVVec<(usize, &'a [u8], LineError)>,
     /// The first line that failed, and why.
-    first: Option<(usize, Refusal)>,
+    first: Option<(usize, LineError)>,
 }
 
 impl<'a> Failures<'a> {
@@ -79,18 +111,19 @@ impl<'a> Failures<'a> {
     }
 
     /// Notes that a line failed. The order of calls does not matter.
-    pub(super) fn add(&mut self, number: usize, text: &'a [u8], refusal: Refusal) {
+    pub(super) fn add(&mut self, number: usize, text: &'a [u8], error: impl Into<LineError>) {
+        let error = error.into();
         // Without memory `errors` does not show the line, but the write fails all the same.
-        let _ = self.lines.push((number, text, refusal), GFP_KERNEL_ACCOUNT);
+        let _ = self.lines.push((number, text, error), GFP_KERNEL_ACCOUNT);
         match self.first {
             Some((first, _)) if first < number => {}
-            _ => self.first = Some((number, refusal)),
+            _ => self.first = Some((number, error)),
         }
     }
 
     /// Why the first line failed.
-    pub(super) fn first(&self) -> Option<Refusal> {
-        self.first.map(|(_, refusal)| refusal)
+    pub(super) fn first(&self) -> Option<LineError> {
+        self.first.map(|(_, error)| error)
     }
 }
 
@@ -100,7 +133,7 @@ struct FailedLine {
     /// Where it is in the text.
     start: usize,
     len: usize,
-    refusal: Refusal,
+    error: LineError,
 }
 
 /// The lines that failed since a file was opened.
@@ -117,7 +150,7 @@ impl Failed {
     /// # Errors
     ///
     /// ENOMEM, also where the lines would take more than [`TEXT_MAX`] bytes.
-    fn push(&mut self, number: usize, line: &[u8], refusal: Refusal) -> Result {
+    fn push(&mut self, number: usize, line: &[u8], error: LineError) -> Result {
         let start = self.text.len();
         let lines = self.lines.len().saturating_mul(size_of::<FailedLine>());
         if start.saturating_add(lines).saturating_add(line.len()) > TEXT_MAX {
@@ -130,7 +163,7 @@ impl Failed {
             number,
             start,
             len,
-            refusal,
+            error,
         };
         Ok(self.lines.push(failed, GFP_KERNEL_ACCOUNT)?)
     }
@@ -139,6 +172,16 @@ impl Failed {
         let end = failed.start.saturating_add(failed.len);
         self.text.get(failed.start..end).unwrap_or(&[])
     }
+}
+
+/// Where in a line an argument is refused.
+fn column(line: &[u8], error: &ArgumentError) -> usize {
+    let arguments = match parse_line(line) {
+        Ok(Some(Command::Add { arguments, .. })) => arguments.len(),
+        _ => 0,
+    };
+    let start = without_comment(line).len().saturating_sub(arguments);
+    start.saturating_add(error.column)
 }
 
 /// What became of the lines that were written to one open file.
@@ -175,8 +218,8 @@ impl WriteOutcome {
     pub(super) fn add(&self, mut failures: Failures<'_>) {
         let failed = &mut *self.failed.lock();
         sort_by_key(&mut failures.lines, |(number, ..)| *number as u64);
-        for (number, line, refusal) in &failures.lines {
-            if failed.push(*number, line.trim_ascii(), *refusal).is_err() {
+        for (number, line, error) in &failures.lines {
+            if failed.push(*number, line.trim_ascii(), *error).is_err() {
                 failed.more = failed.more.saturating_add(1);
             }
         }
@@ -199,7 +242,21 @@ impl WriteOutcome {
                 None => seq_print!(out, "{}", line.number.saturating_add(1)),
             }
             seq_print!(out, ": {}: ", Printable(text));
-            show_refusal(line.refusal, self.target(text).as_ref(), out);
+            match line.error {
+                LineError::Refused(refusal) => {
+                    show_refusal(refusal, self.target(text).as_ref(), out);
+                }
+                LineError::Argument(error) => {
+                    let column = column(text, &error).saturating_add(1);
+                    seq_print!(
+                        out,
+                        "column {}: {}
+",
+                        column,
+                        error.reason.text()
+                    );
+                }
+            }
         }
         if failed.more > 0 {
             seq_print!(out, "and {} more lines\n", failed.more);

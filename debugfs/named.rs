@@ -14,17 +14,23 @@ use crate::command::{
     NAME_MAX, //
 };
 use crate::debugfs::file::Dir;
+use crate::debugfs::print::Printable;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{
     engine,
     ProbePtr, //
 };
 use crate::sys::ffi::{
+    rk_event_hit,
+    rk_event_probe,
     rkprobe,
     RKPROBE_FLAG_DISABLED, //
 };
-use kernel::bindings::pt_regs;
-use kernel::ffi::c_int;
+use crate::trace::{
+    Event,
+    EventArguments,
+    EventRemoval, //
+};
 use kernel::prelude::*;
 use kernel::rbtree::{
     RBTree,
@@ -57,16 +63,37 @@ impl Name {
         kernel::warn_on!(name.is_err());
         name.unwrap_or(c"")
     }
+
+    /// The name of the event. Events have no dots in their names, and the directory of all events has
+    /// files of its own.
+    fn event(&self) -> Self {
+        if matches!(self.as_cstr().to_bytes(), b"enable" | b"filter") {
+            let mut name = *self;
+            if let Some(end) = name.0.iter_mut().find(|byte| **byte == 0) {
+                *end = b'_';
+            }
+            return name;
+        }
+        Self(self.0.map(|byte| match byte {
+            b'.' => b'_',
+            byte => byte,
+        }))
+    }
 }
 
-/// The handler of `p`. A probe with this handler is hit as one with a handler of a user.
-///
-/// # Safety
-///
-/// It has no conditions, because it uses neither argument.
-#[link_section = ".kprobes.text"]
-unsafe extern "C" fn do_nothing(_probe: *mut rkprobe, _regs: *mut pt_regs) -> c_int {
-    0
+/// The words of a line, as they were written.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) target: &'a [u8],
+    pub(super) arguments: &'a [u8],
+}
+
+/// A copy of a text.
+fn copy_of(text: &[u8]) -> Result<KVec<u8>, Refusal> {
+    let mut copy = KVec::new();
+    copy.extend_from_slice(text, GFP_KERNEL_ACCOUNT)
+        .map_err(|_| Refusal::NoMemory)?;
+    Ok(copy)
 }
 
 /// A probe that was made by name.
@@ -76,7 +103,11 @@ pub(super) struct Named {
     kind: ProbeKind,
     /// Its target, as it was written.
     target: KVec<u8>,
-    probe: Opaque<rkprobe>,
+    /// The arguments of its event, as they were written.
+    arguments: KVec<u8>,
+    probe: Opaque<rk_event_probe>,
+    /// What a hit of `p` is a record of.
+    event: Option<Event>,
 }
 
 // SAFETY: The probe is changed while the engine's lock is held, or before and after another task can
@@ -86,19 +117,15 @@ unsafe impl Send for Named {}
 unsafe impl Sync for Named {}
 
 impl Named {
-    /// A probe that is not registered. `written` is its target.
+    /// A probe that is not registered.
     fn new(
         kind: ProbeKind,
-        written: &[u8],
+        written: Written<'_>,
         settings: Settings,
     ) -> Result<Pin<KBox<Self>>, Refusal> {
-        let mut target = KVec::new();
-        target
-            .extend_from_slice(written, GFP_KERNEL_ACCOUNT)
-            .map_err(|_| Refusal::NoMemory)?;
         let probe = rkprobe {
             pre_handler: match kind {
-                ProbeKind::Probe => Some(do_nothing),
+                ProbeKind::Probe => Some(rk_event_hit),
                 ProbeKind::Count => None,
             },
             flags: match settings.enabled {
@@ -111,8 +138,13 @@ impl Named {
         let named = Self {
             files: None,
             kind,
-            target,
-            probe: Opaque::new(probe),
+            target: copy_of(written.target)?,
+            arguments: copy_of(written.arguments)?,
+            probe: Opaque::new(rk_event_probe {
+                probe,
+                event: core::ptr::null_mut(),
+            }),
+            event: None,
         };
         KBox::pin(named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
@@ -120,31 +152,80 @@ impl Named {
     /// The probe, for the engine.
     pub(super) fn probe(&self) -> ProbePtr {
         // SAFETY: The probe is pinned, and is unregistered before it is freed.
-        unsafe { ProbePtr::new(self.probe.get()) }
+        unsafe { ProbePtr::new(self.raw()) }
+    }
+
+    fn raw(&self) -> *mut rkprobe {
+        // SAFETY: The field of an allocated structure.
+        unsafe { core::ptr::addr_of_mut!((*self.probe.get()).probe) }
+    }
+
+    /// Makes the event of a probe that is not registered.
+    fn make_event(
+        self: Pin<&mut Self>,
+        name: &Name,
+        arguments: EventArguments,
+    ) -> Result<(), Refusal> {
+        // SAFETY: The probe is not registered, so no other task changes it.
+        let flags = unsafe { (*self.raw()).flags };
+        let wanted = flags & RKPROBE_FLAG_DISABLED == 0;
+        let event = Event::new(name.event().as_cstr(), arguments, self.probe(), wanted)?;
+        // SAFETY: The probe is not registered, so no hit reads the pointer.
+        unsafe { (*self.probe.get()).event = event.as_ptr() };
+        // SAFETY: Only `event` is changed, which is not pinned.
+        unsafe { self.get_unchecked_mut() }.event = Some(event);
+        Ok(())
+    }
+
+    /// Enables or disables the probe.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::set_enabled`](crate::engine::Engine::set_enabled). `ModuleGoing`.
+    pub(super) fn set_enabled(&self, enabled: bool) -> Result<(), Refusal> {
+        match &self.event {
+            Some(event) => event.set_wanted(enabled),
+            None => {
+                let engine = engine().ok_or(Refusal::ModuleGoing)?;
+                engine.set_enabled(self.probe(), enabled)
+            }
+        }
+    }
+
+    /// Whether the user has enabled the probe, and no limit has disabled it. `runs` is whether it runs: a
+    /// probe that is disabled runs while its event has a consumer.
+    pub(super) fn is_enabled(&self, runs: bool) -> bool {
+        runs && self.event.as_ref().is_none_or(Event::is_wanted)
     }
 
     /// How often its handler was not called, because the hit was inside a handler.
     pub(super) fn missed(&self) -> u64 {
         // SAFETY: The probe lives as long as `self`. Hits change the counter at the same time, so it
         // is read with one volatile load.
-        unsafe { core::ptr::addr_of!((*self.probe.get()).nmissed).read_volatile() as u64 }
+        unsafe { core::ptr::addr_of!((*self.raw()).nmissed).read_volatile() as u64 }
     }
 
     /// The line that makes this probe, with the settings that it has now.
     fn show(&self, name: &Name, out: &SeqFile) {
         let letter = char::from(self.kind.letter());
-        seq_print!(out, "{}:{} ", letter, name.as_cstr());
-        // The parser lets ASCII targets pass only.
-        let target = core::str::from_utf8(&self.target);
-        kernel::warn_on!(target.is_err());
-        seq_print!(out, "{}", target.unwrap_or("?"));
+        seq_print!(
+            out,
+            "{}:{} {}",
+            letter,
+            name.as_cstr(),
+            Printable(&self.target)
+        );
         let settings = engine().and_then(|engine| engine.settings(self.probe()));
         let (enabled, limit) = settings.unwrap_or((true, 0));
-        if !enabled {
+        if !self.is_enabled(enabled) {
             seq_print!(out, " enable=0");
         }
         if limit != 0 {
             seq_print!(out, " limit={}", limit);
+        }
+        let words = self.arguments.split(u8::is_ascii_whitespace);
+        for word in words.filter(|word| !word.is_empty()) {
+            seq_print!(out, " {}", Printable(word));
         }
         seq_print!(out, "\n");
     }
@@ -158,6 +239,8 @@ pub(super) struct Registry {
     count: usize,
     /// How many names got a number to be unique.
     numbered: u32,
+    /// The names of events that are not those of their probes.
+    renamed: RBTree<Name, ()>,
 }
 
 // SAFETY: The tree owns its probes, and `Named` is `Send`.
@@ -171,6 +254,7 @@ impl Registry {
             dir,
             count: 0,
             numbered: 0,
+            renamed: RBTree::new(),
         }
     }
 
@@ -184,7 +268,7 @@ impl Registry {
         kind: ProbeKind,
         name: Option<&str>,
         target: &TargetSpec<'_>,
-        written: &[u8],
+        written: Written<'_>,
         settings: Settings,
     ) -> Result<(Name, ProbePtr), Refusal> {
         let name = match name {
@@ -201,6 +285,37 @@ impl Registry {
         self.probes.insert(node);
         self.count = self.count.saturating_add(1);
         Ok((name, probe))
+    }
+
+    /// Makes the event of a probe that is not registered.
+    ///
+    /// # Errors
+    ///
+    /// `NameInUse`, `NoMemory`.
+    pub(super) fn make_event(
+        &mut self,
+        name: &Name,
+        arguments: EventArguments,
+    ) -> Result<(), Refusal> {
+        let event = name.event();
+        let is_renamed = event != *name;
+        let has_event = |named: &Pin<KBox<Named>>| named.event.is_some();
+        if self.renamed.get(&event).is_some()
+            || (is_renamed && self.probes.get(&event).is_some_and(has_event))
+        {
+            return Err(Refusal::NameInUse);
+        }
+        let node = match is_renamed {
+            true => Some(RBTreeNode::new(event, (), GFP_KERNEL_ACCOUNT)),
+            false => None,
+        };
+        let node = node.transpose().map_err(|_| Refusal::NoMemory)?;
+        let named = self.probes.get_mut(name).ok_or(Refusal::NoSuchProbe)?;
+        named.as_mut().make_event(name, arguments)?;
+        if let Some(node) = node {
+            self.renamed.insert(node);
+        }
+        Ok(())
     }
 
     /// Whether the name that a line would get is one of a probe that [`Registry::insert`] has made and
@@ -233,31 +348,45 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// The errors of debugfs.
+    /// `NoMemory`: debugfs made no files. `TooManyEvents`.
     pub(super) fn adopt(
         &mut self,
         name: &Name,
         make_files: impl FnOnce(&Dir, Pin<&Named>) -> Result,
-    ) -> Result {
-        let named = self.probes.get_mut(name).ok_or(ENOENT)?;
-        let dir = Dir::new(name.as_cstr(), Some(self.dir.as_ref().ok_or(ENOENT)?))?;
-        make_files(&dir, named.as_ref())?;
-        // SAFETY: Only `files` is changed, which is not pinned.
-        unsafe { named.as_mut().get_unchecked_mut() }.files = Some(dir);
-        Ok(())
+    ) -> Result<(), Refusal> {
+        let named = self.probes.get_mut(name).ok_or(Refusal::NoSuchProbe)?;
+        let parent = self.dir.as_ref().ok_or(Refusal::NoMemory)?;
+        let dir = Dir::new(name.as_cstr(), Some(parent)).map_err(|_| Refusal::NoMemory)?;
+        make_files(&dir, named.as_ref()).map_err(|_| Refusal::NoMemory)?;
+        // SAFETY: Only `files` and `event` are changed, which are not pinned.
+        let named = unsafe { named.as_mut().get_unchecked_mut() };
+        named.files = Some(dir);
+        match &mut named.event {
+            Some(event) => event.add(),
+            None => Ok(()),
+        }
     }
 
-    /// Takes a probe out of the registry and removes its files. `doomed` frees the probe.
+    /// Takes a probe out of the registry and removes its event and its files. `doomed` frees the probe.
     ///
     /// # Errors
     ///
-    /// `NoSuchProbe`. `NoMemory`: the probe is still in the registry.
-    pub(super) fn doom(&mut self, name: &Name, doomed: &mut Doomed) -> Result<(), Refusal> {
+    /// `NoSuchProbe`. `EventInUse`, `NoMemory`: the probe is still in the registry.
+    pub(super) fn doom(
+        &mut self,
+        name: &Name,
+        removal: &mut EventRemoval,
+        doomed: &mut Doomed,
+    ) -> Result<(), Refusal> {
         let full = doomed.0.reserve(1, GFP_KERNEL_ACCOUNT).is_err();
-        match self.probes.get(name) {
+        match self.probes.get_mut(name) {
             None => Err(Refusal::NoSuchProbe),
             Some(_) if full => Err(Refusal::NoMemory),
-            Some(_) => {
+            Some(named) => {
+                // SAFETY: Only `event` is changed, which is not pinned.
+                if let Some(event) = &mut unsafe { named.as_mut().get_unchecked_mut() }.event {
+                    event.remove(removal)?;
+                }
                 if let Some(named) = self.take(name) {
                     let pushed = doomed.0.push_within_capacity(named);
                     // Room was reserved before.
@@ -278,6 +407,10 @@ impl Registry {
         // SAFETY: Only `files` is changed, which is not pinned.
         drop(unsafe { named.as_mut().get_unchecked_mut() }.files.take());
         self.count = self.count.saturating_sub(1);
+        let event = name.event();
+        if named.event.is_some() && event != *name {
+            self.renamed.remove(&event);
+        }
         Some(named)
     }
 
@@ -299,14 +432,27 @@ impl Drop for Registry {
         let mut doomed = Doomed::new();
         // With memory all are removed in one grace period, else each in its own.
         let _ = doomed.0.reserve(self.count, GFP_KERNEL_ACCOUNT);
+        let mut removal = EventRemoval::new();
+        for (_, named) in self.probes.iter_mut() {
+            // SAFETY: Only `event` is changed, which is not pinned.
+            if let Some(event) = &mut unsafe { named.as_mut().get_unchecked_mut() }.event {
+                event.end(&mut removal);
+            }
+        }
+        drop(removal);
         loop {
             let Some(name) = self.probes.keys().next().copied() else {
                 break;
             };
-            if self.doom(&name, &mut doomed).is_err() {
-                if let Some(named) = self.take(&name) {
-                    unregister(core::iter::once(named.probe()));
+            let full = doomed.0.reserve(1, GFP_KERNEL_ACCOUNT).is_err();
+            match self.take(&name) {
+                Some(named) if full => unregister(core::iter::once(named.probe())),
+                Some(named) => {
+                    let pushed = doomed.0.push_within_capacity(named);
+                    // Room was reserved before.
+                    kernel::warn_on!(pushed.is_err());
                 }
+                None => {}
             }
         }
     }

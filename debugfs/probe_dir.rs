@@ -66,14 +66,16 @@ impl File for EnableFile {
     const MODE: u16 = 0o600;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", u8::from(report(named)?.enabled));
+        seq_print!(
+            out,
+            "{}\n",
+            u8::from(named.is_enabled(report(named)?.enabled))
+        );
         Ok(())
     }
 
     fn line(named: &Named, (): &mut (), text: &[u8]) -> Result<(), Refusal> {
-        let enabled = parse_switch(text)?;
-        let engine = engine().ok_or(Refusal::ModuleGoing)?;
-        engine.set_enabled(named.probe(), enabled)
+        named.set_enabled(parse_switch(text)?)
     }
 }
 

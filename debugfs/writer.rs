@@ -11,9 +11,9 @@ use crate::command::writes::{
 use crate::debugfs::failures::{
     publish,
     Failures,
+    LineError,
     WriteOutcome, //
 };
-use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
 use core::mem::take;
 use kernel::current;
@@ -42,7 +42,7 @@ pub(super) struct Writer {
     number: usize,
     writes: Writes,
     /// The first failure that no write has reported.
-    unreported: Option<Refusal>,
+    unreported: Option<LineError>,
 }
 
 impl Writer {
@@ -99,7 +99,7 @@ impl Writer {
         self.author = (!rest.is_empty()).then(|| ARef::from(&**current!()));
         self.rest = rest;
         match first {
-            Some(refusal) if reports => Err(refusal.into()),
+            Some(error) if reports => Err(error.into()),
             _ => {
                 self.unreported = self.unreported.or(first);
                 Ok(copied)
@@ -125,7 +125,7 @@ impl Writer {
         }
         self.unreported
             .take()
-            .map_or(Ok(()), |refusal| Err(refusal.into()))
+            .map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Whether a signal has ended the writer of the unfinished line.
@@ -134,7 +134,7 @@ impl Writer {
     }
 
     /// Carries out lines. Returns why the first one failed that did.
-    fn run(&mut self, text: &[u8], run: &mut Run<'_>) -> Option<Refusal> {
+    fn run(&mut self, text: &[u8], run: &mut Run<'_>) -> Option<LineError> {
         let lines = Lines::new(text, self.number);
         self.number = self.number.saturating_add(lines.clone().count());
         if text.is_empty() {

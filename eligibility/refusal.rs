@@ -44,6 +44,10 @@ pub enum Refusal {
     NameInUse,
     /// No probe has the name.
     NoSuchProbe,
+    /// The event of the probe has a consumer.
+    EventInUse,
+    /// The kernel has no number for another event.
+    TooManyEvents,
     /// Both a symbol and an address, or neither.
     SymbolOrAddress,
     /// The structure is registered.
@@ -133,11 +137,13 @@ impl Refusal {
             Refusal::InsideInstruction | Refusal::Undecodable => EILSEQ,
             Refusal::Reserved(kind) => kind.errno(),
             Refusal::Copy(reason) => copy_errno(reason),
-            Refusal::KprobeNear
+            Refusal::EventInUse
+            | Refusal::KprobeNear
             | Refusal::KprobesComing
             | Refusal::ForeignText
             | Refusal::FtraceFailed
             | Refusal::Redirected => EBUSY,
+            Refusal::TooManyEvents => ENOSPC,
             Refusal::NoMemory => ENOMEM,
         }
     }
@@ -167,7 +173,7 @@ impl Refusal {
             }
             Refusal::BadNumber => c"bad number: write decimal or 0x and hex digits, up to 64 bits",
             Refusal::TrailingText => {
-                c"text after the target: only limit=N and enable=0 may follow, in p and c, once each"
+                c"text after the target: only limit=N and enable=0 may follow, once each, then arguments in p"
             }
             Refusal::BadRemoval => c"bad removal: write -:NAME and nothing after it",
             Refusal::BlankInTarget => {
@@ -185,6 +191,12 @@ impl Refusal {
             Refusal::Interrupted => c"interrupted by a signal: write again",
             Refusal::NameInUse => c"name in use: remove that probe first or choose another name",
             Refusal::NoSuchProbe => c"no probe of that name: read probes for their names",
+            Refusal::EventInUse => {
+                c"event in use: disable it, and end the perf, BPF and event probes on it"
+            }
+            Refusal::TooManyEvents => {
+                c"too many events: the kernel has numbers for about 63000; count with c"
+            }
             Refusal::SymbolOrAddress => c"give either a symbol or an address",
             Refusal::AlreadyRegistered => c"already registered: unregister it first",
             Refusal::NotRegistered => c"not registered: register it first",

@@ -67,3 +67,42 @@ impl<T> Array<T> for Growable<T> {
         self.0.pop()
     }
 }
+
+/// The family of arrays for small types, of which there are many.
+pub(crate) struct Small;
+
+impl Arrays for Small {
+    type Of<T> = SmallArray<T>;
+}
+
+/// An array of less than a page.
+pub(crate) struct SmallArray<T>(KVec<T>);
+
+impl<T> Default for SmallArray<T> {
+    fn default() -> Self {
+        Self(KVec::new())
+    }
+}
+
+impl<T> Array<T> for SmallArray<T> {
+    fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+
+    fn reserve(&mut self, additional: usize) -> Result<(), NoMemory> {
+        let reserved = self.0.reserve(additional, GFP_KERNEL_ACCOUNT);
+        reserved.map_err(|_| NoMemory)
+    }
+
+    fn push(&mut self, value: T) -> bool {
+        self.0.push_within_capacity(value).is_ok()
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.0.pop()
+    }
+}

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 #include "arch_x86/detour.h"
 #include "include/rkprobes.h"
+#include "trace/event.h"
 
 /*
  * Functions that are not exported. Static calls call them directly, after
@@ -39,6 +40,7 @@ enum rk_symbol {
 	RK_MODULE_ADDRESS,
 	RK_KALLSYMS_SHOW_VALUE,
 	RK_TASK_CALL,
+	RK_RESET_TRACES,
 	RK_SYMBOLS,
 };
 

@@ -4,7 +4,8 @@
 //!
 //! # Lock order, outermost first
 //!
-//! 1. the registry of named probes (debugfs/named.rs),
+//! 1. the registry of named probes (debugfs/named.rs), then `event_mutex`, which the tracing also holds
+//!    when it adds or removes a consumer of an event, then the switch of one event (trace/event.rs),
 //! 2. the engine's lock, of which [`EngineHeld`] is the proof,
 //! 3. for the ftrace lane: the locks that `ftrace_set_filter_ips` takes; alone, never nested with
 //!    4 to 7,
@@ -20,7 +21,7 @@
 //!
 //! Locks 4 to 7 have the order that the kernel has for them. The texts of `errors` and `explain`
 //! have locks of their own (debugfs.rs), inside of which none is taken. No lock is held over a
-//! grace period. Documentation/design.rst has the reasons.
+//! grace period, except for `event_mutex` alone, which the tracing holds over one too. Documentation/design.rst has the reasons.
 
 use crate::sys::{
     ffi,

@@ -35,6 +35,9 @@ DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
 DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_show_value, kallsyms_show_value);
 DEFINE_STATIC_CALL_NULL(rk_sc_task_call, task_call_func);
+/* kernel/trace/trace.h */
+void tracing_reset_all_online_cpus(void);
+DEFINE_STATIC_CALL_NULL(rk_sc_reset_traces, tracing_reset_all_online_cpus);
 
 /* Each symbol once: its number, its static call and its name. */
 #define RK_EACH_SYMBOL(X)						\
@@ -55,7 +58,8 @@ DEFINE_STATIC_CALL_NULL(rk_sc_task_call, task_call_func);
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
 	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
 	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value) \
-	X(RK_TASK_CALL, task_call, task_call_func)
+	X(RK_TASK_CALL, task_call, task_call_func) \
+	X(RK_RESET_TRACES, reset_traces, tracing_reset_all_online_cpus)
 
 /* The kernel's name of a symbol; NULL for an unknown number. */
 const char *rk_symbol_name(unsigned int symbol)
@@ -111,6 +115,11 @@ int rk_task_call(struct task_struct *task,
 		 int (*look)(struct task_struct *task, void *data), void *data)
 {
 	return static_call(rk_sc_task_call)(task, look, data);
+}
+
+void rk_reset_traces(void)
+{
+	static_call_cond(rk_sc_reset_traces)();
 }
 
 void rk_text_poke(unsigned long addr, const void *bytes, size_t len)

@@ -11,6 +11,8 @@ struct task_struct;
 struct kprobe *rk_get_kprobe(unsigned long addr);
 /* The module that has @addr. RCU is read-locked while the caller uses it. */
 struct module *rk_module_address(unsigned long addr);
+/* Empties the trace buffers that may have records of a removed event. May sleep. */
+void rk_reset_traces(void);
 
 /*
  * Calls @look while the scheduler holds @task as it is: the task does not begin or end

@@ -45,6 +45,7 @@ data! {
     TextMutex = c"text_mutex",
     KprobeMutex = c"kprobe_mutex",
     JumpLabelMutex = c"jump_label_mutex",
+    EventMutex = c"event_mutex",
     TextStart = c"_stext",
     TextEnd = c"_etext",
     JumpStart = c"__start___jump_table",

@@ -29,6 +29,7 @@ fn probe<'a>(
         name,
         target,
         settings,
+        arguments: b"",
     }))
 }
 
@@ -77,6 +78,7 @@ fn other_commands() {
             name: Some("n"),
             target: symbol("vfs_read", 5),
             settings: Settings::default(),
+            arguments: b"",
         }))
     );
     assert_eq!(parse_line(b"-:n "), Ok(Some(Command::Remove { name: "n" })));
@@ -136,6 +138,48 @@ fn settings() {
 }
 
 #[test]
+fn arguments() {
+    for (line, limit, expected) in [
+        ("p f+4 %di", 0, "%di"),
+        (
+            "p:n f+4  limit=7\tx=%di  +8(%sp):u8 # y",
+            7,
+            "x=%di  +8(%sp):u8",
+        ),
+        ("p f+4 x=%di limit=7", 0, "x=%di limit=7"),
+        ("p f+4 limit=7 limit=%di", 7, "limit=%di"),
+        ("p f+4 limit=+8(%sp)", 0, "limit=+8(%sp)"),
+        ("p f+4 enable=$stack", 0, "enable=$stack"),
+        (
+            "p f+4 enable=@jiffies limit=1",
+            0,
+            "enable=@jiffies limit=1",
+        ),
+        ("p f+4 limit=\\7", 0, "limit=\\7"),
+        ("p f+4 limit=-8(%sp)", 0, "limit=-8(%sp)"),
+        ("p f+4 limits=7", 0, "limits=7"),
+        ("p f+4", 0, ""),
+    ] {
+        match parse_line(line.as_bytes()) {
+            Ok(Some(Command::Add {
+                target,
+                settings,
+                arguments,
+                ..
+            })) => {
+                assert_eq!(target, symbol("f", 4), "{line:?}");
+                assert_eq!(settings.limit, limit, "{line:?}");
+                assert_eq!(arguments, expected.as_bytes(), "{line:?}");
+            }
+            other => panic!("{line:?}: {other:?}"),
+        }
+        let counter = parse_line(line.replacen('p', "c", 1).as_bytes()).map(|_| ());
+        let refused = !expected.is_empty();
+        assert_eq!(counter.is_err(), refused, "{line:?}");
+    }
+}
+
+#[test]
 fn questions() {
     assert_eq!(
         parse_question(b" vfs_read+4\n"),
@@ -190,26 +234,26 @@ fn refused_lines() {
         ("-:a b", BadRemoval),
         ("- a", BadRemoval),
         ("- :a", BadRemoval),
-        ("p vfs_read 1", TrailingText),
+        ("c vfs_read 1", TrailingText),
         ("p vfs_read + 1", BlankInTarget),
         ("p vfs_read +1", BlankInTarget),
         ("p vfs_read\t+1 limit=1", BlankInTarget),
         ("p vfs_read+ 1", BlankInTarget),
         ("p 0x10 +1", BlankInTarget),
         ("p vfs_read+1 +1", BlankInTarget),
-        ("p vfs_read 1 # comment", TrailingText),
+        ("c vfs_read 1 # comment", TrailingText),
         ("p vfs_read limit", NoValue),
         ("p vfs_read enable", NoValue),
         ("p vfs_read limit =1", NoValue),
         ("p vfs_read limit=1 limit", NoValue),
-        ("p vfs_read limits", TrailingText),
-        ("p vfs_read Limit=1", TrailingText),
+        ("c vfs_read limits", TrailingText),
+        ("c vfs_read Limit=1", TrailingText),
         ("p vfs_read limit=1 limit=1", TrailingText),
         ("p vfs_read enable=0 limit=1 enable=0", TrailingText),
         ("p limit=1", BadTarget),
         ("-:n limit=1", BadRemoval),
         ("p vfs_read limit=", BadLimit),
-        ("p vfs_read limit=-1", BadLimit),
+        ("c vfs_read limit=-1", TrailingText),
         ("p vfs_read limit=4294967296", BadLimit),
         ("p vfs_read enable=", BadSwitch),
         ("p vfs_read enable=2", BadSwitch),

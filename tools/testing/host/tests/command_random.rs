@@ -29,7 +29,7 @@ const GOOD: [&[u8]; 16] = [
     b"off",
 ];
 
-const WORDS: [&[u8]; 24] = [
+const WORDS: [&[u8]; 26] = [
     b"p",
     b"c",
     b"-",
@@ -50,6 +50,8 @@ const WORDS: [&[u8]; 24] = [
     b"on",
     b" limit=",
     b" enable=",
+    b" limit=%di",
+    b" x=+8(%sp)",
     b"18446744073709551616",
     b"ffffffffffffffffff",
     b"\t\r",

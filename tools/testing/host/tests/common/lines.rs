@@ -42,13 +42,14 @@ pub fn check(line: &[u8]) {
         let again = match command {
             Command::Remove { name } => {
                 assert_eq!(parse_name(name.as_bytes()), Ok(name));
-                format!("-:{name}")
+                format!("-:{name}").into_bytes()
             }
             Command::Add {
                 kind,
                 name,
                 target,
                 settings,
+                arguments,
             } => {
                 check_target(&target);
                 assert_eq!(parse_target(written_target(line)), Ok(target), "{line:?}");
@@ -58,10 +59,13 @@ pub fn check(line: &[u8]) {
                 let name = name.map_or_else(String::new, |name| format!(":{name}"));
                 let (letter, target) = (char::from(kind.letter()), written(&target));
                 let (enable, limit) = (u8::from(settings.enabled), settings.limit);
-                format!("{letter}{name} {target} limit={limit} enable={enable}")
+                let settings = format!("limit={limit} enable={enable}");
+                let mut again = format!("{letter}{name} {target} {settings} ").into_bytes();
+                again.extend_from_slice(arguments);
+                again
             }
         };
-        assert_eq!(parse_line(again.as_bytes()), Ok(Some(command)), "{line:?}");
+        assert_eq!(parse_line(&again), Ok(Some(command)), "{line:?}");
     }
     if let Ok(target) = parse_target(line) {
         check_target(&target);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The arguments of an event, for the kernel's text and memory.
+
+use crate::arguments::{
+    ArgumentError,
+    Arguments,
+    HitMemory,
+    HitRegisters,
+    KernelFacts,
+    Printer,
+    ProbePlace,
+    Space,
+    FIXED_MAX,
+    HEAD,
+    REGISTERS, //
+};
+use crate::insn_decode::opcodes::ENDBR_LEN;
+use crate::sys::ffi;
+use crate::sys::growable::Small;
+use crate::sys::symbols;
+use crate::sys::target::c_string;
+use core::ffi::c_void;
+use kernel::bindings::pt_regs;
+use kernel::prelude::*;
+
+// The record's buffer has room for each event.
+const _: () = assert!(ffi::RK_EVENT_HEAD as usize == HEAD);
+const _: () = assert!(ffi::RK_EVENT_MAX as usize >= HEAD + FIXED_MAX);
+
+/// The arguments of an event.
+pub(crate) type EventArguments = Arguments<Small>;
+
+/// Compiles the arguments of an event at `addr`.
+///
+/// # Errors
+///
+/// The first argument that is refused.
+pub(crate) fn arguments(text: &[u8], addr: usize) -> Result<EventArguments, ArgumentError> {
+    let entry = symbols::bounds(addr).map_or(0, |function| function.start);
+    // The ENDBR at a function's entry changes no register.
+    let place = match addr.wrapping_sub(entry) {
+        0 | ENDBR_LEN => ProbePlace::Entry,
+        _ => ProbePlace::Inside,
+    };
+    let mut facts = ffi::rk_event_facts::default();
+    // SAFETY: The function writes the facts.
+    unsafe { ffi::rk_event_facts(&mut facts) };
+    Arguments::parse(text, 0, place, &EventFacts(facts))
+}
+
+struct EventFacts(ffi::rk_event_facts);
+
+impl KernelFacts for EventFacts {
+    fn symbol(&self, name: &[u8]) -> Option<u64> {
+        let addr = symbols::lookup(&c_string(name).ok()?);
+        (addr != 0).then_some(addr as u64)
+    }
+
+    fn stack_size(&self) -> u64 {
+        self.0.stack_size
+    }
+
+    fn dentry_name(&self) -> i32 {
+        self.0.dentry_name
+    }
+
+    fn file_dentry(&self) -> i32 {
+        self.0.file_dentry
+    }
+}
+
+/// The registers of a hit.
+pub(super) struct EventRegisters<'a>(pub(super) &'a pt_regs);
+
+impl HitRegisters for EventRegisters<'_> {
+    #[inline]
+    fn register(&self, number: usize) -> u64 {
+        const _: () = assert!(size_of::<pt_regs>() == REGISTERS * size_of::<u64>());
+        let words = core::ptr::from_ref(self.0).cast::<u64>();
+        match number < REGISTERS {
+            // SAFETY: A pt_regs has as many words.
+            true => unsafe { words.add(number).read() },
+            false => 0,
+        }
+    }
+}
+
+/// The memory of the kernel and of the current task.
+pub(super) struct EventMemory;
+
+impl HitMemory for EventMemory {
+    fn read(&self, space: Space, address: u64, to: &mut [u8]) -> bool {
+        // SAFETY: The buffer has the length, and an address that is not mapped is a fault.
+        unsafe { ffi::rk_event_read(space == Space::User, address, to.as_mut_ptr(), to.len()) }
+    }
+
+    fn read_string(&self, space: Space, address: u64, to: &mut [u8]) -> Option<usize> {
+        // SAFETY: As in `read`.
+        let len = unsafe {
+            ffi::rk_event_read_string(space == Space::User, address, to.as_mut_ptr(), to.len())
+        };
+        usize::try_from(len).ok()
+    }
+
+    fn comm(&self) -> u64 {
+        // SAFETY: The function has no condition.
+        unsafe { ffi::rk_event_comm() }
+    }
+
+    fn current(&self) -> u64 {
+        // SAFETY: The function has no condition.
+        unsafe { ffi::rk_event_current() }
+    }
+
+    fn this_cpu(&self, variable: u64) -> u64 {
+        // SAFETY: The function computes an address. Interrupts are off.
+        unsafe { ffi::rk_event_this_cpu(variable) }
+    }
+
+    fn write_symbol(&self, address: u64, to: &mut [u8]) -> usize {
+        // SAFETY: The buffer has the length.
+        unsafe { ffi::rk_event_symbol(address, to.as_mut_ptr(), to.len()) }
+    }
+}
+
+/// Where a record is printed.
+pub(super) struct Sequence(pub(super) *mut c_void);
+
+impl core::fmt::Write for Sequence {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.bytes(text.as_bytes())
+    }
+}
+
+impl Printer for Sequence {
+    fn bytes(&mut self, bytes: &[u8]) -> core::fmt::Result {
+        // SAFETY: `rk_event_print` got the pointer for this, and the bytes are as many.
+        unsafe { ffi::rk_event_write(self.0, bytes.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    fn symbol(&mut self, address: u64) -> core::fmt::Result {
+        // SAFETY: As in `bytes`.
+        unsafe { ffi::rk_event_write_symbol(self.0, address) };
+        Ok(())
+    }
+}

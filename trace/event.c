@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events of the kernel's tracing: their life, and the records of a hit.
+ *
+ * An event has a tracepoint that no code calls, as synthetic and user events
+ * have one (kernel/trace/trace_events_synth.c). Its list of functions is the
+ * list of consumers: one entry for each trace instance, and one for perf.
+ *
+ * Locks: a caller's lock -> event_mutex -> the engine's lock. rk_event_reg() is
+ * called with event_mutex held.
+ */
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/perf_event.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/trace_events.h>
+#include <linux/trace_seq.h>
+#include <linux/tracepoint.h>
+#include "sys/helpers.h"
+#include "sys/static_calls.h"
+#include "trace/event.h"
+
+struct rk_event {
+	struct trace_event_call call;
+	struct trace_event_class class;
+	struct tracepoint tracepoint;
+	const void *owner;
+	char system[sizeof("rkprobes")];
+	char name[];
+};
+
+/* A record, as kprobe_trace_entry_head and the arguments after it. */
+struct rk_record {
+	struct trace_entry entry;
+	unsigned long ip;
+	u8 arguments[RK_EVENT_MAX - RK_EVENT_HEAD];
+};
+
+static_assert(offsetof(struct rk_record, arguments) == RK_EVENT_HEAD);
+
+/* A record for all consumers of an event. */
+struct rk_event_hit {
+	struct pt_regs *regs;
+	const struct rk_record *record;
+	size_t size;
+	unsigned int context;
+};
+
+/* The handlers of a CPU run one at a time, so one buffer is enough for each CPU. */
+static struct rk_record __percpu *rk_records;
+
+int rk_events_start(void)
+{
+	rk_records = alloc_percpu(struct rk_record);
+	return rk_records ? 0 : -ENOMEM;
+}
+
+void rk_events_stop(void)
+{
+	free_percpu(rk_records);
+}
+
+static struct rk_event *to_event(struct trace_event_call *call)
+{
+	return container_of(call, struct rk_event, call);
+}
+
+/* ---- Records */
+
+/*
+ * The context of the probed code, as tracing_gen_ctx_irq_test() notes one. @own is
+ * the part of the count that the breakpoint has added.
+ */
+static unsigned int notrace __kprobes rk_event_context(const struct pt_regs *regs, int own)
+{
+	int count = preempt_count() - own;
+	unsigned int flags = 0;
+
+	if (!(regs->flags & X86_EFLAGS_IF))
+		flags |= TRACE_FLAG_IRQS_OFF;
+	if (count & NMI_MASK)
+		flags |= TRACE_FLAG_NMI;
+	if (count & HARDIRQ_MASK)
+		flags |= TRACE_FLAG_HARDIRQ;
+	if (count & SOFTIRQ_OFFSET)
+		flags |= TRACE_FLAG_SOFTIRQ;
+	if ((count & SOFTIRQ_MASK) >> (SOFTIRQ_SHIFT + 1))
+		flags |= TRACE_FLAG_BH_OFF;
+	if (tif_need_resched())
+		flags |= TRACE_FLAG_NEED_RESCHED;
+	if (test_preempt_need_resched())
+		flags |= TRACE_FLAG_PREEMPT_RESCHED;
+	if (IS_ENABLED(CONFIG_ARCH_HAS_PREEMPT_LAZY) &&
+	    test_thread_flag(TIF_NEED_RESCHED_LAZY))
+		flags |= TRACE_FLAG_NEED_RESCHED_LAZY;
+	return (flags << 16) | min(count & 0xff, 0xf) |
+	       min((unsigned int)current->migration_disabled, 0xfu) << 4;
+}
+
+/* The head of tracing's own is the consumer's. */
+static __always_inline void rk_event_copy(void *record, const struct rk_event_hit *hit)
+{
+	const size_t start = offsetof(struct rk_record, ip);
+
+	memcpy(record + start, (const void *)hit->record + start, hit->size - start);
+}
+
+/* A trace instance takes a record. @data is its trace_event_file. */
+static void notrace __kprobes rk_event_trace(void *data, const struct rk_event_hit *hit)
+{
+	struct trace_event_file *file = data;
+	struct trace_event_buffer buffer = {
+		.trace_file = file,
+		.trace_ctx = hit->context,
+		.regs = hit->regs,
+	};
+	struct rk_record *record;
+
+	if (trace_trigger_soft_disabled(file))
+		return;
+	if ((file->flags & EVENT_FILE_FL_PID_FILTER) &&
+	    trace_event_ignore_this_pid(file))
+		return;
+	buffer.event = trace_event_buffer_lock_reserve(&buffer.buffer, file,
+						       file->event_call->event.type,
+						       hit->size, hit->context);
+	if (!buffer.event)
+		return;
+	buffer.entry = record = ring_buffer_event_data(buffer.event);
+	rk_event_copy(record, hit);
+	trace_event_buffer_commit(&buffer);
+}
+
+/* perf and BPF take a record. @data is the trace_event_call. */
+static void notrace __kprobes rk_event_perf(void *data, const struct rk_event_hit *hit)
+{
+	struct trace_event_call *call = data;
+	struct hlist_head *head = this_cpu_ptr(call->perf_events);
+	struct rk_record *record;
+	int size, context;
+
+	if (!bpf_prog_array_valid(call) && hlist_empty(head))
+		return;
+	/* perf adds a u32, and wants the sum to be a multiple of a u64. */
+	size = ALIGN(hit->size + sizeof(u32), sizeof(u64)) - sizeof(u32);
+	record = perf_trace_buf_alloc(size, NULL, &context);
+	if (!record)
+		return;
+	rk_event_copy(record, hit);
+	perf_trace_run_bpf_submit(record, size, context, call, 1, hit->regs, head,
+				  NULL);
+}
+
+/*
+ * The consumers run kernel functions. A probe in these functions is hit while
+ * this CPU is noted to run handlers, so the hit is missed and counted.
+ *
+ * The consumers believe that they run in an NMI: they take no lock that the
+ * probed code may hold, and leave wakeups to an irq_work.
+ */
+int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
+{
+	const int nmi = NMI_OFFSET + HARDIRQ_OFFSET;
+	const bool is_int3 = this_cpu_read(rk_busy) == RK_LANE_INT3;
+	struct rk_event *event =
+		container_of(probe, struct rk_event_probe, probe)->event;
+	const unsigned long ip = regs->ip;
+	struct rk_event_hit hit = { .regs = regs };
+	const struct tracepoint_func *consumer;
+	struct rk_record *record;
+
+	if (!rcu_access_pointer(event->tracepoint.funcs) || !rcu_is_watching())
+		return 0;
+	hit.context = rk_event_context(regs, is_int3 ? nmi : 0);
+	if (!is_int3)
+		__preempt_count_add(nmi);
+	scoped_guard(srcu_fast_notrace, &tracepoint_srcu) {
+		consumer = rcu_dereference_raw(event->tracepoint.funcs);
+		if (!consumer)
+			break;
+		record = this_cpu_ptr(rk_records);
+		record->ip = (unsigned long)probe->addr;
+		hit.record = record;
+		hit.size = rk_event_fill(event->owner, regs, (u8 *)record);
+		/* Unwinders look the address up. */
+		regs->ip = record->ip;
+		for (; hit.size && consumer->func; consumer++) {
+			void (*take)(void *data, const struct rk_event_hit *hit) =
+				consumer->func;
+
+			take(consumer->data, &hit);
+		}
+		regs->ip = ip;
+	}
+	if (!is_int3)
+		__preempt_count_sub(nmi);
+	return 0;
+}
+
+/* ---- Life */
+
+static enum print_line_t rk_event_show(struct trace_iterator *iterator, int flags,
+				       struct trace_event *trace_event)
+{
+	struct rk_event *event =
+		to_event(container_of(trace_event, struct trace_event_call, event));
+	const struct rk_record *record = (const void *)iterator->ent;
+	struct trace_seq *seq = &iterator->seq;
+
+	trace_seq_printf(seq, "%s: (%pS)", event->name, (void *)record->ip);
+	if (iterator->ent_size > RK_EVENT_HEAD)
+		rk_event_print(event->owner, (const u8 *)record,
+			       iterator->ent_size, seq);
+	trace_seq_putc(seq, '\n');
+	return trace_handle_return(seq);
+}
+
+static struct trace_event_functions rk_event_functions = {
+	.trace = rk_event_show,
+};
+
+static int rk_event_define(struct trace_event_call *call)
+{
+	int error = trace_define_field(call, "unsigned long", "__probe_ip",
+				       offsetof(struct rk_record, ip),
+				       sizeof(unsigned long), 0, FILTER_OTHER);
+
+	return error ?: rk_event_fields(to_event(call)->owner, call);
+}
+
+int rk_event_field(void *call, const char *type, const char *name, int offset,
+		   int size, bool is_signed)
+{
+	return trace_define_field(call, type, name, offset, size, is_signed,
+				  FILTER_OTHER);
+}
+
+void rk_event_write(void *seq, const u8 *bytes, size_t len)
+{
+	trace_seq_putmem(seq, bytes, len);
+}
+
+void rk_event_write_symbol(void *seq, u64 addr)
+{
+	trace_seq_printf(seq, "%pS", (void *)addr);
+}
+
+static struct trace_event_fields rk_event_fields_array[] = {
+	{ .type = TRACE_FUNCTION_TYPE, .define_fields = rk_event_define },
+	{}
+};
+
+/* Arms the probe for a new consumer. A consumer keeps the module loaded. */
+static int rk_event_reg(struct trace_event_call *call, enum trace_reg type,
+			void *data)
+{
+	const void *owner = to_event(call)->owner;
+	int error;
+
+	switch (type) {
+	case TRACE_REG_REGISTER:
+	case TRACE_REG_PERF_REGISTER:
+		if (!try_module_get(THIS_MODULE))
+			return -EBUSY;
+		error = trace_event_reg(call, type, data);
+		if (error)
+			goto put;
+		error = rk_event_consumer(owner, true);
+		if (!error)
+			return 0;
+		trace_event_reg(call,
+				type == TRACE_REG_REGISTER ? TRACE_REG_UNREGISTER :
+							     TRACE_REG_PERF_UNREGISTER,
+				data);
+put:
+		module_put(THIS_MODULE);
+		return error;
+	case TRACE_REG_UNREGISTER:
+	case TRACE_REG_PERF_UNREGISTER:
+		rk_event_consumer(owner, false);
+		trace_event_reg(call, type, data);
+		/* The caller holds event_mutex, which the removal of this event takes. */
+		module_put(THIS_MODULE);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *owner)
+{
+	size_t len = strlen(name) + 1;
+	struct rk_event *event =
+		kzalloc(struct_size(event, name, len), GFP_KERNEL_ACCOUNT);
+
+	if (!event)
+		return NULL;
+	memcpy(event->name, name, len);
+	strscpy(event->system, "rkprobes");
+	event->owner = owner;
+	event->tracepoint.name = event->name;
+	event->class.system = event->system;
+	event->class.fields_array = rk_event_fields_array;
+	event->class.reg = rk_event_reg;
+	event->class.probe = rk_event_trace;
+	event->class.perf_probe = rk_event_perf;
+	INIT_LIST_HEAD(&event->class.fields);
+	event->call.class = &event->class;
+	event->call.tp = &event->tracepoint;
+	event->call.event.funcs = &rk_event_functions;
+	event->call.print_fmt = print_fmt;
+	event->call.flags = TRACE_EVENT_FL_TRACEPOINT | TRACE_EVENT_FL_DYNAMIC;
+	return event;
+}
+
+int rk_event_add(struct mutex *event_mutex, struct rk_event *event)
+{
+	int error;
+
+	guard(mutex)(event_mutex);
+	if (!register_trace_event(&event->call.event))
+		return -ENODEV;
+	error = trace_add_event_call(&event->call);
+	if (error)
+		unregister_trace_event(&event->call.event);
+	return error;
+}
+
+void rk_events_lock(struct mutex *event_mutex)
+{
+	mutex_lock(event_mutex);
+}
+
+/*
+ * The numbers of removed events are used again. Old records must not be printed as
+ * records of the next event, and a new event needs event_mutex.
+ */
+void rk_events_unlock(struct mutex *event_mutex)
+{
+	rk_reset_traces();
+	mutex_unlock(event_mutex);
+}
+
+/*
+ * Consumers are asked first, because an attempt that fails makes the tracing forget
+ * which traces have records of the events that were removed before.
+ */
+int rk_event_remove(struct rk_event *event)
+{
+	if (atomic_read(&event->call.refcnt) ||
+	    rcu_access_pointer(event->tracepoint.funcs))
+		return -EBUSY;
+	return trace_remove_event_call(&event->call);
+}
+
+/*
+ * The tracing has the event in its lists, and calls ->reg() when the other event is
+ * switched on. The functions of the class are those of the kernel then. A record
+ * cannot be made any more, and the printer is unknown to the tracing.
+ */
+void rk_event_abandon(struct rk_event *event)
+{
+	unregister_trace_event(&event->call.event);
+	event->call.event.type = 0;
+	event->class.reg = trace_event_reg;
+	event->class.fields_array = NULL;
+}
+
+void rk_event_free(struct rk_event *event)
+{
+	kfree(event);
+}

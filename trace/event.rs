@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An event and its probe.
+//!
+//! Lock order, outermost first: a caller's lock, the kernel's `event_mutex`, the lock of an event's
+//! switch, the engine's lock.
+
+use crate::eligibility::errno;
+use crate::eligibility::refusal::Refusal;
+use crate::engine::{
+    engine,
+    ProbePtr, //
+};
+use crate::sys::ffi;
+use crate::sys::symbols::{
+    self,
+    Data, //
+};
+use crate::trace::arguments::{
+    EventArguments,
+    EventMemory,
+    EventRegisters,
+    Sequence, //
+};
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use core::ptr::from_ref;
+use core::ptr::NonNull;
+use kernel::bindings::pt_regs;
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use kernel::str::{
+    CStrExt,
+    CString, //
+};
+use kernel::sync::{
+    new_mutex,
+    Mutex, //
+};
+
+/// What wants the probe of an event to run.
+struct Switch {
+    /// The user, by the file `enable`.
+    wanted: bool,
+    /// How many consumers are on: trace instances, and perf.
+    consumers: u32,
+}
+
+impl Switch {
+    fn is_on(&self) -> bool {
+        self.wanted || self.consumers != 0
+    }
+}
+
+/// What the callbacks of an event need.
+#[pin_data]
+struct Owner {
+    probe: ProbePtr,
+    #[pin]
+    switch: Mutex<Switch>,
+    arguments: EventArguments,
+    /// The format of a record, for tools.
+    print_fmt: CString,
+}
+
+/// The format of a record.
+struct Format<'a>(&'a EventArguments);
+
+impl kernel::fmt::Display for Format<'_> {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        self.0.print_fmt(f)
+    }
+}
+
+/// An event that the kernel's tracing knows.
+///
+/// The probe of the event must be unregistered before this is dropped.
+pub(crate) struct Event {
+    event: NonNull<ffi::rk_event>,
+    owner: ManuallyDrop<Pin<KBox<Owner>>>,
+    /// Whether the kernel's tracing knows it.
+    added: bool,
+    /// Another event uses it for ever, so it is never freed.
+    abandoned: bool,
+}
+
+// SAFETY: The C functions lock what they change, and `Owner` is locked.
+unsafe impl Send for Event {}
+// SAFETY: As for `Send`.
+unsafe impl Sync for Event {}
+
+impl Event {
+    /// An event that the kernel's tracing does not know yet. Its probe is not registered yet, and `wanted`
+    /// is whether it will be enabled.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(crate) fn new(
+        name: &CStr,
+        arguments: EventArguments,
+        probe: ProbePtr,
+        wanted: bool,
+    ) -> Result<Self, Refusal> {
+        let print_fmt = CString::try_from_fmt(fmt!("{}", Format(&arguments)));
+        let print_fmt = print_fmt.map_err(|_| Refusal::NoMemory)?;
+        let owner = KBox::pin_init(
+            pin_init!(Owner {
+                probe,
+                switch <- new_mutex!(Switch {
+                    wanted,
+                    consumers: 0,
+                }),
+                arguments,
+                print_fmt,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        );
+        let owner = owner.map_err(|_| Refusal::NoMemory)?;
+        let data = from_ref(owner.as_ref().get_ref()).cast();
+        // SAFETY: The name is copied. The owner and its strings are freed after the event.
+        let event = unsafe {
+            ffi::rk_event_new(
+                name.as_char_ptr(),
+                owner.print_fmt.as_char_ptr().cast_mut(),
+                data,
+            )
+        };
+        Ok(Self {
+            event: NonNull::new(event).ok_or(Refusal::NoMemory)?,
+            owner: ManuallyDrop::new(owner),
+            added: false,
+            abandoned: false,
+        })
+    }
+
+    /// The event, for the pre_handler of its probe.
+    pub(crate) fn as_ptr(&self) -> *mut ffi::rk_event {
+        self.event.as_ptr()
+    }
+
+    /// Makes the event known to the kernel's tracing. Its probe is registered. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`, `TooManyEvents`.
+    pub(crate) fn add(&mut self) -> Result<(), Refusal> {
+        // SAFETY: The mutex is the kernel's, and the event is not known yet.
+        let error = unsafe { ffi::rk_event_add(event_mutex(), self.as_ptr()) };
+        self.added = error == 0;
+        match error.wrapping_neg() {
+            0 => Ok(()),
+            errno::ENODEV => Err(Refusal::TooManyEvents),
+            _ => Err(Refusal::NoMemory),
+        }
+    }
+
+    /// Takes the event back from the kernel's tracing, unless it is not known there. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EventInUse`.
+    pub(crate) fn remove(&mut self, removal: &mut EventRemoval) -> Result<(), Refusal> {
+        if !self.added {
+            return Ok(());
+        }
+        removal.lock();
+        // SAFETY: The event is known, and its mutex is locked.
+        let error = unsafe { ffi::rk_event_remove(self.as_ptr()) };
+        self.added = error != 0;
+        match self.added {
+            true => Err(Refusal::EventInUse),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes the event back when the module is unloaded. May sleep.
+    ///
+    /// An event that is in use stays for ever, without this module's code. Only an event probe (of
+    /// `dynamic_events`) that is switched off can use it: other consumers keep the module loaded.
+    pub(crate) fn end(&mut self, removal: &mut EventRemoval) {
+        if self.remove(removal).is_ok() {
+            return;
+        }
+        pr_warn!("an event stays until the next boot, because another event uses it\n");
+        // SAFETY: The event is known, and its mutex is locked. It is never freed.
+        unsafe { ffi::rk_event_abandon(self.as_ptr()) };
+        self.added = false;
+        self.abandoned = true;
+    }
+
+    /// Whether the user wants the probe to run.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.owner.switch.lock().wanted
+    }
+
+    /// Enables or disables the probe for the user. A probe whose event has a consumer runs all the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::set_enabled`](crate::engine::Engine::set_enabled).
+    pub(crate) fn set_wanted(&self, wanted: bool) -> Result<(), Refusal> {
+        let mut switch = self.owner.switch.lock();
+        if wanted || switch.consumers == 0 {
+            self.owner.set_enabled(wanted)?;
+        }
+        switch.wanted = wanted;
+        Ok(())
+    }
+}
+
+impl Owner {
+    fn set_enabled(&self, enabled: bool) -> Result<(), Refusal> {
+        let engine = engine().ok_or(Refusal::ModuleGoing)?;
+        engine.set_enabled(self.probe, enabled)
+    }
+
+    /// Notes a new consumer, which arms a probe that the user has disabled. A probe that its limit has
+    /// disabled stays disabled.
+    fn add_consumer(&self) -> Result<(), Refusal> {
+        let mut switch = self.switch.lock();
+        if !switch.is_on() {
+            self.set_enabled(true)?;
+        }
+        switch.consumers = switch.consumers.saturating_add(1);
+        Ok(())
+    }
+
+    fn remove_consumer(&self) -> Result<(), Refusal> {
+        let mut switch = self.switch.lock();
+        switch.consumers = switch.consumers.saturating_sub(1);
+        match switch.is_on() {
+            true => Ok(()),
+            false => self.set_enabled(false),
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        self.end(&mut EventRemoval::new());
+        if self.abandoned {
+            return;
+        }
+        // SAFETY: The tracing does not know the event, and its probe is not registered. Nothing has
+        // the owner after the event is freed.
+        unsafe {
+            ffi::rk_event_free(self.as_ptr());
+            ManuallyDrop::drop(&mut self.owner);
+        }
+    }
+}
+
+/// Removals of events. They are finished together when this is dropped: a trace that may have records
+/// of the removed events is emptied once.
+///
+/// From the first removal on it holds `event_mutex`, so that no new event gets the number of a removed
+/// one before the traces are emptied.
+pub(crate) struct EventRemoval {
+    locked: bool,
+}
+
+impl EventRemoval {
+    /// No removal yet.
+    pub(crate) const fn new() -> Self {
+        Self { locked: false }
+    }
+
+    fn lock(&mut self) {
+        if !self.locked {
+            // SAFETY: The mutex is the kernel's. `self` has not locked it.
+            unsafe { ffi::rk_events_lock(event_mutex()) };
+            self.locked = true;
+        }
+    }
+}
+
+impl Drop for EventRemoval {
+    fn drop(&mut self) {
+        if self.locked {
+            // SAFETY: `self` has locked the mutex, which is the kernel's.
+            unsafe { ffi::rk_events_unlock(event_mutex()) };
+        }
+    }
+}
+
+fn event_mutex() -> *mut kernel::bindings::mutex {
+    symbols::data(Data::EventMutex)
+}
+
+/// Allocates the buffers for records.
+///
+/// # Errors
+///
+/// ENOMEM.
+pub(crate) fn start() -> Result {
+    // SAFETY: Called once, in process context.
+    kernel::error::to_result(unsafe { ffi::rk_events_start() })
+}
+
+/// Frees the buffers. No probe is registered.
+pub(crate) fn stop() {
+    // SAFETY: No probe is registered, so no CPU uses the buffers.
+    unsafe { ffi::rk_events_stop() };
+}
+
+/// # Safety
+///
+/// `owner` is that of an event.
+unsafe fn owner_of<'a>(owner: *const c_void) -> &'a Owner {
+    // SAFETY: The owner lives as long as its event, by the contract.
+    unsafe { &*owner.cast() }
+}
+
+/// Adds the fields of an event that is being added.
+///
+/// # Safety
+///
+/// Called by event.c only, with the owner of an event and what `rk_event_field` takes.
+#[no_mangle]
+unsafe extern "C" fn rk_event_fields(owner: *const c_void, call: *mut c_void) -> c_int {
+    // SAFETY: C has the owner of an event.
+    let owner = unsafe { owner_of(owner) };
+    for field in owner.arguments.fields() {
+        // SAFETY: `call` is what the function takes. The strings live as long as the owner.
+        let error = unsafe {
+            ffi::rk_event_field(
+                call,
+                field.c_type.as_char_ptr(),
+                field.name.as_char_ptr(),
+                field.offset as c_int,
+                field.size as c_int,
+                field.is_signed,
+            )
+        };
+        if error != 0 {
+            return error;
+        }
+    }
+    0
+}
+
+/// A consumer is added or removed.
+///
+/// # Safety
+///
+/// Called by event.c only, with the owner of an event.
+#[no_mangle]
+unsafe extern "C" fn rk_event_consumer(owner: *const c_void, add: bool) -> c_int {
+    // SAFETY: C has the owner of an event.
+    let owner = unsafe { owner_of(owner) };
+    let changed = match add {
+        true => owner.add_consumer(),
+        false => owner.remove_consumer(),
+    };
+    match changed {
+        Ok(()) => 0,
+        Err(refusal) => refusal.errno().wrapping_neg(),
+    }
+}
+
+/// Prints the arguments of a record.
+///
+/// # Safety
+///
+/// Called by event.c only, with the owner of an event, a record of `size` bytes
+/// and what `rk_event_write` takes.
+#[no_mangle]
+unsafe extern "C" fn rk_event_print(
+    owner: *const c_void,
+    record: *const u8,
+    size: usize,
+    seq: *mut c_void,
+) {
+    // SAFETY: C has the owner of an event, and a record of this size.
+    let (owner, record) = unsafe { (owner_of(owner), core::slice::from_raw_parts(record, size)) };
+    // The sequence notes itself when it is full.
+    let _ = owner.arguments.print(record, &mut Sequence(seq));
+}
+
+/// Writes the arguments of a hit into a record. Returns the size of the record.
+///
+/// # Safety
+///
+/// Called by event.c only, with the owner of an event, the registers of a hit and room for
+/// `RK_EVENT_MAX` bytes.
+#[no_mangle]
+#[link_section = ".kprobes.text"]
+unsafe extern "C" fn rk_event_fill(
+    owner: *const c_void,
+    regs: *const pt_regs,
+    record: *mut u8,
+) -> usize {
+    // SAFETY: C has the owner of an event, registers, and a buffer of this size.
+    let (owner, regs, record) = unsafe {
+        (
+            owner_of(owner),
+            &*regs,
+            core::slice::from_raw_parts_mut(record, ffi::RK_EVENT_MAX as usize),
+        )
+    };
+    owner
+        .arguments
+        .run(&EventRegisters(regs), &EventMemory, record)
+}
