@@ -263,16 +263,18 @@ static int rk_event_reg(struct trace_event_call *call, enum trace_reg type,
 	case TRACE_REG_PERF_REGISTER:
 		if (!try_module_get(THIS_MODULE))
 			return -EBUSY;
-		error = trace_event_reg(call, type, data);
+		/*
+		 * Arming may fail after earlier hits have read the list of consumers,
+		 * and perf frees its lists without a grace period if this fails. So
+		 * the consumer is on the list only when nothing can fail any more.
+		 */
+		error = rk_event_consumer(owner, true);
 		if (error)
 			goto put;
-		error = rk_event_consumer(owner, true);
+		error = trace_event_reg(call, type, data);
 		if (!error)
 			return 0;
-		trace_event_reg(call,
-				type == TRACE_REG_REGISTER ? TRACE_REG_UNREGISTER :
-							     TRACE_REG_PERF_UNREGISTER,
-				data);
+		rk_event_consumer(owner, false);
 put:
 		module_put(THIS_MODULE);
 		return error;
