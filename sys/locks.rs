@@ -21,7 +21,9 @@
 //!
 //! Locks 4 to 7 have the order that the kernel has for them. The texts of `errors` and `explain`
 //! have locks of their own (debugfs.rs), inside of which none is taken. No lock is held over a
-//! grace period, except for `event_mutex` alone, which the tracing holds over one too. Documentation/design.rst has the reasons.
+//! grace period, with one exception: a removal of events waits for hits and empties traces with the
+//! registry and `event_mutex` locked. The tracing holds `event_mutex` over grace periods too, and no
+//! RCU reader takes one of the two. Documentation/design.rst has the reasons.
 
 use crate::sys::{
     ffi,

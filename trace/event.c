@@ -26,6 +26,9 @@ struct rk_event {
 	struct trace_event_class class;
 	struct tracepoint tracepoint;
 	const void *owner;
+	/* Whether it had a consumer, and what ends the hits with the last one. */
+	bool was_used;
+	unsigned long grace_period;
 	char system[sizeof("rkprobes")];
 	char name[];
 };
@@ -282,6 +285,9 @@ put:
 	case TRACE_REG_PERF_UNREGISTER:
 		rk_event_consumer(owner, false);
 		trace_event_reg(call, type, data);
+		to_event(call)->was_used = true;
+		to_event(call)->grace_period =
+			start_poll_synchronize_srcu(&tracepoint_srcu);
 		/* The caller holds event_mutex, which the removal of this event takes. */
 		module_put(THIS_MODULE);
 		return 0;
@@ -353,6 +359,14 @@ int rk_event_remove(struct rk_event *event)
 	if (atomic_read(&event->call.refcnt) ||
 	    rcu_access_pointer(event->tracepoint.funcs))
 		return -EBUSY;
+	/*
+	 * A hit may still use a consumer that is off: the tracing frees the files and
+	 * filters of the event at once. One wait serves all later events, and there
+	 * is none if the consumers were off for some time.
+	 */
+	if (event->was_used &&
+	    !poll_state_synchronize_srcu(&tracepoint_srcu, event->grace_period))
+		synchronize_srcu(&tracepoint_srcu);
 	return trace_remove_event_call(&event->call);
 }
 

@@ -49,7 +49,7 @@ void rk_events_lock(struct mutex *event_mutex);
 void rk_events_unlock(struct mutex *event_mutex);
 /*
  * rk_event_remove() - take the event back, unless it has consumers. The events are
- * locked.
+ * locked. Waits for hits that began while the event had a consumer. May sleep.
  *
  * Return: 0, or -EBUSY if the event is enabled, or perf, BPF or another event
  * uses it.

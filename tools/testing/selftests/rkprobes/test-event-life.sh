@@ -147,9 +147,21 @@ while [ $round -lt 20 ]; do
 	rmdir "$instance" || fail "the instance cannot be removed in round $round"
 	remove work || fail "the probe cannot be removed in round $round"
 done
+pass "consumers came and went $round times while the event was hit"
+
+# The event is removed directly after its consumer is off, without an instance, whose removal would wait for hits. A hit under way has the filter.
+round=0
+while [ $round -lt 100 ]; do
+	round=$((round + 1))
+	echo "p:work $place x=%di s=+0(%si):string" >"$debugfs/probes" || fail "a probe cannot be added in round $round"
+	echo 'x >= 0 && common_pid > 0' >"$events/work/filter"
+	echo 1 >"$events/work/enable"
+	echo 0 >"$events/work/enable"
+	echo -:work >"$debugfs/probes" || fail "the probe cannot be removed in round $round"
+done
 kill $calls $reader
 wait $calls $reader 2>/dev/null
-pass "consumers came and went $round times while the event was hit"
+pass "an event with a filter was removed $round times while it was hit"
 same "no probe is left" "$(stat_of probes)" 0
 unload_mod rkprobes
 unload_mod rktest_victim
