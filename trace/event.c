@@ -51,17 +51,22 @@ struct rk_event_hit {
 };
 
 /* The handlers of a CPU run one at a time, so one buffer is enough for each CPU. */
-static struct rk_record __percpu *rk_records;
+struct rk_event_buffer {
+	struct rk_record record;
+	struct pt_regs regs;
+};
+
+static struct rk_event_buffer __percpu *rk_buffers;
 
 int rk_events_start(void)
 {
-	rk_records = alloc_percpu(struct rk_record);
-	return rk_records ? 0 : -ENOMEM;
+	rk_buffers = alloc_percpu(struct rk_event_buffer);
+	return rk_buffers ? 0 : -ENOMEM;
 }
 
 void rk_events_stop(void)
 {
-	free_percpu(rk_records);
+	free_percpu(rk_buffers);
 }
 
 static struct rk_event *to_event(struct trace_event_call *call)
@@ -156,6 +161,24 @@ static void notrace __kprobes rk_event_perf(void *data, const struct rk_event_hi
 }
 
 /*
+ * The registers of a hit for the consumers, with the probed address as ip, because
+ * unwinders that start here look it up.
+ *
+ * Unwinders that come from the consumers pass the frame of the hit. They look up
+ * its ip - 1 (detour_entry.S, handler_call.S), so the frame keeps the address + 1,
+ * and the consumers have a copy.
+ */
+static notrace __kprobes struct pt_regs *rk_event_regs(const struct pt_regs *regs,
+						       unsigned long addr)
+{
+	struct pt_regs *copy = &this_cpu_ptr(rk_buffers)->regs;
+
+	*copy = *regs;
+	copy->ip = addr;
+	return copy;
+}
+
+/*
  * The consumers run kernel functions. A probe in these functions is hit while
  * this CPU is noted to run handlers, so the hit is missed and counted.
  *
@@ -168,10 +191,9 @@ int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
 	const bool is_int3 = this_cpu_read(rk_busy) == RK_LANE_INT3;
 	struct rk_event *event =
 		container_of(probe, struct rk_event_probe, probe)->event;
-	const unsigned long ip = regs->ip;
-	struct rk_event_hit hit = { .regs = regs };
 	const struct tracepoint_func *consumer;
 	struct rk_record *record;
+	struct rk_event_hit hit;
 
 	if (!rcu_access_pointer(event->tracepoint.funcs) || !rcu_is_watching())
 		return 0;
@@ -182,19 +204,17 @@ int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
 		consumer = rcu_dereference_raw(event->tracepoint.funcs);
 		if (!consumer)
 			break;
-		record = this_cpu_ptr(rk_records);
+		record = &this_cpu_ptr(rk_buffers)->record;
 		record->ip = (unsigned long)probe->addr;
 		hit.record = record;
 		hit.size = rk_event_fill(event->owner, regs, (u8 *)record);
-		/* Unwinders look the address up. */
-		regs->ip = record->ip;
+		hit.regs = rk_event_regs(regs, record->ip);
 		for (; hit.size && consumer->func; consumer++) {
 			void (*take)(void *data, const struct rk_event_hit *hit) =
 				consumer->func;
 
 			take(consumer->data, &hit);
 		}
-		regs->ip = ip;
 	}
 	if (!is_int3)
 		__preempt_count_sub(nmi);

@@ -77,6 +77,29 @@ else
 	omit "an event at an entry" "this kernel has no function tracer"
 fi
 
+# The stack of a hit, from the consumer through the frame of the hit. The instruction before the probe has another stack: it is a push.
+# callers: the four functions of the first stack in the trace, from the probed one on.
+callers() {
+	echo >"$tracing/trace"
+	ask rktest_victim push 1 >/dev/null
+	awk '$1 == "=>" && $2 ~ /^rktest_victim_pushed/ { found = 1 } $1 == "=>" && found && n++ < 4 { print $2 }' "$tracing/trace"
+}
+
+check "a probe can be added after a push" add pushed rktest_victim:rktest_victim_pushed+1
+if { echo stacktrace >"$events/pushed/trigger"; } 2>/dev/null; then
+	echo 0 >"$debugfs/optimization"
+	expected=$(callers)
+	same "the stack of a breakpoint has the callers" "$(echo "$expected" | wc -l)" 4
+	echo 1 >"$debugfs/optimization"
+	flush
+	same "the probe after the push is a jump" "$(of pushed state)" optimized
+	same "the stack of a jump has the callers too" "$(callers)" "$expected"
+	echo '!stacktrace' >"$events/pushed/trigger"
+else
+	omit "the stack of a hit" "this kernel has no triggers"
+fi
+check "the probe after the push can be removed" remove pushed
+
 # Names with dots: events have none.
 check "a probe with a dot in its name can be added" add a.b rktest_victim:rktest_victim_work+4
 check "its event has an underscore" [ -d "$events/a_b" ]

@@ -5,6 +5,7 @@
  *
  *   call N         N calls of rktest_victim_work(), prints the sum of their results
  *   trace N        N calls of rktest_victim_traced(), which has an ftrace entry
+ *   push N         N calls of rktest_victim_pushed(), whose first instruction is a push
  *   address KIND   prints the address of the jump label, static call, BUG entry,
  *                  exception-table entry or data of the module
  *
@@ -21,6 +22,7 @@
 #include "rktest.h"
 
 unsigned long rktest_victim_work(unsigned long x);
+unsigned long rktest_victim_pushed(unsigned long x);
 unsigned long rktest_victim_start(unsigned long x);
 
 static int hold;
@@ -83,6 +85,7 @@ static void *address_of(const char *kind)
 static int rktest_run(int argc, char **argv)
 {
 	unsigned long count, i, sum = 0;
+	bool calls, pushes;
 	void *address;
 
 	if (rktest_is(argc, argv, "address", 1)) {
@@ -92,10 +95,13 @@ static int rktest_run(int argc, char **argv)
 	}
 	if (argc != 2 || kstrtoul(argv[1], 0, &count))
 		return -EINVAL;
-	if (strcmp(argv[0], "call") && strcmp(argv[0], "trace"))
+	calls = !strcmp(argv[0], "call");
+	pushes = !strcmp(argv[0], "push");
+	if (!calls && !pushes && strcmp(argv[0], "trace"))
 		return -EINVAL;
 	for (i = 0; i < count; i++)
-		sum += argv[0][0] == 'c' ? rktest_victim_work(i) : rktest_victim_traced(i);
+		sum += calls ? rktest_victim_work(i) :
+		       pushes ? rktest_victim_pushed(i) : rktest_victim_traced(i);
 	rktest_print("%lu\n", sum);
 	return 0;
 }

@@ -15,6 +15,16 @@ SYM_FUNC_START(rktest_victim_work)
 	RET				/* +14 */
 SYM_FUNC_END(rktest_victim_work)
 
+/* unsigned long rktest_victim_pushed(unsigned long x): x * 3 + 0x123456 */
+SYM_FUNC_START(rktest_victim_pushed)
+	ANNOTATE_NOENDBR
+	pushq	%rbx			/* +0 */
+	leaq	(%rdi,%rdi,2), %rbx	/* +1: the stack is not that of the instruction before */
+	leaq	0x123456(%rbx), %rax	/* +5 */
+	popq	%rbx
+	RET
+SYM_FUNC_END(rktest_victim_pushed)
+
 /* Many instructions: what is done for each of them takes long. It is never called. */
 SYM_FUNC_START(rktest_victim_long)
 	ANNOTATE_NOENDBR
