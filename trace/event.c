@@ -185,18 +185,18 @@ static notrace __kprobes struct pt_regs *rk_event_regs(const struct pt_regs *reg
  * The consumers believe that they run in an NMI: they take no lock that the
  * probed code may hold, and leave wakeups to an irq_work.
  */
-int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
+static noinline void notrace __kprobes rk_event_record(struct rkprobe *probe,
+						       struct rk_event *event,
+						       struct pt_regs *regs)
 {
 	const int nmi = NMI_OFFSET + HARDIRQ_OFFSET;
 	const bool is_int3 = this_cpu_read(rk_busy) == RK_LANE_INT3;
-	struct rk_event *event =
-		container_of(probe, struct rk_event_probe, probe)->event;
 	const struct tracepoint_func *consumer;
 	struct rk_record *record;
 	struct rk_event_hit hit;
 
-	if (!rcu_access_pointer(event->tracepoint.funcs) || !rcu_is_watching())
-		return 0;
+	if (!rcu_is_watching())
+		return;
 	hit.context = rk_event_context(regs, is_int3 ? nmi : 0);
 	if (!is_int3)
 		__preempt_count_add(nmi);
@@ -218,6 +218,16 @@ int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
 	}
 	if (!is_int3)
 		__preempt_count_sub(nmi);
+}
+
+/* Most hits have no consumer. They take few instructions, and no frame on the stack. */
+int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
+{
+	struct rk_event *event =
+		container_of(probe, struct rk_event_probe, probe)->event;
+
+	if (unlikely(rcu_access_pointer(event->tracepoint.funcs)))
+		rk_event_record(probe, event, regs);
 	return 0;
 }
 
