@@ -25,6 +25,8 @@ struct rk_event {
 	struct trace_event_call call;
 	struct trace_event_class class;
 	struct tracepoint tracepoint;
+	/* The printer. Those for other formats are the kernel's. */
+	struct trace_event_functions functions;
 	const void *owner;
 	/* Whether it had a consumer, and what ends the hits with the last one. */
 	bool was_used;
@@ -241,17 +243,16 @@ static enum print_line_t rk_event_show(struct trace_iterator *iterator, int flag
 	const struct rk_record *record = (const void *)iterator->ent;
 	struct trace_seq *seq = &iterator->seq;
 
-	trace_seq_printf(seq, "%s: (%pS)", event->name, (void *)record->ip);
+	trace_seq_printf(seq, "%s:", event->name);
+	/* The size is unknown, 0, where the record is printed while it is made. */
+	if (!iterator->ent_size || iterator->ent_size >= RK_EVENT_HEAD)
+		trace_seq_printf(seq, " (%pS)", (void *)record->ip);
 	if (iterator->ent_size > RK_EVENT_HEAD)
 		rk_event_print(event->owner, (const u8 *)record,
 			       iterator->ent_size, seq);
 	trace_seq_putc(seq, '\n');
 	return trace_handle_return(seq);
 }
-
-static struct trace_event_functions rk_event_functions = {
-	.trace = rk_event_show,
-};
 
 static int rk_event_define(struct trace_event_call *call)
 {
@@ -346,7 +347,8 @@ struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *own
 	INIT_LIST_HEAD(&event->class.fields);
 	event->call.class = &event->class;
 	event->call.tp = &event->tracepoint;
-	event->call.event.funcs = &rk_event_functions;
+	event->functions.trace = rk_event_show;
+	event->call.event.funcs = &event->functions;
 	event->call.print_fmt = print_fmt;
 	event->call.flags = TRACE_EVENT_FL_TRACEPOINT | TRACE_EVENT_FL_DYNAMIC;
 	return event;
@@ -403,14 +405,22 @@ int rk_event_remove(struct rk_event *event)
 /*
  * The tracing has the event in its lists, and calls ->reg() when the other event is
  * switched on. The functions of the class are those of the kernel then. A record
- * cannot be made any more, and the printer is unknown to the tracing.
+ * cannot be made any more. The fields are defined, so their array is not read again.
+ *
+ * Traces may have records of the event, so it keeps its number: another event would
+ * print them as its own. The kernel's printer of unknown formats prints them.
  */
 void rk_event_abandon(struct rk_event *event)
 {
-	unregister_trace_event(&event->call.event);
-	event->call.event.type = 0;
+	struct trace_event barrier = { .funcs = &event->functions };
+
 	event->class.reg = trace_event_reg;
+	event->class.perf_probe = NULL;
 	event->class.fields_array = NULL;
+	event->functions.trace = event->functions.raw;
+	/* Waits for tasks that print a record: they hold trace_event_sem. */
+	if (register_trace_event(&barrier))
+		unregister_trace_event(&barrier);
 }
 
 void rk_event_free(struct rk_event *event)

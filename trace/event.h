@@ -57,8 +57,8 @@ void rk_events_unlock(struct mutex *event_mutex);
 int rk_event_remove(struct rk_event *event);
 /*
  * rk_event_abandon() - leave an event that is in use to the tracing, without this
- * module's code. It has no consumer that is on, and is never freed. The events are
- * locked.
+ * module's code. It has no consumer that is on, keeps its number, and is never freed.
+ * The events are locked.
  */
 void rk_event_abandon(struct rk_event *event);
 /* Frees an event that is not known to the tracing and whose probe is not registered. */

@@ -163,5 +163,33 @@ kill $calls $reader
 wait $calls $reader 2>/dev/null
 pass "an event with a filter was removed $round times while it was hit"
 same "no probe is left" "$(stat_of probes)" 0
+
+# An event probe that is off keeps the event when the module is unloaded. Records of the event are in the trace, so no other event gets its number,
+# and no other printer its records. The event is left until the next boot, so its name is that of no other run.
+left=left$$
+check "a probe can be added again" add "$left" "$place x=%di"
+if { echo "e:rklife/later rkprobes.$left x=\$x" >>"$tracing/dynamic_events"; } 2>/dev/null; then
+	id=$(cat "$events/$left/id")
+	echo >"$tracing/trace"
+	echo 1 >"$events/$left/enable"
+	ask rktest_victim call 5 >/dev/null
+	echo 0 >"$events/$left/enable"
+	same "the trace has the records of the event" "$(records "$left" "$tracing/trace")" 5
+	unload_mod rkprobes
+	check "the event is left" [ -e "$events/$left/format" ]
+	same "no record is printed by the unloaded module" "$(records "$left" "$tracing/trace")" 0
+	same "the records have the number of the event" "$(grep -c "type: $id\$" "$tracing/trace")" 5
+	echo 1 >"$tracing/events/rklife/later/enable"
+	ask rktest_victim call 5 >/dev/null
+	echo 0 >"$tracing/events/rklife/later/enable"
+	load_mod rkprobes
+	check "a probe can be added after the module is loaded again" add next "$place"
+	check "its event has another number" [ "$(cat "$events/next/id")" != "$id" ]
+	same "none of its records is that of the event that is left" "$(records next "$tracing/trace")" 0
+	check "it can be removed" remove next
+	echo '-:rklife/later' >>"$tracing/dynamic_events"
+else
+	omit "an event that is left" "this kernel has no event probes"
+fi
 unload_mod rkprobes
 unload_mod rktest_victim
