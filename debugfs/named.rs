@@ -348,7 +348,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `NoMemory`: debugfs made no files. `TooManyEvents`.
+    /// `NoMemory`: debugfs made no files. `TooManyEvents`. `NameInUse`: the kernel has another event of
+    /// the name.
     pub(super) fn adopt(
         &mut self,
         name: &Name,

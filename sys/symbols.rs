@@ -46,6 +46,7 @@ data! {
     KprobeMutex = c"kprobe_mutex",
     JumpLabelMutex = c"jump_label_mutex",
     EventMutex = c"event_mutex",
+    Events = c"ftrace_events",
     TextStart = c"_stext",
     TextEnd = c"_etext",
     JumpStart = c"__start___jump_table",

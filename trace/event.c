@@ -354,16 +354,58 @@ struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *own
 	return event;
 }
 
-int rk_event_add(struct mutex *event_mutex, struct rk_event *event)
+/*
+ * An event of this module. When it was added, no event from it on to the end of the
+ * kernel's list was another one of this system. Under event_mutex.
+ */
+static struct rk_event *rk_searched;
+
+/* Whether a call is another event of this system: one of kprobe_events, or one that stayed. */
+static bool rk_is_other(const struct trace_event_call *call)
 {
+	return call->class && call->class->system && call->class->reg != rk_event_reg &&
+	       !strcmp(call->class->system, "rkprobes");
+}
+
+/*
+ * Whether there is another event of the name. New events are first in the list, so
+ * this looks at each event once, as long as there is no other event of this system.
+ */
+static bool rk_event_exists(const struct list_head *events, struct rk_event *event,
+			    bool *others)
+{
+	struct trace_event_call *call;
+	const char *name;
+
+	list_for_each_entry(call, events, list) {
+		if (rk_searched && call == &rk_searched->call)
+			break;
+		if (!rk_is_other(call))
+			continue;
+		*others = true;
+		name = trace_event_name(call);
+		if (name && !strcmp(name, event->name))
+			return true;
+	}
+	return false;
+}
+
+int rk_event_add(struct mutex *event_mutex, const struct list_head *events,
+		 struct rk_event *event)
+{
+	bool others = false;
 	int error;
 
 	guard(mutex)(event_mutex);
+	if (rk_event_exists(events, event, &others))
+		return -EEXIST;
 	if (!register_trace_event(&event->call.event))
 		return -ENODEV;
 	error = trace_add_event_call(&event->call);
 	if (error)
 		unregister_trace_event(&event->call.event);
+	else if (!others)
+		rk_searched = event;
 	return error;
 }
 
@@ -399,6 +441,8 @@ int rk_event_remove(struct rk_event *event)
 	if (event->was_used &&
 	    !poll_state_synchronize_srcu(&tracepoint_srcu, event->grace_period))
 		synchronize_srcu(&tracepoint_srcu);
+	if (rk_searched == event)
+		rk_searched = NULL;
 	return trace_remove_event_call(&event->call);
 }
 

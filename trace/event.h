@@ -36,11 +36,15 @@ void rk_events_stop(void);
  */
 struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *owner);
 /*
- * rk_event_add() - make the event known. @event_mutex is the kernel's. May sleep.
+ * rk_event_add() - make the event known. May sleep.
+ * @event_mutex: the kernel's
+ * @events: the kernel's list of events
  *
- * Return: 0, -ENODEV if there are too many events, -ENOMEM.
+ * Return: 0, -ENODEV if there are too many events, -EEXIST if the kernel has
+ * another event of the name, -ENOMEM.
  */
-int rk_event_add(struct mutex *event_mutex, struct rk_event *event);
+int rk_event_add(struct mutex *event_mutex, const struct list_head *events,
+		 struct rk_event *event);
 /*
  * Locks the events for removals. May sleep. Unlocking empties the traces that may
  * have records of the removed events, and waits for a grace period if there are any.

@@ -143,14 +143,16 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// `NoMemory`, `TooManyEvents`.
+    /// `NoMemory`, `TooManyEvents`. `NameInUse`: the kernel has another event of the name.
     pub(crate) fn add(&mut self) -> Result<(), Refusal> {
-        // SAFETY: The mutex is the kernel's, and the event is not known yet.
-        let error = unsafe { ffi::rk_event_add(event_mutex(), self.as_ptr()) };
+        let events = symbols::data(Data::Events);
+        // SAFETY: The mutex and the list are the kernel's, and the event is not known yet.
+        let error = unsafe { ffi::rk_event_add(event_mutex(), events, self.as_ptr()) };
         self.added = error == 0;
         match error.wrapping_neg() {
             0 => Ok(()),
             errno::ENODEV => Err(Refusal::TooManyEvents),
+            errno::EEXIST => Err(Refusal::NameInUse),
             _ => Err(Refusal::NoMemory),
         }
     }

@@ -107,6 +107,21 @@ same "the name of its event cannot be given again" "$(echo 'p:a_b rktest_victim:
 check "the probe with a dot can be removed" remove a.b
 check "now the name is free" add a_b rktest_victim:rktest_victim_work+4
 
+# An event of kprobe_events in the group of rkprobes.
+if [ -e "$tracing/kprobe_events" ]; then
+	check "kprobe_events takes an event of the group" sh -c "echo 'p:rkprobes/taken vfs_read' >>$tracing/kprobe_events"
+	same "a probe cannot have its name" "$(echo 'p:taken rktest_victim:rktest_victim_work+4' | write_probes)" 'File exists'
+	check "the refused probe is gone" [ ! -e "$debugfs/probe/taken" ]
+	check "another name is free" add free rktest_victim:rktest_victim_work+4
+	same "the name is refused again" "$(echo 'p:taken rktest_victim:rktest_victim_work+4' | write_probes)" 'File exists'
+	check "the event of kprobe_events can be removed" sh -c "echo -:rkprobes/taken >>$tracing/kprobe_events"
+	check "a probe can have its name now" add taken rktest_victim:rktest_victim_work+4
+	refuse "kprobe_events cannot have it now" sh -c "echo 'p:rkprobes/taken vfs_read' >>$tracing/kprobe_events"
+	check "both probes can be removed" sh -c "printf -- '-:taken\n-:free\n' >$debugfs/probes"
+else
+	omit "an event of kprobe_events in the group" "this kernel has no kprobe events"
+fi
+
 # Unloading the module takes all events away.
 unload_mod rkprobes
 check "the event is gone after the module is unloaded" [ ! -e "$events/a_b" ]
