@@ -28,6 +28,8 @@ struct rk_event {
 	/* The printer. Those for other formats are the kernel's. */
 	struct trace_event_functions functions;
 	const void *owner;
+	/* Why its fields are not all defined. */
+	int error;
 	/* Whether it had a consumer, and what ends the hits with the last one. */
 	bool was_used;
 	unsigned long grace_period;
@@ -254,13 +256,16 @@ static enum print_line_t rk_event_show(struct trace_iterator *iterator, int flag
 	return trace_handle_return(seq);
 }
 
+/* The tracing does not look at the result, so rk_event_add() does. */
 static int rk_event_define(struct trace_event_call *call)
 {
-	int error = trace_define_field(call, "unsigned long", "__probe_ip",
-				       offsetof(struct rk_record, ip),
-				       sizeof(unsigned long), 0, FILTER_OTHER);
+	struct rk_event *event = to_event(call);
 
-	return error ?: rk_event_fields(to_event(call)->owner, call);
+	event->error = trace_define_field(call, "unsigned long", "__probe_ip",
+					  offsetof(struct rk_record, ip),
+					  sizeof(unsigned long), 0, FILTER_OTHER) ?:
+		       rk_event_fields(event->owner, call);
+	return event->error;
 }
 
 int rk_event_field(void *call, const char *type, const char *name, int offset,
@@ -390,23 +395,57 @@ static bool rk_event_exists(const struct list_head *events, struct rk_event *eve
 	return false;
 }
 
-int rk_event_add(struct mutex *event_mutex, const struct list_head *events,
-		 struct rk_event *event)
+static int rk_event_register(const struct list_head *events, struct rk_event *event)
 {
 	bool others = false;
 	int error;
 
-	guard(mutex)(event_mutex);
 	if (rk_event_exists(events, event, &others))
 		return -EEXIST;
 	if (!register_trace_event(&event->call.event))
 		return -ENODEV;
 	error = trace_add_event_call(&event->call);
-	if (error)
+	if (error) {
 		unregister_trace_event(&event->call.event);
-	else if (!others)
+		return error;
+	}
+	/* No other task has had event_mutex meanwhile, so the event has no consumer. */
+	if (event->error)
+		return trace_remove_event_call(&event->call) ?: event->error;
+	if (!others)
 		rk_searched = event;
-	return error;
+	return 0;
+}
+
+/* Whether the event has its directory in the main trace, where the newest event is found first. */
+static bool rk_event_has_files(struct rk_event *event)
+{
+	struct trace_event_file *file =
+		trace_get_event_file(NULL, event->system, event->name);
+	bool has_files;
+
+	if (IS_ERR(file))
+		return false;
+	has_files = file->event_call == &event->call && file->ei;
+	trace_put_event_file(file);
+	return has_files;
+}
+
+/* The tracing says nothing if it lacks memory for the files of an event. */
+int rk_event_add(struct mutex *event_mutex, const struct list_head *events,
+		 struct rk_event *event)
+{
+	int error;
+
+	scoped_guard(mutex, event_mutex)
+		error = rk_event_register(events, event);
+	if (error || rk_event_has_files(event))
+		return error;
+	rk_events_lock(event_mutex);
+	error = rk_event_remove(event);
+	rk_events_unlock(event_mutex);
+	/* A task that has switched all events on keeps the event without its files. */
+	return error ? 0 : -ENOMEM;
 }
 
 void rk_events_lock(struct mutex *event_mutex)
@@ -449,7 +488,8 @@ int rk_event_remove(struct rk_event *event)
 /*
  * The tracing has the event in its lists, and calls ->reg() when the other event is
  * switched on. The functions of the class are those of the kernel then. A record
- * cannot be made any more. The fields are defined, so their array is not read again.
+ * cannot be made any more. An event has fields, so the tracing does not read the array
+ * of the class again.
  *
  * Traces may have records of the event, so it keeps its number: another event would
  * print them as its own. The kernel's printer of unknown formats prints them.
