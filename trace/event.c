@@ -182,6 +182,9 @@ static notrace __kprobes struct pt_regs *rk_event_regs(const struct pt_regs *reg
 	return copy;
 }
 
+/* The hardirq and NMI parts are counters, so a hit in an NMI carries into no other part. */
+static_assert(IS_ENABLED(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS));
+
 /*
  * The consumers run kernel functions. A probe in these functions is hit while
  * this CPU is noted to run handlers, so the hit is missed and counted.
