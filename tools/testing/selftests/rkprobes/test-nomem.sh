@@ -94,13 +94,22 @@ remove_all() {
 remove_one() {
 	remove a && flush
 }
+# Its event has the field of the argument.
+remove_event() {
+	format=$(cat /sys/kernel/tracing/events/rkprobes/a/format)
+	remove_one || return 1
+	case $format in
+	*' x;'*) ;;
+	*) [ ! -d /sys/kernel/tracing/events ] ;;
+	esac
+}
 was_removed() {
 	[ ! -d "$debugfs/probe/a" ] && add a rktest_fail:rktest_context_inner+7 && flush
 }
 flushed() {
 	true
 }
-fails "one probe" probes "p:a rktest_fail:rktest_context_inner+7" remove_one
+fails "one probe" probes "p:a rktest_fail:rktest_context_inner+7 x=%di" remove_event
 fails "three probes, one at an entry" probes "$three" remove_all lines
 check "a probe can be added" add a rktest_fail:rktest_context_inner+7
 flush
