@@ -128,6 +128,8 @@ struct Removal<'a> {
     line: usize,
     text: &'a [u8],
     name: Name,
+    /// Its event is removed.
+    ready: bool,
 }
 
 /// Lines that are being worked on. One of `adds` and `removes` is empty.
@@ -171,7 +173,12 @@ impl<'a> Batch<'a, '_> {
             Ok(Some(Command::Remove { name })) => {
                 self.add_all();
                 let name = Name::new(name);
-                let remove = Removal { line, text, name };
+                let remove = Removal {
+                    line,
+                    text,
+                    name,
+                    ready: false,
+                };
                 self.removes
                     .push(remove, GFP_KERNEL_ACCOUNT)
                     .map_err(|_| Refusal::NoMemory)
@@ -242,20 +249,46 @@ impl<'a> Batch<'a, '_> {
     }
 
     /// Removes the probes of the collected lines, in one batch. The registry is not locked during the
-    /// grace period, because `doomed` is dropped after the lock.
+    /// grace period of the probes, because `doomed` is dropped after the lock.
     fn remove_all(&mut self) {
-        let removes = take(&mut self.removes);
+        let mut removes = take(&mut self.removes);
         if removes.is_empty() {
             return;
         }
         let registry = self.registry;
         let mut doomed = Doomed::new();
-        // Dropped after the registry's lock too: emptying traces takes a grace period.
-        let mut removal = EventRemoval::new();
+        let room = doomed.reserve(removes.len());
         let mut registry = registry.lock();
-        for remove in &removes {
-            if let Err(refusal) = registry.doom(&remove.name, &mut removal, &mut doomed) {
+        self.remove_events(&registry, &mut removes, room);
+        for remove in removes.iter().filter(|remove| remove.ready) {
+            // The files wait for tasks inside them, so the events are not locked any more.
+            if let Err(refusal) = registry.doom(&remove.name, &mut doomed) {
                 self.failures.add(remove.line, remove.text, refusal);
+            }
+        }
+    }
+
+    /// Removes the events of the collected lines, and notes the lines whose probes can be removed then.
+    ///
+    /// The last line is the first, because users remove probes in the order in which they added them,
+    /// and the tracing finds its newest event first.
+    fn remove_events(
+        &mut self,
+        registry: &Registry,
+        removes: &mut [Removal<'a>],
+        room: Result<(), Refusal>,
+    ) {
+        let mut removal = EventRemoval::new();
+        for remove in removes.iter_mut().rev() {
+            if is_dying() {
+                self.failures
+                    .add(remove.line, remove.text, Refusal::Interrupted);
+                return;
+            }
+            let removed = room.and_then(|()| registry.remove_event(&remove.name, &mut removal));
+            match removed {
+                Ok(()) => remove.ready = true,
+                Err(refusal) => self.failures.add(remove.line, remove.text, refusal),
             }
         }
     }
@@ -323,7 +356,7 @@ fn settle(
     match registered {
         Ok(()) => registry.adopt(name, make_files).or_else(|refusal| {
             // If there is no memory to remove the probe either, it stays, without files.
-            registry.doom(name, &mut EventRemoval::new(), doomed)?;
+            registry.doom(name, doomed)?;
             Err(refusal)
         }),
         Err(refusal) => {

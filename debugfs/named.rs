@@ -13,6 +13,7 @@ use crate::command::{
     TargetSpec,
     NAME_MAX, //
 };
+use crate::containers::sort::sort_by_key;
 use crate::debugfs::file::Dir;
 use crate::debugfs::print::Printable;
 use crate::eligibility::refusal::Refusal;
@@ -359,43 +360,45 @@ impl Registry {
         let parent = self.dir.as_ref().ok_or(Refusal::NoMemory)?;
         let dir = Dir::new(name.as_cstr(), Some(parent)).map_err(|_| Refusal::NoMemory)?;
         make_files(&dir, named.as_ref()).map_err(|_| Refusal::NoMemory)?;
-        // SAFETY: Only `files` and `event` are changed, which are not pinned.
+        // SAFETY: Only `files` is changed, which is not pinned.
         let named = unsafe { named.as_mut().get_unchecked_mut() };
         named.files = Some(dir);
-        match &mut named.event {
+        match &named.event {
             Some(event) => event.add(),
             None => Ok(()),
         }
     }
 
-    /// Takes a probe out of the registry and removes its event and its files. `doomed` frees the probe.
+    /// Removes the event of a probe, if it has one. The probe stays in the registry.
     ///
     /// # Errors
     ///
-    /// `NoSuchProbe`. `EventInUse`, `NoMemory`: the probe is still in the registry.
-    pub(super) fn doom(
-        &mut self,
+    /// `NoSuchProbe`, `EventInUse`.
+    pub(super) fn remove_event(
+        &self,
         name: &Name,
         removal: &mut EventRemoval,
-        doomed: &mut Doomed,
     ) -> Result<(), Refusal> {
-        let full = doomed.0.reserve(1, GFP_KERNEL_ACCOUNT).is_err();
-        match self.probes.get_mut(name) {
-            None => Err(Refusal::NoSuchProbe),
-            Some(_) if full => Err(Refusal::NoMemory),
-            Some(named) => {
-                // SAFETY: Only `event` is changed, which is not pinned.
-                if let Some(event) = &mut unsafe { named.as_mut().get_unchecked_mut() }.event {
-                    event.remove(removal)?;
-                }
-                if let Some(named) = self.take(name) {
-                    let pushed = doomed.0.push_within_capacity(named);
-                    // Room was reserved before.
-                    kernel::warn_on!(pushed.is_err());
-                }
-                Ok(())
-            }
+        let named = self.probes.get(name).ok_or(Refusal::NoSuchProbe)?;
+        match &named.event {
+            Some(event) => event.remove(removal),
+            None => Ok(()),
         }
+    }
+
+    /// Takes a probe whose event is removed out of the registry and removes its files. `doomed` frees
+    /// the probe.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchProbe`. `NoMemory`: the probe is still in the registry.
+    pub(super) fn doom(&mut self, name: &Name, doomed: &mut Doomed) -> Result<(), Refusal> {
+        doomed.reserve(1)?;
+        let named = self.take(name).ok_or(Refusal::NoSuchProbe)?;
+        let pushed = doomed.0.push_within_capacity(named);
+        // Room was reserved before.
+        kernel::warn_on!(pushed.is_err());
+        Ok(())
     }
 
     /// Takes a probe that is not registered out of the registry, and frees it.
@@ -413,6 +416,27 @@ impl Registry {
             self.renamed.remove(&event);
         }
         Some(named)
+    }
+
+    /// Takes all events back when the module is unloaded. With memory the event that was added last is
+    /// the first.
+    fn end_events(&self) {
+        let mut removal = EventRemoval::new();
+        let mut events: KVVec<&Event> = KVVec::new();
+        let _ = events.reserve(self.count, GFP_KERNEL_ACCOUNT);
+        for event in self
+            .probes
+            .values()
+            .filter_map(|named| named.event.as_ref())
+        {
+            if events.push_within_capacity(event).is_err() {
+                event.end(&mut removal);
+            }
+        }
+        sort_by_key(&mut events, |event| !event.added());
+        for event in &events {
+            event.end(&mut removal);
+        }
     }
 
     /// About how many bytes `show` shows.
@@ -433,14 +457,7 @@ impl Drop for Registry {
         let mut doomed = Doomed::new();
         // With memory all are removed in one grace period, else each in its own.
         let _ = doomed.0.reserve(self.count, GFP_KERNEL_ACCOUNT);
-        let mut removal = EventRemoval::new();
-        for (_, named) in self.probes.iter_mut() {
-            // SAFETY: Only `event` is changed, which is not pinned.
-            if let Some(event) = &mut unsafe { named.as_mut().get_unchecked_mut() }.event {
-                event.end(&mut removal);
-            }
-        }
-        drop(removal);
+        self.end_events();
         loop {
             let Some(name) = self.probes.keys().next().copied() else {
                 break;
@@ -467,6 +484,16 @@ impl Doomed {
     /// No probes yet.
     pub(super) fn new() -> Self {
         Self(KVVec::new())
+    }
+
+    /// Makes room for more probes.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(super) fn reserve(&mut self, more: usize) -> Result<(), Refusal> {
+        let reserved = self.0.reserve(more, GFP_KERNEL_ACCOUNT);
+        reserved.map_err(|_| Refusal::NoMemory)
     }
 }
 

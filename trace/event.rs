@@ -26,6 +26,11 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::from_ref;
 use core::ptr::NonNull;
+use core::sync::atomic::{
+    AtomicBool,
+    AtomicU64,
+    Ordering, //
+};
 use kernel::bindings::pt_regs;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -78,11 +83,15 @@ impl kernel::fmt::Display for Format<'_> {
 pub(crate) struct Event {
     event: NonNull<ffi::rk_event>,
     owner: ManuallyDrop<Pin<KBox<Owner>>>,
-    /// Whether the kernel's tracing knows it.
-    added: bool,
+    /// Its place in the order of all additions, from 1. 0: the kernel's tracing does not know it.
+    /// Changed by the caller of `add`, `remove` and `end` only, while other tasks may have the event.
+    added: AtomicU64,
     /// Another event uses it for ever, so it is never freed.
-    abandoned: bool,
+    abandoned: AtomicBool,
 }
+
+/// How many events were added.
+static ADDED: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: The C functions lock what they change, and `Owner` is locked.
 unsafe impl Send for Event {}
@@ -129,8 +138,8 @@ impl Event {
         Ok(Self {
             event: NonNull::new(event).ok_or(Refusal::NoMemory)?,
             owner: ManuallyDrop::new(owner),
-            added: false,
-            abandoned: false,
+            added: AtomicU64::new(0),
+            abandoned: AtomicBool::new(false),
         })
     }
 
@@ -144,13 +153,16 @@ impl Event {
     /// # Errors
     ///
     /// `NoMemory`, `TooManyEvents`. `NameInUse`: the kernel has another event of the name.
-    pub(crate) fn add(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn add(&self) -> Result<(), Refusal> {
         let events = symbols::data(Data::Events);
         // SAFETY: The mutex and the list are the kernel's, and the event is not known yet.
         let error = unsafe { ffi::rk_event_add(event_mutex(), events, self.as_ptr()) };
-        self.added = error == 0;
         match error.wrapping_neg() {
-            0 => Ok(()),
+            0 => {
+                let number = ADDED.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                self.added.store(number, Ordering::Relaxed);
+                Ok(())
+            }
             errno::ENODEV => Err(Refusal::TooManyEvents),
             errno::EEXIST => Err(Refusal::NameInUse),
             _ => Err(Refusal::NoMemory),
@@ -162,33 +174,40 @@ impl Event {
     /// # Errors
     ///
     /// `EventInUse`.
-    pub(crate) fn remove(&mut self, removal: &mut EventRemoval) -> Result<(), Refusal> {
-        if !self.added {
+    pub(crate) fn remove(&self, removal: &mut EventRemoval) -> Result<(), Refusal> {
+        if self.added() == 0 {
             return Ok(());
         }
         removal.lock();
         // SAFETY: The event is known, and its mutex is locked.
         let error = unsafe { ffi::rk_event_remove(self.as_ptr()) };
-        self.added = error != 0;
-        match self.added {
-            true => Err(Refusal::EventInUse),
-            false => Ok(()),
+        if error != 0 {
+            return Err(Refusal::EventInUse);
         }
+        self.added.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The place of the event in the order of all additions; 0 if the kernel's tracing does not know it.
+    /// The tracing has a later event earlier in its lists, so many removals are fast if the event that
+    /// was added last is removed first.
+    pub(crate) fn added(&self) -> u64 {
+        self.added.load(Ordering::Relaxed)
     }
 
     /// Takes the event back when the module is unloaded. May sleep.
     ///
     /// An event that is in use stays for ever, without this module's code. Only an event probe (of
     /// `dynamic_events`) that is switched off can use it: other consumers keep the module loaded.
-    pub(crate) fn end(&mut self, removal: &mut EventRemoval) {
+    pub(crate) fn end(&self, removal: &mut EventRemoval) {
         if self.remove(removal).is_ok() {
             return;
         }
         pr_warn!("an event stays until the next boot, because another event uses it\n");
         // SAFETY: The event is known, and its mutex is locked. It is never freed.
         unsafe { ffi::rk_event_abandon(self.as_ptr()) };
-        self.added = false;
-        self.abandoned = true;
+        self.added.store(0, Ordering::Relaxed);
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// Whether the user wants the probe to run.
@@ -241,7 +260,7 @@ impl Owner {
 impl Drop for Event {
     fn drop(&mut self) {
         self.end(&mut EventRemoval::new());
-        if self.abandoned {
+        if self.abandoned.load(Ordering::Relaxed) {
             return;
         }
         // SAFETY: The tracing does not know the event, and its probe is not registered. Nothing has

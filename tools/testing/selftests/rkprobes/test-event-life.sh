@@ -112,6 +112,15 @@ for name in enable filter; do
 	check "it can be removed" remove $name
 done
 
+# Lines that name one probe twice: the later one fails. A line between them that fails keeps its probe.
+printf 'p:twice %s\np:used %s\np:once %s\n' "$place" "$place" "$place" | write_probes || fail "probes cannot be added"
+echo 1 >"$events/used/enable"
+same "a write that names a probe twice fails" "$(printf -- '-:once\n-:twice\n-:used\n-:twice\n' | write_probes)" 'Device or resource busy'
+same "the lines 3 and 4 have failed" "$(sed 's/ .*//' "$debugfs/errors" | tr '\n' ' ')" '3: 4: '
+same "the event in use is left" "$(ls "$debugfs/probe")" used
+echo 0 >"$events/used/enable"
+check "it can be removed now" remove used
+
 # Many events, three times: numbers are used again.
 many=1000
 awk -v many=$many -v place="$place" 'BEGIN { for (i = 0; i < many; i++) print "p:m" i " " place " i=\\" i " x=%di:u32" }' >/tmp/rklife.$$
