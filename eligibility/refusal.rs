@@ -195,7 +195,7 @@ impl Refusal {
                 c"event in use: disable it, and end the perf, BPF and event probes on it"
             }
             Refusal::TooManyEvents => {
-                c"too many events: the kernel has numbers for about 63000; count with c"
+                c"too many events: at most 32000 probes of p; count with c"
             }
             Refusal::SymbolOrAddress => c"give either a symbol or an address",
             Refusal::AlreadyRegistered => c"already registered: unregister it first",

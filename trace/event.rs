@@ -29,6 +29,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{
     AtomicBool,
     AtomicU64,
+    AtomicUsize,
     Ordering, //
 };
 use kernel::bindings::pt_regs;
@@ -84,14 +85,20 @@ pub(crate) struct Event {
     event: NonNull<ffi::rk_event>,
     owner: ManuallyDrop<Pin<KBox<Owner>>>,
     /// Its place in the order of all additions, from 1. 0: the kernel's tracing does not know it.
-    /// Changed by the caller of `add`, `remove` and `end` only, while other tasks may have the event.
+    /// Only the caller of `add`, `remove` and `end` changes it. Other tasks may have the event then.
     added: AtomicU64,
     /// Another event uses it for ever, so it is never freed.
     abandoned: AtomicBool,
 }
 
-/// How many events were added.
+/// How many events were added, and how many of them the kernel's tracing knows.
 static ADDED: AtomicU64 = AtomicU64::new(0);
+static KNOWN: AtomicUsize = AtomicUsize::new(0);
+
+/// The most events that the kernel's tracing knows at one time. The kernel has numbers for about
+/// 63,000 events, and other tools and modules need some: the events of a module that gets no numbers
+/// are missing.
+const MOST: usize = 32_000;
 
 // SAFETY: The C functions lock what they change, and `Owner` is locked.
 unsafe impl Send for Event {}
@@ -154,6 +161,9 @@ impl Event {
     ///
     /// `NoMemory`, `TooManyEvents`. `NameInUse`: the kernel has another event of the name.
     pub(crate) fn add(&self) -> Result<(), Refusal> {
+        if KNOWN.load(Ordering::Relaxed) >= MOST {
+            return Err(Refusal::TooManyEvents);
+        }
         let events = symbols::data(Data::Events);
         // SAFETY: The mutex and the list are the kernel's, and the event is not known yet.
         let error = unsafe { ffi::rk_event_add(event_mutex(), events, self.as_ptr()) };
@@ -161,6 +171,7 @@ impl Event {
             0 => {
                 let number = ADDED.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 self.added.store(number, Ordering::Relaxed);
+                KNOWN.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             errno::ENODEV => Err(Refusal::TooManyEvents),
@@ -185,12 +196,13 @@ impl Event {
             return Err(Refusal::EventInUse);
         }
         self.added.store(0, Ordering::Relaxed);
+        KNOWN.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The place of the event in the order of all additions; 0 if the kernel's tracing does not know it.
-    /// The tracing has a later event earlier in its lists, so many removals are fast if the event that
-    /// was added last is removed first.
+    /// The place of the event in the order of all additions; 0 if the kernel's tracing does not know
+    /// it. The tracing has a later event earlier in its lists, so many removals are fast if the event
+    /// that was added last is removed first.
     pub(crate) fn added(&self) -> u64 {
         self.added.load(Ordering::Relaxed)
     }
@@ -236,8 +248,8 @@ impl Owner {
         engine.set_enabled(self.probe, enabled)
     }
 
-    /// Notes a new consumer, which arms a probe that the user has disabled. A probe that its limit has
-    /// disabled stays disabled.
+    /// Notes a new consumer, which arms a probe that the user has disabled. A probe that the user has
+    /// enabled and its limit has disabled stays disabled.
     fn add_consumer(&self) -> Result<(), Refusal> {
         let mut switch = self.switch.lock();
         if !switch.is_on() {
