@@ -53,6 +53,30 @@ wait_for "the disabled probe is taken out" state_is work disabled
 same "enable reads 0 of the disabled probe" "$(of work enable)" 0
 echo 1 >"$debugfs/probe/work/enable"
 
+# The limit of a probe. A probe that the user has enabled stays disabled, also for a new consumer.
+echo 10 >"$debugfs/probe/work/limit"
+ask rktest_victim call 1000 >/dev/null
+wait_for "the limit disables the probe" grep -q 'its limit' "$debugfs/probe/work/reason"
+echo 1 >"$events/work/enable"
+echo >"$tracing/trace"
+ask rktest_victim call 5 >/dev/null
+same "a consumer does not enable it again" "$(records)" 0
+echo 1 >"$debugfs/probe/work/enable"
+ask rktest_victim call 5 >/dev/null
+same "the user does" "$(records)" 5
+# A probe that only its consumers enable is enabled by the next one.
+echo 0 >"$debugfs/probe/work/enable"
+ask rktest_victim call 1000 >/dev/null
+wait_for "the limit disables the probe of a consumer" grep -q 'its limit' "$debugfs/probe/work/reason"
+echo 0 >"$events/work/enable"
+echo 1 >"$events/work/enable"
+echo >"$tracing/trace"
+ask rktest_victim call 5 >/dev/null
+same "the next consumer enables it" "$(records)" 5
+echo 0 >"$events/work/enable"
+echo 0 >"$debugfs/probe/work/limit"
+echo 1 >"$debugfs/probe/work/enable"
+
 # An instance has records of its own.
 mkdir "$tracing/instances/rk"
 echo 1 >"$tracing/instances/rk/events/rkprobes/work/enable"
