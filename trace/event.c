@@ -499,15 +499,15 @@ int rk_event_remove(struct rk_event *event)
  */
 void rk_event_abandon(struct rk_event *event)
 {
-	struct trace_event barrier = { .funcs = &event->functions };
+	struct trace_event other = { .funcs = &event->functions };
 
 	event->class.reg = trace_event_reg;
 	event->class.perf_probe = NULL;
 	event->class.fields_array = NULL;
 	event->functions.trace = event->functions.raw;
 	/* Waits for tasks that print a record: they hold trace_event_sem. */
-	if (register_trace_event(&barrier))
-		unregister_trace_event(&barrier);
+	if (register_trace_event(&other))
+		unregister_trace_event(&other);
 }
 
 void rk_event_free(struct rk_event *event)
