@@ -33,7 +33,13 @@ struct rk_event {
 	/* Whether it had a consumer, and what ends the hits with the last one. */
 	bool was_used;
 	unsigned long grace_period;
+	/*
+	 * Texts that the tracing does not copy. They are here because the event may
+	 * stay after the module.
+	 */
 	char system[sizeof("rkprobes")];
+	char ip_type[sizeof("unsigned long")];
+	char ip_name[sizeof("__probe_ip")];
 	char name[];
 };
 
@@ -264,7 +270,7 @@ static int rk_event_define(struct trace_event_call *call)
 {
 	struct rk_event *event = to_event(call);
 
-	event->error = trace_define_field(call, "unsigned long", "__probe_ip",
+	event->error = trace_define_field(call, event->ip_type, event->ip_name,
 					  offsetof(struct rk_record, ip),
 					  sizeof(unsigned long), 0, FILTER_OTHER) ?:
 		       rk_event_fields(event->owner, call);
@@ -345,6 +351,8 @@ struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *own
 		return NULL;
 	memcpy(event->name, name, len);
 	strscpy(event->system, "rkprobes");
+	strscpy(event->ip_type, "unsigned long");
+	strscpy(event->ip_name, "__probe_ip");
 	event->owner = owner;
 	event->tracepoint.name = event->name;
 	event->class.system = event->system;
@@ -499,15 +507,16 @@ int rk_event_remove(struct rk_event *event)
  */
 void rk_event_abandon(struct rk_event *event)
 {
-	struct trace_event other = { .funcs = &event->functions };
+	/* The kernel's first format. It is there, so it is neither added nor allocated. */
+	struct trace_event known = { .funcs = &event->functions, .type = 1 };
 
 	event->class.reg = trace_event_reg;
 	event->class.perf_probe = NULL;
 	event->class.fields_array = NULL;
 	event->functions.trace = event->functions.raw;
 	/* Waits for tasks that print a record: they hold trace_event_sem. */
-	if (register_trace_event(&other))
-		unregister_trace_event(&other);
+	if (register_trace_event(&known))
+		unregister_trace_event(&known);
 }
 
 void rk_event_free(struct rk_event *event)

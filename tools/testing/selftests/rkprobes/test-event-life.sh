@@ -179,13 +179,14 @@ left=left$$
 check "a probe can be added again" add "$left" "$place x=%di"
 if { echo "e:rklife/later rkprobes.$left x=\$x" >>"$tracing/dynamic_events"; } 2>/dev/null; then
 	id=$(cat "$events/$left/id")
+	format=$(cat "$events/$left/format")
 	echo >"$tracing/trace"
 	echo 1 >"$events/$left/enable"
 	ask rktest_victim call 5 >/dev/null
 	echo 0 >"$events/$left/enable"
 	same "the trace has the records of the event" "$(records "$left" "$tracing/trace")" 5
 	unload_mod rkprobes
-	check "the event is left" [ -e "$events/$left/format" ]
+	same "the format of the event is left" "$(cat "$events/$left/format")" "$format"
 	same "no record is printed by the unloaded module" "$(records "$left" "$tracing/trace")" 0
 	same "the records have the number of the event" "$(grep -c "type: $id\$" "$tracing/trace")" 5
 	echo 1 >"$tracing/events/rklife/later/enable"
