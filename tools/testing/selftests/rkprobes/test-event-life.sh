@@ -145,7 +145,7 @@ calls=$!
 cat "$tracing/trace_pipe" >/dev/null &
 reader=$!
 round=0
-while [ $round -lt 20 ]; do
+while [ $round -lt 12 ]; do
 	round=$((round + 1))
 	add work "$place x=%di s=+0(%si):string" || fail "a probe cannot be added in round $round"
 	echo 1 >"$events/work/enable"
@@ -160,7 +160,7 @@ pass "consumers came and went $round times while the event was hit"
 
 # The event is removed directly after its consumer is off, without an instance, whose removal would wait for hits. A hit under way has the filter.
 round=0
-while [ $round -lt 30 ]; do
+while [ $round -lt 20 ]; do
 	round=$((round + 1))
 	echo "p:work $place x=%di s=+0(%si):string" >"$debugfs/probes" || fail "a probe cannot be added in round $round"
 	echo 'x >= 0 && common_pid > 0' >"$events/work/filter"

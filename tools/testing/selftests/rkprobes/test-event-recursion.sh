@@ -62,7 +62,10 @@ check "a probe has an argument that reads memory" add work "rktest_victim:rktest
 echo 0 >"$debugfs/optimization"
 echo >"$tracing/trace"
 records=$(written)
+# All probes are armed after the last event is on, and disarmed before the first one is off: a hit of a probe whose event is off is no record.
+echo 0 >"$debugfs/enabled"
 echo 1 >"$events/enable"
+echo 1 >"$debugfs/enabled"
 # Its event stays off, so its hits are no records.
 check "a probe counts the reads of memory" first_place read copy_from_kernel_nofault
 reads=$(missed read)
@@ -81,6 +84,7 @@ else
 fi
 kill $reader
 wait $reader 2>/dev/null
+echo 0 >"$debugfs/enabled"
 echo 0 >"$events/enable"
 records=$(($(written) - records)) reads=$(($(missed read) - reads))
 hits=$(sum hits)
