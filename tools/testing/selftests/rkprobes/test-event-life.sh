@@ -9,6 +9,19 @@ tracing=/sys/kernel/tracing
 events=$tracing/events/rkprobes
 place=rktest_victim:rktest_victim_work+4
 instance=$tracing/instances/rklife
+calls='' reader=''
+
+# A test that is stopped leaves no process that calls the victim or reads the trace, and no event that is on.
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	finish_status=$?
+	# shellcheck disable=SC2086 # none or two processes
+	[ -z "$calls$reader" ] || kill $calls $reader 2>/dev/null
+	[ ! -e "$events/enable" ] || echo 0 >"$events/enable"
+	(exit "$finish_status")
+	at_exit
+}
+trap finish EXIT
 load_mod rktest_victim
 load_mod rkprobes
 
@@ -170,6 +183,7 @@ while [ $round -lt 20 ]; do
 done
 kill $calls $reader
 wait $calls $reader 2>/dev/null
+calls='' reader=''
 pass "an event with a filter was removed $round times while it was hit"
 same "no probe is left" "$(stat_of probes)" 0
 
