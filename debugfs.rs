@@ -3,9 +3,10 @@
 //! `/sys/kernel/debug/rkprobes/`: the directory, and which file is where.
 //!
 //! - `file`: directories and files of debugfs. `writer`: the writes of one open file.
-//! - `commands`: `probes`. `errors`, `failures`: the lines that failed.
+//! - `commands`: `probes`. `expansion`: the addresses of its targets. `errors`, `failures`: the lines that failed.
 //! - `named`: the probes that were made by lines of `probes`.
-//! - `probe_dir`: the files of one probe.
+//! - `probe_dir`: the files of one probe. `sites`: a line for each of its sites. `profile`: a line for
+//!   each site of all probes.
 //! - `list`, `switches`, `explain`, `stats`, `blacklist`: the files of these names, and `enabled`,
 //!   `optimization` and `flush`.
 //! - `words`, `print`: how states, reasons and addresses are written.
@@ -13,6 +14,7 @@
 mod blacklist;
 mod commands;
 mod errors;
+mod expansion;
 mod explain;
 mod failures;
 mod file;
@@ -20,6 +22,8 @@ mod list;
 mod named;
 mod print;
 mod probe_dir;
+mod profile;
+mod sites;
 mod stats;
 mod switches;
 mod words;
@@ -45,6 +49,7 @@ use kernel::sync::{
     Mutex, //
 };
 use list::ListFile;
+use profile::ProfileFile;
 use stats::StatsFile;
 use switches::{
     EnabledFile,
@@ -106,6 +111,7 @@ impl Debugfs {
             root.file::<ProbesFile>(commands)?;
             root.file::<ErrorsFile>(from_ref(&()))?;
             root.file::<ListFile>(from_ref(&()))?;
+            root.file::<ProfileFile>(commands)?;
             root.file::<EnabledFile>(from_ref(&()))?;
             root.file::<OptimizationFile>(from_ref(&()))?;
             root.file::<FlushFile>(from_ref(&()))?;

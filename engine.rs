@@ -10,6 +10,7 @@
 //! - `limits`: disables probes that have more hits a second than their users allow.
 //! - `modules`: text that is loaded or unloaded, and probes that a module leaves behind.
 //! - `passes`: the delayed work, and waiting for it.
+//! - `places`: which instructions of a function a group of probes has.
 //! - `queries`, `examination`: what the files in debugfs show.
 //! - `notifiers`: the kernel's notifier chains.
 
@@ -19,6 +20,7 @@ mod limits;
 mod modules;
 mod notifiers;
 mod passes;
+mod places;
 mod queries;
 mod registration;
 mod state;
@@ -31,9 +33,11 @@ pub(crate) use examination::{
     Verdict, //
 };
 pub(crate) use notifiers::Notifiers;
+pub(crate) use places::FunctionPart;
 pub(crate) use queries::{
     ListRow,
-    ProbeReport, //
+    ProbeReport,
+    ProbeText, //
 };
 pub(crate) use registration::Request;
 pub(crate) use state::{

@@ -4,6 +4,7 @@
 
 mod error;
 pub(crate) mod ffi;
+pub(crate) mod functions;
 pub(crate) mod growable;
 pub(crate) mod locks;
 pub(crate) mod processor;

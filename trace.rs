@@ -2,12 +2,14 @@
 
 //! Events of the kernel's tracing: a record for each hit, for tracefs, perf and BPF.
 //!
-//! - `event`: an event with its probe: its life, and the consumers that arm the probe.
+//! - `sites`: the probes of an event, one for each of its sites.
+//! - `event`: an event with its probes: its life, and the consumers that arm the probes.
 //! - `arguments`: the arguments of an event, for the kernel's text and memory.
 //! - `event.c`: the event as the kernel's tracing knows it, and the records of a hit.
 
 mod arguments;
 mod event;
+mod sites;
 
 pub(crate) use arguments::{
     arguments,
@@ -18,4 +20,8 @@ pub(crate) use event::{
     stop,
     Event,
     EventRemoval, //
+};
+pub(crate) use sites::{
+    missed,
+    Sites, //
 };

@@ -5,17 +5,20 @@
 //! Lines that follow each other and have one command make one batch, so that the CPUs are
 //! synchronized once for all of them. The order between additions and removals is kept.
 
+use crate::command::places::Targets;
 use crate::command::writes::{
     Lines,
     LINE_MAX, //
 };
 use crate::command::{
     parse_line,
-    written_target,
     Command,
     ProbeKind,
-    Settings,
-    TargetSpec, //
+    Settings, //
+};
+use crate::debugfs::expansion::{
+    expand,
+    Expansion, //
 };
 use crate::debugfs::failures::{
     Failures,
@@ -29,8 +32,8 @@ use crate::debugfs::named::{
     Doomed,
     Name,
     Named,
-    Registry,
-    Written, //
+    RefusedSite,
+    Registry, //
 };
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
@@ -38,10 +41,7 @@ use crate::engine::{
     engine,
     Request, //
 };
-use crate::sys::target::{
-    resolve,
-    Unresolved, //
-};
+use crate::sys::functions::Pattern;
 use crate::sys::task::is_dying;
 use crate::trace::{
     self,
@@ -68,6 +68,17 @@ impl Commands {
         pin_init!(Self {
             named <- new_mutex!(Registry::new(dir)),
         })
+    }
+
+    /// Calls `each` with each probe and its name, by name, until it fails.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `each`.
+    pub(super) fn each(&self, each: impl Fn(&CStr, &Named) -> Result) -> Result {
+        let registry = self.named.lock();
+        let mut probes = registry.iter();
+        probes.try_for_each(|(name, named)| each(name.as_cstr(), named.get_ref()))
     }
 }
 
@@ -116,11 +127,17 @@ struct Addition<'a> {
     text: &'a [u8],
     kind: ProbeKind,
     name: Option<&'a str>,
-    target: TargetSpec<'a>,
+    targets: Targets<'a>,
     settings: Settings,
     arguments: &'a [u8],
     /// Its name in the registry, if it is there.
     made: Option<Name>,
+    /// How many of its sites are registered.
+    registered: usize,
+    /// The first site that is refused, and must not be.
+    failed: Option<LineError>,
+    /// Why the first site is refused of those that may be.
+    refused: Option<Refusal>,
 }
 
 /// A line that removes a probe.
@@ -151,7 +168,7 @@ impl<'a> Batch<'a, '_> {
             Ok(Some(Command::Add {
                 kind,
                 name,
-                target,
+                targets,
                 settings,
                 arguments,
             })) => {
@@ -161,10 +178,13 @@ impl<'a> Batch<'a, '_> {
                     text,
                     kind,
                     name,
-                    target,
+                    targets,
                     settings,
                     arguments,
                     made: None,
+                    registered: 0,
+                    failed: None,
+                    refused: None,
                 };
                 self.adds
                     .push(add, GFP_KERNEL_ACCOUNT)
@@ -172,22 +192,50 @@ impl<'a> Batch<'a, '_> {
             }
             Ok(Some(Command::Remove { name })) => {
                 self.add_all();
-                let name = Name::new(name);
-                let remove = Removal {
-                    line,
-                    text,
-                    name,
-                    ready: false,
-                };
-                self.removes
-                    .push(remove, GFP_KERNEL_ACCOUNT)
-                    .map_err(|_| Refusal::NoMemory)
+                self.remove(line, text, Name::new(name))
+            }
+            Ok(Some(Command::RemoveMatching { pattern })) => {
+                self.add_all();
+                self.remove_all();
+                self.remove_matching(line, text, pattern)
             }
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = pushed {
             self.failures.add(line, text, refusal);
         }
+    }
+
+    /// Collects the removal of one probe.
+    fn remove(&mut self, line: usize, text: &'a [u8], name: Name) -> Result<(), Refusal> {
+        let remove = Removal {
+            line,
+            text,
+            name,
+            ready: false,
+        };
+        let pushed = self.removes.push(remove, GFP_KERNEL_ACCOUNT);
+        pushed.map_err(|_| Refusal::NoMemory)
+    }
+
+    /// Collects the removals of all probes that match. No other removal is waiting.
+    fn remove_matching(
+        &mut self,
+        line: usize,
+        text: &'a [u8],
+        pattern: &str,
+    ) -> Result<(), Refusal> {
+        let pattern = Pattern::new(pattern)?;
+        let names = self
+            .registry
+            .lock()
+            .matching(|name| pattern.matches(name))?;
+        if names.is_empty() {
+            return Err(Refusal::NoSuchProbe);
+        }
+        names
+            .iter()
+            .try_for_each(|name| self.remove(line, text, *name))
     }
 
     /// Registers the probes of the collected lines, in one batch. A line that wants the name of an
@@ -201,8 +249,6 @@ impl<'a> Batch<'a, '_> {
         let mut doomed = Doomed::new();
         let mut registry = registry.lock();
         let mut requests = KVVec::new();
-        // Without memory `request` refuses the lines.
-        let _ = requests.reserve(adds.len(), GFP_KERNEL_ACCOUNT);
         for tag in 0..adds.len() {
             let Some(add) = adds.get(tag) else {
                 break;
@@ -211,9 +257,12 @@ impl<'a> Batch<'a, '_> {
                 self.failures.add(add.line, add.text, Refusal::Interrupted);
                 break;
             }
-            if registry.is_unsettled(add.kind, add.name, &add.target) {
-                self.register(&mut registry, &adds, &mut requests, &mut doomed);
+            if registry.is_unsettled(add.kind, add.name, &add.targets) {
+                self.register(&mut registry, &mut adds, &mut requests, &mut doomed);
             }
+            let Some(add) = adds.get(tag) else {
+                break;
+            };
             let made = request(&mut registry, &mut requests, tag, add);
             if let Err(error) = made {
                 self.failures.add(add.line, add.text, error);
@@ -222,14 +271,14 @@ impl<'a> Batch<'a, '_> {
                 add.made = made.ok();
             }
         }
-        self.register(&mut registry, &adds, &mut requests, &mut doomed);
+        self.register(&mut registry, &mut adds, &mut requests, &mut doomed);
     }
 
     /// Registers the probes of requests, which it takes.
     fn register(
         &mut self,
         registry: &mut Registry,
-        adds: &[Addition<'a>],
+        adds: &mut [Addition<'a>],
         requests: &mut KVVec<Request>,
         doomed: &mut Doomed,
     ) {
@@ -238,11 +287,22 @@ impl<'a> Batch<'a, '_> {
         };
         engine.register(requests);
         for request in requests.iter() {
-            let Some(add) = adds.get(request.tag) else {
+            let (line, target) = lines_and_targets(request.tag);
+            if let Some(add) = adds.get_mut(line) {
+                note(registry, add, target, request);
+            }
+        }
+        // The sites of one line follow each other no more, so each line is settled at its first site.
+        for request in requests.iter() {
+            let (line, _) = lines_and_targets(request.tag);
+            let Some(add) = adds.get_mut(line) else {
                 continue;
             };
-            if let Err(refusal) = settle(registry, add, request.result, doomed) {
-                self.failures.add(add.line, add.text, refusal);
+            let Some(name) = add.made.take() else {
+                continue;
+            };
+            if let Err(error) = settle(registry, add, &name, doomed) {
+                self.failures.add(add.line, add.text, error);
             }
         }
         requests.clear();
@@ -294,74 +354,119 @@ impl<'a> Batch<'a, '_> {
     }
 }
 
-/// Puts a probe into the registry, and its request into the batch. If the target has no address, the
-/// request is refused with the reason.
+/// How many targets a line can have at most. Each takes a byte and a comma.
+const TARGETS_MAX: usize = LINE_MAX;
+
+/// The number of a request, from the numbers of its line and of the target there.
+fn tag(line: usize, target: usize) -> usize {
+    line.saturating_mul(TARGETS_MAX).saturating_add(target)
+}
+
+/// The numbers of the line and of the target that [`tag`] was made from.
+fn lines_and_targets(tag: usize) -> (usize, usize) {
+    (tag / TARGETS_MAX, tag % TARGETS_MAX)
+}
+
+/// Puts a probe into the registry, and the requests for its sites into the batch. If a target has no
+/// address, its request is refused with the reason.
 fn request(
     registry: &mut Registry,
     requests: &mut KVVec<Request>,
-    tag: usize,
+    line: usize,
     add: &Addition<'_>,
 ) -> Result<Name, LineError> {
-    let written = Written {
-        target: written_target(add.text),
-        arguments: add.arguments,
-    };
-    let (name, probe) = registry.insert(add.kind, add.name, &add.target, written, add.settings)?;
-    let addr = match add.target {
-        TargetSpec::Address(0) => Err(Refusal::NotText),
-        target => resolve(&Unresolved::from(&target)),
-    };
+    let expansions = expand(&add.targets)?;
+    let (name, sites) = registry.insert(
+        add.kind,
+        add.name,
+        &add.targets,
+        add.arguments,
+        add.settings,
+        expansions.len(),
+    )?;
     let made = match add.kind {
-        ProbeKind::Probe => make_event(registry, &name, add.arguments, addr),
+        ProbeKind::Probe => make_event(registry, &name, add, &expansions),
         ProbeKind::Count => Ok(()),
     };
-    let request = Request::new(probe, addr, tag);
+    let before = requests.len();
     let pushed = made.and_then(|()| {
-        let pushed = requests.push_within_capacity(request);
-        pushed.map_err(|_| Refusal::NoMemory.into())
+        let reserved = requests.reserve(expansions.len(), GFP_KERNEL_ACCOUNT);
+        reserved.map_err(|_| Refusal::NoMemory)?;
+        for (site, expansion) in sites.iter().zip(&expansions) {
+            let request = Request::new(site, expansion.addr, tag(line, expansion.target));
+            let pushed = requests.push_within_capacity(request);
+            pushed.map_err(|_| Refusal::NoMemory)?;
+        }
+        Ok(())
     });
     if let Err(error) = pushed {
+        requests.truncate(before);
         registry.forget(&name);
         return Err(error);
     }
     Ok(name)
 }
 
-/// Makes the event of a probe in the registry. Its target has an address, or the reason why not.
+/// Makes the event of a probe in the registry, if one of its targets has an address.
 fn make_event(
     registry: &mut Registry,
     name: &Name,
-    arguments: &[u8],
-    addr: Result<usize, Refusal>,
+    add: &Addition<'_>,
+    expansions: &[Expansion],
 ) -> Result<(), LineError> {
-    let Ok(addr) = addr else {
+    let addrs = expansions
+        .iter()
+        .filter_map(|expansion| expansion.addr.ok());
+    if addrs.clone().next().is_none() {
         return Ok(());
-    };
-    let arguments = trace::arguments(arguments, addr)?;
-    Ok(registry.make_event(name, arguments)?)
+    }
+    let arguments = trace::arguments(add.arguments, addrs)?;
+    Ok(registry.make_event(name, arguments, add.settings.enabled)?)
 }
 
-/// Makes the files of a probe that was registered. Takes a refused probe out of the registry.
+/// Notes what became of one site of a line. The site of a target that names one place must not be
+/// refused. Of a function or a pattern, some sites may be.
+fn note(registry: &mut Registry, add: &mut Addition<'_>, target: usize, request: &Request) {
+    let Err(refusal) = request.result else {
+        add.registered = add.registered.saturating_add(1);
+        return;
+    };
+    if add.targets.is_place(target) {
+        let error = match add.targets.is_one() {
+            true => LineError::Refused(refusal),
+            false => LineError::Target(target, refusal),
+        };
+        add.failed.get_or_insert(error);
+        return;
+    }
+    add.refused.get_or_insert(refusal);
+    if let Some(name) = &add.made {
+        let addr = request.addr();
+        registry.note_refused(name, RefusedSite { addr, refusal });
+    }
+}
+
+/// Makes the files of a probe that was registered. Takes a probe out of the registry if it is refused,
+/// or has no site.
 fn settle(
     registry: &mut Registry,
     add: &Addition<'_>,
-    registered: Result<(), Refusal>,
+    name: &Name,
     doomed: &mut Doomed,
-) -> Result<(), Refusal> {
-    let Some(name) = &add.made else {
-        return Ok(());
-    };
+) -> Result<(), LineError> {
     // SAFETY: The registry drops the directory before the probe.
     let make_files = |dir: &Dir, named: Pin<&Named>| unsafe { probe_dir::make(dir, named) };
-    match registered {
-        Ok(()) => registry.adopt(name, make_files).or_else(|refusal| {
+    let failed = match (add.failed, add.refused) {
+        (Some(failed), _) => Err(failed),
+        (None, Some(refusal)) if add.registered == 0 => Err(refusal.into()),
+        (None, _) => registry.adopt(name, make_files).map_err(LineError::from),
+    };
+    if failed.is_err() {
+        match add.registered {
+            0 => registry.forget(name),
             // If there is no memory to remove the probe either, it stays, without files.
-            registry.doom(name, doomed)?;
-            Err(refusal)
-        }),
-        Err(refusal) => {
-            registry.forget(name);
-            Err(refusal)
+            _ => registry.doom(name, doomed)?,
         }
     }
+    failed
 }

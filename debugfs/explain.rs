@@ -2,9 +2,9 @@
 
 //! `explain`: what a probe on a target would be, or on each instruction of a function.
 
-use crate::command::{
-    parse_question,
-    Question, //
+use crate::command::places::{
+    parse_places,
+    Places, //
 };
 use crate::debugfs::file::File;
 use crate::debugfs::print::{
@@ -107,7 +107,7 @@ impl Explained {
         target
             .extend_from_slice(text, GFP_KERNEL_ACCOUNT)
             .map_err(|_| Refusal::NoMemory)?;
-        let found = parse_question(text).and_then(|question| answer(&question));
+        let found = parse_places(text).and_then(|places| answer(&places));
         if let Ok(Answer::Function(_, Err(Refusal::Interrupted))) = found {
             return Err(Refusal::Interrupted);
         }
@@ -132,8 +132,8 @@ impl Explained {
             Ok(Answer::Place(examination)) => show_examination(examination, out),
             Ok(Answer::Function(addr, survey)) => show_function(*addr, survey, out),
             Err(refusal) => {
-                let question = parse_question(target).ok();
-                let target = question.map(|question| question.target());
+                let places = parse_places(target).ok();
+                let target = places.and_then(|places| places.target());
                 seq_print!(out, "probe no: ");
                 show_refusal(*refusal, target.as_ref(), out);
             }
@@ -141,12 +141,17 @@ impl Explained {
     }
 }
 
-fn answer(question: &Question<'_>) -> Result<Answer, Refusal> {
-    let addr = resolve(&Unresolved::from(&question.target()))?;
+fn answer(places: &Places<'_>) -> Result<Answer, Refusal> {
+    let (target, is_function) = match places {
+        Places::Place(target) => (target, false),
+        Places::Function(target) => (target, true),
+        Places::Blocks(_) | Places::Matching { .. } => return Err(Refusal::ManyPlaces),
+    };
+    let addr = resolve(&Unresolved::from(target))?;
     let engine = engine().ok_or(Refusal::NotText)?;
-    Ok(match question {
-        Question::Place(_) => Answer::Place(engine.examine(addr)),
-        Question::Function(_) => Answer::Function(addr, engine.survey(addr)),
+    Ok(match is_function {
+        false => Answer::Place(engine.examine(addr)),
+        true => Answer::Function(addr, engine.survey(addr)),
     })
 }
 

@@ -3,12 +3,12 @@
 //! The lines that an open file could not carry out, and why.
 
 use crate::arguments::ArgumentError;
+use crate::command::places::parse_places;
+use crate::command::target::TargetSpec;
 use crate::command::{
     parse_line,
-    parse_question,
     without_comment,
-    Command,
-    TargetSpec, //
+    Command, //
 };
 use crate::containers::sort::sort_by_key;
 use crate::debugfs::print::{
@@ -69,6 +69,8 @@ pub(super) fn publish(outcome: &Arc<WriteOutcome>, failed: bool) {
 pub(super) enum LineError {
     /// The line as a whole.
     Refused(Refusal),
+    /// The target with this number, from 0, of several.
+    Target(usize, Refusal),
     /// An argument. The column is counted from the first argument.
     Argument(ArgumentError),
 }
@@ -88,7 +90,7 @@ impl From<ArgumentError> for LineError {
 impl From<LineError> for Error {
     fn from(error: LineError) -> Self {
         match error {
-            LineError::Refused(refusal) => refusal.into(),
+            LineError::Refused(refusal) | LineError::Target(_, refusal) => refusal.into(),
             LineError::Argument(error) => Error::from_errno(error.reason.errno().wrapping_neg()),
         }
     }
@@ -244,7 +246,11 @@ impl WriteOutcome {
             seq_print!(out, ": {}: ", Printable(text));
             match line.error {
                 LineError::Refused(refusal) => {
-                    show_refusal(refusal, self.target(text).as_ref(), out);
+                    show_refusal(refusal, self.target(text, 0).as_ref(), out);
+                }
+                LineError::Target(number, refusal) => {
+                    seq_print!(out, "target {}: ", number.saturating_add(1));
+                    show_refusal(refusal, self.target(text, number).as_ref(), out);
                 }
                 LineError::Argument(error) => {
                     let column = column(text, &error).saturating_add(1);
@@ -263,12 +269,13 @@ impl WriteOutcome {
         }
     }
 
-    /// The target in a line.
-    fn target<'a>(&self, text: &'a [u8]) -> Option<TargetSpec<'a>> {
-        match (self.file, parse_line(text)) {
-            (None, Ok(Some(Command::Add { target, .. }))) => Some(target),
+    /// The target with this number in a line.
+    fn target<'a>(&self, text: &'a [u8], number: usize) -> Option<TargetSpec<'a>> {
+        let places = match (self.file, parse_line(text)) {
+            (None, Ok(Some(Command::Add { targets, .. }))) => targets.iter().nth(number),
             (None, _) => None,
-            (Some(_), _) => parse_question(text).ok().map(|question| question.target()),
-        }
+            (Some(_), _) => parse_places(text).ok(),
+        };
+        places.and_then(|places| places.target())
     }
 }

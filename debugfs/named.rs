@@ -6,11 +6,11 @@
 //! take the engine's lock only. They are removed while the registry's lock is held, and removing
 //! waits until no task is in them.
 
+use crate::command::places::Targets;
 use crate::command::{
     AutoName,
     ProbeKind,
     Settings,
-    TargetSpec,
     NAME_MAX, //
 };
 use crate::containers::sort::sort_by_key;
@@ -23,14 +23,14 @@ use crate::engine::{
 };
 use crate::sys::ffi::{
     rk_event_hit,
-    rk_event_probe,
     rkprobe,
     RKPROBE_FLAG_DISABLED, //
 };
 use crate::trace::{
     Event,
     EventArguments,
-    EventRemoval, //
+    EventRemoval,
+    Sites, //
 };
 use kernel::prelude::*;
 use kernel::rbtree::{
@@ -39,7 +39,7 @@ use kernel::rbtree::{
 };
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-use kernel::types::Opaque;
+use kernel::sync::Arc;
 
 /// About how long a line of `probes` is.
 const LINE: usize = 80;
@@ -82,13 +82,6 @@ impl Name {
     }
 }
 
-/// The words of a line, as they were written.
-#[derive(Clone, Copy)]
-pub(super) struct Written<'a> {
-    pub(super) target: &'a [u8],
-    pub(super) arguments: &'a [u8],
-}
-
 /// A copy of a text.
 fn copy_of(text: &[u8]) -> Result<KVec<u8>, Refusal> {
     let mut copy = KVec::new();
@@ -97,34 +90,41 @@ fn copy_of(text: &[u8]) -> Result<KVec<u8>, Refusal> {
     Ok(copy)
 }
 
-/// A probe that was made by name.
+/// A place of a group where there can be no probe.
+#[derive(Clone, Copy)]
+pub(super) struct RefusedSite {
+    pub(super) addr: usize,
+    pub(super) refusal: Refusal,
+}
+
+/// A probe that was made by name: on one site, or on many.
 pub(super) struct Named {
     /// Its files. Dropped first.
     files: Option<Dir>,
     kind: ProbeKind,
-    /// Its target, as it was written.
-    target: KVec<u8>,
+    /// Its targets, as they were written.
+    targets: KVec<u8>,
     /// The arguments of its event, as they were written.
     arguments: KVec<u8>,
-    probe: Opaque<rk_event_probe>,
+    /// It stands for more than one target, also if it has one site.
+    is_group: bool,
+    sites: Arc<Sites>,
+    /// Where the functions and patterns of its targets have no probe.
+    refused: KVVec<RefusedSite>,
     /// What a hit of `p` is a record of.
     event: Option<Event>,
 }
 
-// SAFETY: The probe is changed while the engine's lock is held, or before and after another task can
-// reach it.
-unsafe impl Send for Named {}
-// SAFETY: Shared access reads the probe through the engine, or one counter that is volatile.
-unsafe impl Sync for Named {}
-
 impl Named {
-    /// A probe that is not registered.
+    /// A probe with `count` sites that is not registered.
     fn new(
         kind: ProbeKind,
-        written: Written<'_>,
+        targets: &Targets<'_>,
+        arguments: &[u8],
         settings: Settings,
+        count: usize,
     ) -> Result<Pin<KBox<Self>>, Refusal> {
-        let probe = rkprobe {
+        let probe = || rkprobe {
             pre_handler: match kind {
                 ProbeKind::Probe => Some(rk_event_hit),
                 ProbeKind::Count => None,
@@ -139,26 +139,29 @@ impl Named {
         let named = Self {
             files: None,
             kind,
-            target: copy_of(written.target)?,
-            arguments: copy_of(written.arguments)?,
-            probe: Opaque::new(rk_event_probe {
-                probe,
-                event: core::ptr::null_mut(),
-            }),
+            targets: copy_of(targets.as_bytes())?,
+            arguments: copy_of(arguments)?,
+            is_group: !targets.is_one(),
+            sites: Sites::new(count, probe)?,
+            refused: KVVec::new(),
             event: None,
         };
         KBox::pin(named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
     }
 
-    /// The probe, for the engine.
-    pub(super) fn probe(&self) -> ProbePtr {
-        // SAFETY: The probe is pinned, and is unregistered before it is freed.
-        unsafe { ProbePtr::new(self.raw()) }
+    /// Its sites.
+    pub(super) fn sites(&self) -> &Sites {
+        &self.sites
     }
 
-    fn raw(&self) -> *mut rkprobe {
-        // SAFETY: The field of an allocated structure.
-        unsafe { core::ptr::addr_of_mut!((*self.probe.get()).probe) }
+    /// Whether it may stand for more than one site.
+    pub(super) fn is_group(&self) -> bool {
+        self.is_group
+    }
+
+    /// Where the functions and patterns of its targets have no probe.
+    pub(super) fn refused(&self) -> &[RefusedSite] {
+        &self.refused
     }
 
     /// Makes the event of a probe that is not registered.
@@ -166,13 +169,9 @@ impl Named {
         self: Pin<&mut Self>,
         name: &Name,
         arguments: EventArguments,
+        wanted: bool,
     ) -> Result<(), Refusal> {
-        // SAFETY: The probe is not registered, so no other task changes it.
-        let flags = unsafe { (*self.raw()).flags };
-        let wanted = flags & RKPROBE_FLAG_DISABLED == 0;
-        let event = Event::new(name.event().as_cstr(), arguments, self.probe(), wanted)?;
-        // SAFETY: The probe is not registered, so no hit reads the pointer.
-        unsafe { (*self.probe.get()).event = event.as_ptr() };
+        let event = Event::new(name.event().as_cstr(), arguments, &self.sites, wanted)?;
         // SAFETY: Only `event` is changed, which is not pinned.
         unsafe { self.get_unchecked_mut() }.event = Some(event);
         Ok(())
@@ -188,7 +187,7 @@ impl Named {
             Some(event) => event.set_wanted(enabled),
             None => {
                 let engine = engine().ok_or(Refusal::ModuleGoing)?;
-                engine.set_enabled(self.probe(), enabled)
+                engine.set_enabled(self.sites.iter(), enabled)
             }
         }
     }
@@ -199,11 +198,20 @@ impl Named {
         runs && self.event.as_ref().is_none_or(Event::is_wanted)
     }
 
-    /// How often its handler was not called, because the hit was inside a handler.
-    pub(super) fn missed(&self) -> u64 {
-        // SAFETY: The probe lives as long as `self`. Hits change the counter at the same time, so it
-        // is read with one volatile load.
-        unsafe { core::ptr::addr_of!((*self.raw()).nmissed).read_volatile() as u64 }
+    /// Whether it is enabled, and its limit. A group is enabled if one of its sites is. `None` if no
+    /// site is registered.
+    pub(super) fn settings(&self) -> Option<(bool, u32)> {
+        let engine = engine()?;
+        let all = self.sites.iter().filter_map(|site| engine.settings(site));
+        let (mut any, mut found) = (false, None);
+        for (enabled, limit) in all {
+            any |= enabled;
+            found = Some(limit);
+            if any {
+                break;
+            }
+        }
+        found.map(|limit| (self.is_enabled(any), limit))
     }
 
     /// The line that makes this probe, with the settings that it has now.
@@ -214,11 +222,10 @@ impl Named {
             "{}:{} {}",
             letter,
             name.as_cstr(),
-            Printable(&self.target)
+            Printable(&self.targets)
         );
-        let settings = engine().and_then(|engine| engine.settings(self.probe()));
-        let (enabled, limit) = settings.unwrap_or((true, 0));
-        if !self.is_enabled(enabled) {
+        let (enabled, limit) = self.settings().unwrap_or((true, 0));
+        if !enabled {
             seq_print!(out, " enable=0");
         }
         if limit != 0 {
@@ -259,7 +266,7 @@ impl Registry {
         }
     }
 
-    /// Makes a probe. It is not registered and has no files.
+    /// Makes a probe with `count` sites. It is not registered and has no files.
     ///
     /// # Errors
     ///
@@ -268,24 +275,25 @@ impl Registry {
         &mut self,
         kind: ProbeKind,
         name: Option<&str>,
-        target: &TargetSpec<'_>,
-        written: Written<'_>,
+        targets: &Targets<'_>,
+        arguments: &[u8],
         settings: Settings,
-    ) -> Result<(Name, ProbePtr), Refusal> {
+        count: usize,
+    ) -> Result<(Name, Arc<Sites>), Refusal> {
         let name = match name {
             Some(name) => Name::new(name),
-            None => self.make_name(kind, target),
+            None => self.make_name(kind, targets),
         };
         if self.probes.get(&name).is_some() {
             return Err(Refusal::NameInUse);
         }
-        let named = Named::new(kind, written, settings)?;
-        let probe = named.probe();
+        let named = Named::new(kind, targets, arguments, settings, count)?;
+        let sites = named.sites.clone();
         let node =
             RBTreeNode::new(name, named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)?;
         self.probes.insert(node);
         self.count = self.count.saturating_add(1);
-        Ok((name, probe))
+        Ok((name, sites))
     }
 
     /// Makes the event of a probe that is not registered.
@@ -297,6 +305,7 @@ impl Registry {
         &mut self,
         name: &Name,
         arguments: EventArguments,
+        wanted: bool,
     ) -> Result<(), Refusal> {
         let event = name.event();
         let is_renamed = event != *name;
@@ -312,7 +321,7 @@ impl Registry {
         };
         let node = node.transpose().map_err(|_| Refusal::NoMemory)?;
         let named = self.probes.get_mut(name).ok_or(Refusal::NoSuchProbe)?;
-        named.as_mut().make_event(name, arguments)?;
+        named.as_mut().make_event(name, arguments, wanted)?;
         if let Some(node) = node {
             self.renamed.insert(node);
         }
@@ -325,23 +334,56 @@ impl Registry {
         &self,
         kind: ProbeKind,
         name: Option<&str>,
-        target: &TargetSpec<'_>,
+        targets: &Targets<'_>,
     ) -> bool {
         let name = match name {
             Some(name) => Name::new(name),
-            None => Name::new(AutoName::new(kind, target, 0).as_str()),
+            None => Name::new(AutoName::new(kind, &targets.first(), 0).as_str()),
         };
         let named = self.probes.get(&name);
         named.is_some_and(|named| named.files.is_none())
     }
 
-    fn make_name(&mut self, kind: ProbeKind, target: &TargetSpec<'_>) -> Name {
-        let mut name = Name::new(AutoName::new(kind, target, 0).as_str());
+    fn make_name(&mut self, kind: ProbeKind, targets: &Targets<'_>) -> Name {
+        let first = targets.first();
+        let mut name = Name::new(AutoName::new(kind, &first, 0).as_str());
         while self.probes.get(&name).is_some() {
             self.numbered = self.numbered.wrapping_add(1);
-            name = Name::new(AutoName::new(kind, target, self.numbered).as_str());
+            name = Name::new(AutoName::new(kind, &first, self.numbered).as_str());
         }
         name
+    }
+
+    /// Notes where the targets of a probe without files have no site. Without memory `sites` shows fewer
+    /// of them.
+    pub(super) fn note_refused(&mut self, name: &Name, site: RefusedSite) {
+        if let Some(named) = self.probes.get_mut(name) {
+            // SAFETY: Only `refused` is changed, which is not pinned.
+            let named = unsafe { named.as_mut().get_unchecked_mut() };
+            let _ = named.refused.push(site, GFP_KERNEL_ACCOUNT);
+        }
+    }
+
+    /// The names of the probes that `matches`.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(super) fn matching(&self, matches: impl Fn(&CStr) -> bool) -> Result<KVVec<Name>, Refusal> {
+        let mut names = KVVec::new();
+        for name in self.probes.keys().filter(|name| matches(name.as_cstr())) {
+            names
+                .push(*name, GFP_KERNEL_ACCOUNT)
+                .map_err(|_| Refusal::NoMemory)?;
+        }
+        Ok(names)
+    }
+
+    /// The probes, by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, Pin<&Named>)> {
+        self.probes
+            .iter()
+            .map(|(name, named)| (name, named.as_ref()))
     }
 
     /// Gives a registered probe its directory. `make_files` makes the files there. The directory and its
@@ -464,7 +506,7 @@ impl Drop for Registry {
             };
             let full = doomed.0.reserve(1, GFP_KERNEL_ACCOUNT).is_err();
             match self.take(&name) {
-                Some(named) if full => unregister(core::iter::once(named.probe())),
+                Some(named) if full => unregister(named.sites.iter()),
                 Some(named) => {
                     let pushed = doomed.0.push_within_capacity(named);
                     // Room was reserved before.
@@ -500,7 +542,7 @@ impl Doomed {
 impl Drop for Doomed {
     fn drop(&mut self) {
         if !self.0.is_empty() {
-            unregister(self.0.iter().map(|named| named.probe()));
+            unregister(self.0.iter().flat_map(|named| named.sites.iter()));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 //! How files write text of a user, and what they add to the reason of a refusal.
 
-use crate::command::TargetSpec;
+use crate::command::target::TargetSpec;
 use crate::eligibility::refusal::Refusal;
 use crate::sys::{
     ffi,

@@ -12,12 +12,16 @@ use crate::debugfs::file::{
 };
 use crate::debugfs::named::Named;
 use crate::debugfs::print::shown;
+use crate::debugfs::sites::SitesFile;
 use crate::debugfs::words;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{
     engine,
-    ProbeReport, //
+    ProbePtr,
+    ProbeReport,
+    ProbeText, //
 };
+use crate::trace::missed;
 use core::ptr::from_ref;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -42,18 +46,47 @@ pub(super) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
         dir.file::<MissedFile>(named)?;
         dir.file::<StateFile>(named)?;
         dir.file::<ReasonFile>(named)?;
-        dir.file::<TextFile>(named)
+        dir.file::<TextFile>(named)?;
+        dir.file::<SitesFile>(named)
     }
 }
 
-/// What the engine knows of a probe.
+/// The registered sites of a probe, and what the engine knows of them.
 ///
 /// # Errors
 ///
-/// ENOENT: the probe is not registered.
-fn report(named: &Named) -> Result<ProbeReport> {
+/// ENODEV: the module is being unloaded.
+pub(super) fn reports(named: &Named) -> Result<impl Iterator<Item = (ProbePtr, ProbeReport)> + '_> {
     let engine = engine().ok_or(ENODEV)?;
-    engine.report(named.probe()).ok_or(ENOENT)
+    let report = |site| Some((site, engine.report(site)?));
+    Ok(named.sites().iter().filter_map(report))
+}
+
+/// Shows what `word` says of the sites: the word alone if the probe has one target, else each word
+/// once, after the number of sites that have it.
+///
+/// # Errors
+///
+/// ENODEV; ENOENT: no site is registered; ENOMEM.
+fn show_words(named: &Named, out: &SeqFile, word: fn(&ProbeReport) -> &'static str) -> Result {
+    let mut words: KVec<(&'static str, usize)> = KVec::new();
+    for (_, report) in reports(named)? {
+        let word = word(&report);
+        match words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => words.push((word, 1), GFP_KERNEL)?,
+        }
+    }
+    for (word, count) in &words {
+        match named.is_group() {
+            true => seq_print!(out, "{} {}\n", count, word),
+            false => seq_print!(out, "{}\n", word),
+        }
+    }
+    match words.is_empty() {
+        true => Err(ENOENT),
+        false => Ok(()),
+    }
 }
 
 /// `enable`: whether the probe runs.
@@ -66,11 +99,8 @@ impl File for EnableFile {
     const MODE: u16 = 0o600;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(
-            out,
-            "{}\n",
-            u8::from(named.is_enabled(report(named)?.enabled))
-        );
+        let (enabled, _) = named.settings().ok_or(ENOENT)?;
+        seq_print!(out, "{}\n", u8::from(enabled));
         Ok(())
     }
 
@@ -89,18 +119,19 @@ impl File for LimitFile {
     const MODE: u16 = 0o600;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", report(named)?.limit);
+        let (_, limit) = named.settings().ok_or(ENOENT)?;
+        seq_print!(out, "{}\n", limit);
         Ok(())
     }
 
     fn line(named: &Named, (): &mut (), text: &[u8]) -> Result<(), Refusal> {
         let limit = parse_limit(text)?;
         let engine = engine().ok_or(Refusal::ModuleGoing)?;
-        engine.set_limit(named.probe(), limit)
+        engine.set_limit(named.sites().iter(), limit)
     }
 }
 
-/// `hits`: how often the probe was hit.
+/// `hits`: how often the probe was hit, at all its sites.
 struct HitsFile;
 
 impl File for HitsFile {
@@ -110,7 +141,8 @@ impl File for HitsFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", report(named)?.hits);
+        let hits = reports(named)?.fold(0usize, |sum, (_, site)| sum.wrapping_add(site.hits));
+        seq_print!(out, "{}\n", hits);
         Ok(())
     }
 }
@@ -125,12 +157,14 @@ impl File for MissedFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(out, "recursion {}\n", named.missed());
+        let sites = named.sites().iter();
+        let missed = sites.fold(0u64, |sum, site| sum.wrapping_add(missed(site)));
+        seq_print!(out, "recursion {}\n", missed);
         Ok(())
     }
 }
 
-/// `state`: one word for the state of the probe.
+/// `state`: one word for the state of the probe, or of each of its sites.
 struct StateFile;
 
 impl File for StateFile {
@@ -140,12 +174,11 @@ impl File for StateFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", words::state(&report(named)?));
-        Ok(())
+        show_words(named, out, words::state)
     }
 }
 
-/// `reason`: why the probe is not a jump.
+/// `reason`: why the probe, or each of its sites, is not a jump.
 struct ReasonFile;
 
 impl File for ReasonFile {
@@ -155,12 +188,11 @@ impl File for ReasonFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        seq_print!(out, "{}\n", words::reason(&report(named)?));
-        Ok(())
+        show_words(named, out, words::reason)
     }
 }
 
-/// `text`: the bytes at the probe, before it was armed and now.
+/// `text`: the bytes at each site, before it was armed and now.
 struct TextFile;
 
 impl File for TextFile {
@@ -171,18 +203,23 @@ impl File for TextFile {
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         let engine = engine().ok_or(ENODEV)?;
-        let text = engine.text_at(named.probe()).ok_or(ENOENT)?;
-        seq_print!(out, "address {:#018x}\n", shown(text.addr, out));
-        show_bytes("original", text.original(), out);
-        match text.current() {
-            Some(bytes) => show_bytes("current", bytes, out),
-            None => seq_print!(out, "current -\n"),
-        }
-        match text.detour {
-            Some(detour) => seq_print!(out, "detour {:#018x}\n", shown(detour, out)),
-            None => seq_print!(out, "detour -\n"),
+        for text in named.sites().iter().filter_map(|site| engine.text_at(site)) {
+            show_text(&text, out);
         }
         Ok(())
+    }
+}
+
+fn show_text(text: &ProbeText, out: &SeqFile) {
+    seq_print!(out, "address {:#018x}\n", shown(text.addr, out));
+    show_bytes("original", text.original(), out);
+    match text.current() {
+        Some(bytes) => show_bytes("current", bytes, out),
+        None => seq_print!(out, "current -\n"),
+    }
+    match text.detour {
+        Some(detour) => seq_print!(out, "detour {:#018x}\n", shown(detour, out)),
+        None => seq_print!(out, "detour -\n"),
     }
 }
 

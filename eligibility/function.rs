@@ -2,11 +2,13 @@
 
 //! A decoded function: its bytes, where its instructions begin and where its branches go.
 
+use super::kind::Kind;
 use super::offsets::{
     grow,
     Offsets, //
 };
 use super::refusal::Refusal;
+use super::reserved::Index;
 use crate::containers::slab::{
     Array,
     Arrays,
@@ -29,6 +31,17 @@ pub(super) enum Extent {
     Whole,
     /// The part before bytes that are not an instruction. The rest may jump anywhere.
     Cut,
+}
+
+/// Where an instruction is in its basic block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockPlace {
+    /// It begins the block.
+    First,
+    /// It follows the first.
+    Inside,
+    /// It is in no block: a nop or an int3 after the end of one, where no jump goes.
+    Padding,
 }
 
 /// A decoded function. The memory is reused for the next function.
@@ -214,6 +227,70 @@ impl<A: Arrays> DecodedFunction<A> {
             .filter(|offset| self.boundaries.has(*offset))
             .filter_map(|offset| decode_at(bytes, self.start, offset))
     }
+
+    /// The first instruction of each basic block, in order.
+    ///
+    /// A block begins where a jump goes, or the exception table, or a jump label when it is switched
+    /// on, and after an instruction that jumps or is a jump label. A call does not end a block.
+    pub fn blocks<'a>(&'a self, index: &'a Index<A>) -> impl Iterator<Item = Insn> + 'a {
+        let places = self.with_places(index);
+        places.filter_map(|(insn, place)| (place == BlockPlace::First).then_some(insn))
+    }
+
+    /// The instructions of all basic blocks, in order: all but the padding between them.
+    pub fn instructions_of_blocks<'a>(
+        &'a self,
+        index: &'a Index<A>,
+    ) -> impl Iterator<Item = Insn> + 'a {
+        let places = self.with_places(index);
+        places.filter_map(|(insn, place)| (place != BlockPlace::Padding).then_some(insn))
+    }
+
+    fn with_places<'a>(
+        &'a self,
+        index: &'a Index<A>,
+    ) -> impl Iterator<Item = (Insn, BlockPlace)> + 'a {
+        let mut is_after_end = true;
+        self.instructions().map(move |insn| {
+            let mut is_target = insn.addr == self.start || self.is_target(insn.addr);
+            let mut is_label = false;
+            for entry in index.within(insn.addr, insn.end()) {
+                is_target |= entry.kind.is_target() && entry.start == insn.addr;
+                is_label |= entry.kind == Kind::JumpLabel;
+            }
+            let is_padding = insn.is_int3() || insn.is_nop() && !is_label;
+            let place = match (is_target, is_after_end) {
+                (true, _) => BlockPlace::First,
+                (false, true) if is_padding => BlockPlace::Padding,
+                (false, true) => BlockPlace::First,
+                (false, false) => BlockPlace::Inside,
+            };
+            is_after_end = ends_block(insn.flow) || is_label || place == BlockPlace::Padding;
+            (insn, place)
+        })
+    }
+
+    fn is_target(&self, addr: u64) -> bool {
+        let offset = usize::try_from(addr.wrapping_sub(self.start));
+        offset.is_ok_and(|offset| self.targets.has(offset))
+    }
+}
+
+/// Whether execution may continue at another place than the next instruction, or does not continue. A
+/// call is no such instruction, because it returns to the next one.
+fn ends_block(flow: Flow) -> bool {
+    matches!(
+        flow,
+        Flow::Jmp { .. }
+            | Flow::Jcc { .. }
+            | Flow::Loop { .. }
+            | Flow::JmpReg { .. }
+            | Flow::JmpMem
+            | Flow::Apx
+            | Flow::Ret { .. }
+            | Flow::Far
+            | Flow::ReturnFromEvent
+    )
 }
 
 /// The instruction at `offset` of `bytes`, whose first byte has the address `start`.

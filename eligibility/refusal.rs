@@ -26,8 +26,10 @@ pub enum Refusal {
     BadRemoval,
     /// A blank before or after the plus of a target.
     BlankInTarget,
-    /// A whole function, where one address is needed.
-    WholeFunction,
+    /// Many places, where one address or a function is needed.
+    ManyPlaces,
+    /// No function's name matches the pattern.
+    NoMatch,
     /// Words after the target that are no settings of the probe.
     TrailingText,
     /// A setting without its value.
@@ -111,7 +113,7 @@ impl Refusal {
             | Refusal::BadNumber
             | Refusal::BadRemoval
             | Refusal::BlankInTarget
-            | Refusal::WholeFunction
+            | Refusal::ManyPlaces
             | Refusal::TrailingText
             | Refusal::NoValue
             | Refusal::BadLimit
@@ -128,6 +130,7 @@ impl Refusal {
             Refusal::Interrupted => EINTR,
             Refusal::NameInUse | Refusal::KprobeHere => EEXIST,
             Refusal::NoSuchProbe
+            | Refusal::NoMatch
             | Refusal::UnknownSymbol
             | Refusal::NoFunction
             | Refusal::ModuleComing
@@ -169,7 +172,7 @@ impl Refusal {
                 c"name too long: at most 63 bytes for a probe, 55 for a module, 511 for a symbol"
             }
             Refusal::BadTarget => {
-                c"bad target: write SYMBOL[+OFFSET], MODULE:SYMBOL[+OFFSET] or 0xADDRESS[+OFFSET]"
+                c"bad target: write [MODULE:]SYMBOL[+OFFSET], 0xADDRESS[+OFFSET], SYMBOL+*, SYMBOL+blocks or a pattern"
             }
             Refusal::BadNumber => c"bad number: write decimal or 0x and hex digits, up to 64 bits",
             Refusal::TrailingText => {
@@ -179,8 +182,9 @@ impl Refusal {
             Refusal::BlankInTarget => {
                 c"blank in the target: write SYMBOL+OFFSET as one word, without blanks"
             }
-            Refusal::WholeFunction => {
-                c"SYMBOL+* is for explain only: write one line with one offset for each probe"
+            Refusal::ManyPlaces => c"many places: explain answers for one TARGET, or for SYMBOL+*",
+            Refusal::NoMatch => {
+                c"no function matches the pattern: look in /proc/kallsyms, or load its module"
             }
             Refusal::NoValue => c"setting without a value: write limit=N or enable=0",
             Refusal::BadLimit => {

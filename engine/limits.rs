@@ -25,18 +25,25 @@ use kernel::time::{
 };
 
 impl Engine {
-    /// Sets how many hits a second a probe may have; 0 is no limit.
+    /// Sets how many hits a second each of the probes may have; 0 is no limit.
     ///
     /// # Errors
     ///
-    /// `NotRegistered`.
-    pub(crate) fn set_limit(&self, probe: ProbePtr, limit: u32) -> Result<(), Refusal> {
+    /// `NotRegistered`: none of them is registered.
+    pub(crate) fn set_limit(
+        &self,
+        probes: impl Iterator<Item = ProbePtr>,
+        limit: u32,
+    ) -> Result<(), Refusal> {
         self.change(|core| {
-            if !core.knows(probe) {
-                return Err(Refusal::NotRegistered);
+            let mut set = Err(Refusal::NotRegistered);
+            for probe in probes {
+                if core.knows(probe) {
+                    window::set_limit(core.held(), probe, limit);
+                    set = Ok(());
+                }
             }
-            window::set_limit(core.held(), probe, limit);
-            Ok(())
+            set
         })
     }
 }

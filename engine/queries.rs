@@ -41,12 +41,13 @@ use kernel::sync::Arc;
 
 /// A probe and its site.
 pub(crate) struct ProbeReport {
+    pub(crate) addr: usize,
+    /// The name of the address, if its text was unloaded.
+    pub(crate) name: Option<Arc<KeptName>>,
     /// Its user wants it to run.
     pub(crate) enabled: bool,
     /// It was disabled because it had more hits a second than its limit.
     pub(crate) limited: bool,
-    /// The most hits a second; 0 is no limit.
-    pub(crate) limit: u32,
     pub(crate) hits: usize,
     pub(crate) state: State,
     pub(crate) lane: SiteLane,
@@ -186,11 +187,12 @@ impl Engine {
     /// The state of a probe. `None` if it is not registered.
     pub(crate) fn report(&self, probe: ProbePtr) -> Option<ProbeReport> {
         self.with_site(probe, |core, probe, site| ProbeReport {
+            addr: site.addr,
+            name: site.payload.name.as_ref().cloned(),
             enabled: probe.enabled(),
             limited: probe
                 .payload
                 .has_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED),
-            limit: window::limit_of(core.held(), probe.payload),
             hits: site::hits(core.held(), probe.payload),
             state: site.state(),
             lane: site.lane,

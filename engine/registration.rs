@@ -70,6 +70,11 @@ impl Request {
             result: addr.map(|_| ()),
         }
     }
+
+    /// The address of the target, 0 if the target has none.
+    pub(crate) fn addr(&self) -> usize {
+        self.addr
+    }
 }
 
 /// The per-CPU counter of a probe that is being registered. Freed when this is dropped.
@@ -152,47 +157,54 @@ impl Engine {
         }
     }
 
-    /// Enables or disables a probe.
+    /// Enables or disables probes, with one sync round for all of them.
     ///
     /// # Errors
     ///
-    /// `NotRegistered`. For enabling also `NotText` if the text was unloaded, and the reason why hits
-    /// would not reach the probe. In both cases the probe stays what it was, enabled or disabled.
-    pub(crate) fn set_enabled(&self, probe: ProbePtr, enabled: bool) -> Result<(), Refusal> {
+    /// `NotRegistered`, `NoMemory`. For enabling also `NotText` if the text was unloaded, and the reason
+    /// why hits would not reach the probe. Such a probe stays what it was, enabled or disabled. Of many
+    /// probes those that can be enabled are enabled: the error is that of the first, if there are none.
+    pub(crate) fn set_enabled(
+        &self,
+        probes: impl Iterator<Item = ProbePtr> + Clone,
+        enabled: bool,
+    ) -> Result<(), Refusal> {
+        let mut before = KVVec::new();
+        let count = probes.clone().count();
+        before
+            .reserve(count, GFP_KERNEL_ACCOUNT)
+            .map_err(|_| Refusal::NoMemory)?;
         let mut core = self.core.lock();
-        if !core.knows(probe) {
-            return Err(Refusal::NotRegistered);
+        for probe in probes.clone() {
+            let was = core.switch(probe, enabled);
+            let _ = before.push_within_capacity(was);
         }
-        let id = id_of(probe);
-        let site = core
-            .optimizer
-            .probe(id)
-            .map(|probe| probe.site)
-            .ok_or(Refusal::NotRegistered)?;
-        let state = core.optimizer.site(site).map(|site| site.state());
-        let before = core
-            .optimizer
-            .probe(id)
-            .is_some_and(|probe| probe.enabled());
-        if enabled && state == Some(State::Gone) {
-            return Err(Refusal::NotText);
-        }
-        let limited = probe.has_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED);
-        if enabled && !before {
-            window::begin(core.held(), probe);
-        }
-        core.set_enabled(id, enabled);
         core.commit();
-        match core.optimizer.unserved(id) {
-            Some(foreign) => {
-                core.set_enabled(id, before);
-                probe.set_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED, limited);
-                core.commit();
-                Err(foreign.into())
-            }
-            None => Ok(()),
+        let mut failed = false;
+        let (mut first, mut good) = (Ok(()), false);
+        for (probe, was) in probes.zip(&before) {
+            let switched = match was {
+                Ok(was) => core.settle_switch(probe, was),
+                Err(refusal) => Err(*refusal),
+            };
+            failed |= switched.is_err() && was.is_ok();
+            good |= switched.is_ok();
+            first = first.and(switched);
+        }
+        if failed {
+            core.commit();
+        }
+        match good {
+            true => Ok(()),
+            false => first,
         }
     }
+}
+
+/// What a probe was before it was enabled or disabled.
+struct Before {
+    enabled: bool,
+    limited: bool,
 }
 
 /// Frees what a probe owned that no handler can see any more.
@@ -268,6 +280,49 @@ impl Core {
             self.commit();
         }
         failed
+    }
+
+    /// Enables or disables a probe. The caller commits, and then calls [`Core::settle_switch`].
+    ///
+    /// # Errors
+    ///
+    /// `NotRegistered`. `NotText`: the text was unloaded.
+    fn switch(&mut self, probe: ProbePtr, enabled: bool) -> Result<Before, Refusal> {
+        if !self.knows(probe) {
+            return Err(Refusal::NotRegistered);
+        }
+        let id = id_of(probe);
+        let known = self.optimizer.probe(id).ok_or(Refusal::NotRegistered)?;
+        let before = Before {
+            enabled: known.enabled(),
+            limited: probe.has_flag(self.held(), ffi::RKPROBE_FLAG_LIMITED),
+        };
+        let state = self.optimizer.site(known.site).map(|site| site.state());
+        if enabled && state == Some(State::Gone) {
+            return Err(Refusal::NotText);
+        }
+        if enabled && !before.enabled {
+            window::begin(self.held(), probe);
+        }
+        self.set_enabled(id, enabled);
+        Ok(before)
+    }
+
+    /// Makes a probe what it was `before`, if hits would not reach it. The caller commits.
+    ///
+    /// # Errors
+    ///
+    /// Why hits would not reach it.
+    fn settle_switch(&mut self, probe: ProbePtr, before: &Before) -> Result<(), Refusal> {
+        let id = id_of(probe);
+        match self.optimizer.unserved(id) {
+            Some(foreign) => {
+                self.set_enabled(id, before.enabled);
+                probe.set_flag(self.held(), ffi::RKPROBE_FLAG_LIMITED, before.limited);
+                Err(foreign.into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes a probe off its site and out of the optimizer.

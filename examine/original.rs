@@ -135,6 +135,11 @@ impl Session<'_> {
         };
     }
 
+    /// The text that is reserved.
+    pub(crate) fn index(&self) -> &Index<Kernel> {
+        self.examiner.reserved.index()
+    }
+
     /// The function that was decoded last.
     pub(crate) fn function(&self) -> &DecodedFunction<Kernel> {
         &self.examiner.function

@@ -36,6 +36,7 @@ enum rk_symbol {
 	RK_KALLSYMS_LOOKUP,
 	RK_KALLSYMS_BOUNDS,
 	RK_KALLSYMS_ON_EACH_MATCH,
+	RK_KALLSYMS_ON_EACH,
 	RK_MODULE_KALLSYMS_ON_EACH,
 	RK_MODULE_ADDRESS,
 	RK_KALLSYMS_SHOW_VALUE,
@@ -68,6 +69,9 @@ bool rk_kallsyms_bounds(unsigned long addr, unsigned long *size,
 			unsigned long *offset);
 int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 			unsigned long *addrs, unsigned int max);
+bool rk_glob_match(const char *pattern, const char *name);
+int rk_kallsyms_search(const char *module, const char *pattern,
+		       int (*found)(void *data, unsigned long addr), void *data);
 
 /* An entry of a site in the blacklist of native kprobes; prev is NULL while it is not linked. */
 struct rk_refused {

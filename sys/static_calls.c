@@ -5,11 +5,13 @@
  */
 #include <linux/execmem.h>
 #include <linux/ftrace.h>
+#include <linux/glob.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/perf_event.h>
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
+#include <linux/string.h>
 #include <linux/wait.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
@@ -30,6 +32,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_lookup, kallsyms_lookup);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_bounds, kallsyms_lookup_size_offset);
 DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_on_each_match,
 			kallsyms_on_each_match_symbol);
+DEFINE_STATIC_CALL_NULL(rk_sc_kallsyms_on_each, kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_module_kallsyms_on_each,
 			module_kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(rk_sc_module_address, __module_address);
@@ -55,6 +58,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_reset_traces, tracing_reset_all_online_cpus);
 	X(RK_KALLSYMS_LOOKUP, kallsyms_lookup, kallsyms_lookup)		\
 	X(RK_KALLSYMS_BOUNDS, kallsyms_bounds, kallsyms_lookup_size_offset) \
 	X(RK_KALLSYMS_ON_EACH_MATCH, kallsyms_on_each_match, kallsyms_on_each_match_symbol) \
+	X(RK_KALLSYMS_ON_EACH, kallsyms_on_each, kallsyms_on_each_symbol) \
 	X(RK_MODULE_KALLSYMS_ON_EACH, module_kallsyms_on_each, module_kallsyms_on_each_symbol) \
 	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
 	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value) \
@@ -244,4 +248,50 @@ int rk_kallsyms_matches(const char *module, const char *name, bool everywhere,
 							   rk_match_in_module,
 							   &matches);
 	return matches.found;
+}
+
+bool rk_glob_match(const char *pattern, const char *name)
+{
+	return glob_match(pattern, name);
+}
+
+struct rk_search {
+	const char *pattern;
+	int (*found)(void *data, unsigned long addr);
+	void *data;
+};
+
+/* Names that begin with __pfx_ or __cfi_ are those of padding before functions. */
+static int rk_search_one(void *data, const char *name, unsigned long addr)
+{
+	const struct rk_search *search = data;
+
+	if (str_has_prefix(name, "__pfx_") || str_has_prefix(name, "__cfi_") ||
+	    !glob_match(search->pattern, name))
+		return 0;
+	return search->found(search->data, addr);
+}
+
+/*
+ * Calls @found for each symbol that matches the pattern, until it does not
+ * return 0. Searches the module, or the kernel and all modules if @module is
+ * NULL.
+ *
+ * Return: what @found returned last, or 0.
+ */
+int rk_kallsyms_search(const char *module, const char *pattern,
+		       int (*found)(void *data, unsigned long addr), void *data)
+{
+	struct rk_search search = {
+		.pattern = pattern, .found = found, .data = data,
+	};
+	int ret = 0;
+
+	if (!module)
+		ret = static_call(rk_sc_kallsyms_on_each)(rk_search_one, &search);
+	if (!ret)
+		ret = static_call(rk_sc_module_kallsyms_on_each)(module,
+								 rk_search_one,
+								 &search);
+	return ret;
 }

@@ -2,7 +2,7 @@
 
 //! From a target to an address.
 
-use crate::command;
+use crate::command::target::TargetSpec;
 use crate::eligibility::refusal::Refusal;
 use crate::sys::symbols;
 use kernel::prelude::*;
@@ -50,11 +50,11 @@ impl<'a> Unresolved<'a> {
     }
 }
 
-impl<'a> From<&command::TargetSpec<'a>> for Unresolved<'a> {
-    fn from(target: &command::TargetSpec<'a>) -> Self {
+impl<'a> From<&TargetSpec<'a>> for Unresolved<'a> {
+    fn from(target: &TargetSpec<'a>) -> Self {
         match *target {
-            command::TargetSpec::Address(addr) => Self::address(addr, 0),
-            command::TargetSpec::Symbol {
+            TargetSpec::Address(addr) => Self::address(addr, 0),
+            TargetSpec::Symbol {
                 module,
                 symbol,
                 offset,
@@ -104,10 +104,8 @@ fn name_address(name: &CStr) -> Result<usize, Refusal> {
 /// # Errors
 ///
 /// `NoMemory`.
-pub(crate) fn candidates(
-    target: &command::TargetSpec<'_>,
-) -> Result<Option<symbols::Candidates>, Refusal> {
-    let command::TargetSpec::Symbol { module, symbol, .. } = target else {
+pub(crate) fn candidates(target: &TargetSpec<'_>) -> Result<Option<symbols::Candidates>, Refusal> {
+    let TargetSpec::Symbol { module, symbol, .. } = target else {
         return Ok(None);
     };
     let module = module.map(|module| c_string(module.as_bytes()));
@@ -117,8 +115,8 @@ pub(crate) fn candidates(
 }
 
 /// How many offsets a target's symbol has. `None` for an address, and without one such symbol.
-pub(crate) fn size(target: &command::TargetSpec<'_>) -> Option<usize> {
-    let command::TargetSpec::Symbol { module, symbol, .. } = *target else {
+pub(crate) fn size(target: &TargetSpec<'_>) -> Option<usize> {
+    let TargetSpec::Symbol { module, symbol, .. } = *target else {
         return None;
     };
     let base = resolve(&Unresolved {

@@ -31,22 +31,29 @@ const _: () = assert!(ffi::RK_EVENT_MAX as usize >= HEAD + FIXED_MAX);
 /// The arguments of an event.
 pub(crate) type EventArguments = Arguments<Small>;
 
-/// Compiles the arguments of an event at `addr`.
+/// Compiles the arguments of an event at all of `addrs`.
 ///
 /// # Errors
 ///
 /// The first argument that is refused.
-pub(crate) fn arguments(text: &[u8], addr: usize) -> Result<EventArguments, ArgumentError> {
-    let entry = symbols::bounds(addr).map_or(0, |function| function.start);
-    // The ENDBR at a function's entry changes no register.
-    let place = match addr.wrapping_sub(entry) {
-        0 | ENDBR_LEN => ProbePlace::Entry,
-        _ => ProbePlace::Inside,
+pub(crate) fn arguments(
+    text: &[u8],
+    mut addrs: impl Iterator<Item = usize>,
+) -> Result<EventArguments, ArgumentError> {
+    let place = match addrs.all(is_entry) {
+        true => ProbePlace::Entry,
+        false => ProbePlace::Inside,
     };
     let mut facts = ffi::rk_event_facts::default();
     // SAFETY: The function writes the facts.
     unsafe { ffi::rk_event_facts(&mut facts) };
     Arguments::parse(text, 0, place, &EventFacts(facts))
+}
+
+/// Whether a function begins at `addr`. The ENDBR at a function's entry changes no register.
+fn is_entry(addr: usize) -> bool {
+    let entry = symbols::bounds(addr).map_or(0, |function| function.start);
+    matches!(addr.wrapping_sub(entry), 0 | ENDBR_LEN)
 }
 
 struct EventFacts(ffi::rk_event_facts);

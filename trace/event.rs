@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An event and its probe.
+//! An event and its probes.
 //!
 //! Lock order, outermost first: a caller's lock, the kernel's `event_mutex`, the lock of an event's
 //! switch, the engine's lock.
 
 use crate::eligibility::errno;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::{
-    engine,
-    ProbePtr, //
-};
+use crate::engine::engine;
 use crate::sys::ffi;
 use crate::sys::symbols::{
     self,
@@ -22,6 +19,7 @@ use crate::trace::arguments::{
     EventRegisters,
     Sequence, //
 };
+use crate::trace::sites::Sites;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::from_ref;
@@ -41,10 +39,11 @@ use kernel::str::{
 };
 use kernel::sync::{
     new_mutex,
+    Arc,
     Mutex, //
 };
 
-/// What wants the probe of an event to run.
+/// What wants the probes of an event to run.
 struct Switch {
     /// The user, by the file `enable`.
     wanted: bool,
@@ -61,7 +60,7 @@ impl Switch {
 /// What the callbacks of an event need.
 #[pin_data]
 struct Owner {
-    probe: ProbePtr,
+    sites: Arc<Sites>,
     #[pin]
     switch: Mutex<Switch>,
     arguments: EventArguments,
@@ -80,7 +79,7 @@ impl kernel::fmt::Display for Format<'_> {
 
 /// An event that the kernel's tracing knows.
 ///
-/// The probe of the event must be unregistered before this is dropped.
+/// The probes of the event must be unregistered before this is dropped.
 pub(crate) struct Event {
     event: NonNull<ffi::rk_event>,
     owner: ManuallyDrop<Pin<KBox<Owner>>>,
@@ -106,8 +105,8 @@ unsafe impl Send for Event {}
 unsafe impl Sync for Event {}
 
 impl Event {
-    /// An event that the kernel's tracing does not know yet. Its probe is not registered yet, and `wanted`
-    /// is whether it will be enabled.
+    /// An event that the kernel's tracing does not know yet. Its probes are not registered yet, and
+    /// `wanted` is whether they will be enabled.
     ///
     /// # Errors
     ///
@@ -115,14 +114,14 @@ impl Event {
     pub(crate) fn new(
         name: &CStr,
         arguments: EventArguments,
-        probe: ProbePtr,
+        sites: &Arc<Sites>,
         wanted: bool,
     ) -> Result<Self, Refusal> {
         let print_fmt = CString::try_from_fmt(fmt!("{}", Format(&arguments)));
         let print_fmt = print_fmt.map_err(|_| Refusal::NoMemory)?;
         let owner = KBox::pin_init(
             pin_init!(Owner {
-                probe,
+                sites: sites.clone(),
                 switch <- new_mutex!(Switch {
                     wanted,
                     consumers: 0,
@@ -142,20 +141,22 @@ impl Event {
                 data,
             )
         };
+        let event = NonNull::new(event).ok_or(Refusal::NoMemory)?;
+        // SAFETY: The probes are not registered.
+        unsafe { sites.set_event(event.as_ptr()) };
         Ok(Self {
-            event: NonNull::new(event).ok_or(Refusal::NoMemory)?,
+            event,
             owner: ManuallyDrop::new(owner),
             added: AtomicU64::new(0),
             abandoned: AtomicBool::new(false),
         })
     }
 
-    /// The event, for the pre_handler of its probe.
-    pub(crate) fn as_ptr(&self) -> *mut ffi::rk_event {
+    fn as_ptr(&self) -> *mut ffi::rk_event {
         self.event.as_ptr()
     }
 
-    /// Makes the event known to the kernel's tracing. Its probe is registered. May sleep.
+    /// Makes the event known to the kernel's tracing. Its probes are registered. May sleep.
     ///
     /// # Errors
     ///
@@ -222,12 +223,12 @@ impl Event {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the user wants the probe to run.
+    /// Whether the user wants the probes to run.
     pub(crate) fn is_wanted(&self) -> bool {
         self.owner.switch.lock().wanted
     }
 
-    /// Enables or disables the probe for the user. A probe whose event has a consumer runs all the same.
+    /// Enables or disables the probes for the user. If the event has a consumer, they run all the same.
     ///
     /// # Errors
     ///
@@ -245,10 +246,10 @@ impl Event {
 impl Owner {
     fn set_enabled(&self, enabled: bool) -> Result<(), Refusal> {
         let engine = engine().ok_or(Refusal::ModuleGoing)?;
-        engine.set_enabled(self.probe, enabled)
+        engine.set_enabled(self.sites.iter(), enabled)
     }
 
-    /// Notes a new consumer, which arms a probe that the user has disabled. A probe that the user has
+    /// Notes a new consumer, which arms probes that the user has disabled. A probe that the user has
     /// enabled and its limit has disabled stays disabled.
     fn add_consumer(&self) -> Result<(), Refusal> {
         let mut switch = self.switch.lock();
@@ -275,7 +276,7 @@ impl Drop for Event {
         if self.abandoned.load(Ordering::Relaxed) {
             return;
         }
-        // SAFETY: The tracing does not know the event, and its probe is not registered. Nothing has
+        // SAFETY: The tracing does not know the event, and its probes are not registered. Nothing has
         // the owner after the event is freed.
         unsafe {
             ffi::rk_event_free(self.as_ptr());

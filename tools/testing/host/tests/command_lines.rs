@@ -2,10 +2,11 @@
 
 //! Command lines, targets, switches and generated names.
 
+use rkprobes_host::command::places::{parse_places, Places, Targets};
+use rkprobes_host::command::target::{parse_target, TargetSpec, MODULE_MAX, SYMBOL_MAX};
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_question, parse_switch, parse_target,
-    written_target, AutoName, Command, ProbeKind, Question, Settings, TargetSpec, MODULE_MAX,
-    NAME_MAX, SYMBOL_MAX,
+    parse_limit, parse_line, parse_name, parse_switch, AutoName, Command, ProbeKind, Settings,
+    NAME_MAX,
 };
 use rkprobes_host::eligibility::errno;
 use rkprobes_host::eligibility::refusal::Refusal;
@@ -18,19 +19,28 @@ fn symbol(symbol: &str, offset: u64) -> TargetSpec<'_> {
     }
 }
 
+/// What a line adds: its kind, name and only target, if it has neither settings nor arguments.
+fn added(line: &[u8]) -> (ProbeKind, Option<&str>, TargetSpec<'_>) {
+    match parse_line(line) {
+        Ok(Some(Command::Add {
+            kind,
+            name,
+            targets,
+            settings,
+            arguments: b"",
+        })) if settings == Settings::default() => match targets.first() {
+            Places::Place(target) if targets.is_one() => (kind, name, target),
+            other => panic!("{line:?}: {other:?}"),
+        },
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
 fn probe<'a>(
     name: Option<&'a str>,
     target: TargetSpec<'a>,
-) -> Result<Option<Command<'a>>, Refusal> {
-    let kind = ProbeKind::Probe;
-    let settings = Settings::default();
-    Ok(Some(Command::Add {
-        kind,
-        name,
-        target,
-        settings,
-        arguments: b"",
-    }))
+) -> (ProbeKind, Option<&'a str>, TargetSpec<'a>) {
+    (ProbeKind::Probe, name, target)
 }
 
 #[test]
@@ -43,18 +53,18 @@ fn lines_that_are_nothing() {
 #[test]
 fn probes() {
     let place = symbol("vfs_read", 0);
-    assert_eq!(parse_line(b"p vfs_read"), probe(None, place));
-    assert_eq!(parse_line(b"p:x vfs_read"), probe(Some("x"), place));
+    assert_eq!(added(b"p vfs_read"), probe(None, place));
+    assert_eq!(added(b"p:x vfs_read"), probe(Some("x"), place));
     assert_eq!(
-        parse_line(b"  p:_A9\t vfs_read+12 \r\n"),
+        added(b"  p:_A9\t vfs_read+12 \r\n"),
         probe(Some("_A9"), symbol("vfs_read", 12))
     );
     assert_eq!(
-        parse_line(b"p vfs_read+0x1F"),
+        added(b"p vfs_read+0x1F"),
         probe(None, symbol("vfs_read", 31))
     );
     assert_eq!(
-        parse_line(b"p foo.isra.0.cold+010"),
+        added(b"p foo.isra.0.cold+010"),
         probe(None, symbol("foo.isra.0.cold", 10))
     );
     let in_module = TargetSpec::Symbol {
@@ -62,9 +72,9 @@ fn probes() {
         symbol: "v9fs$x",
         offset: 4,
     };
-    assert_eq!(parse_line(b"p:n 9p:v9fs$x+4"), probe(Some("n"), in_module));
+    assert_eq!(added(b"p:n 9p:v9fs$x+4"), probe(Some("n"), in_module));
     assert_eq!(
-        parse_line(b"p 0xffffffff81000000"),
+        added(b"p 0xffffffff81000000"),
         probe(None, TargetSpec::Address(0xffff_ffff_8100_0000))
     );
 }
@@ -72,14 +82,8 @@ fn probes() {
 #[test]
 fn other_commands() {
     assert_eq!(
-        parse_line(b"c:n vfs_read+5"),
-        Ok(Some(Command::Add {
-            kind: ProbeKind::Count,
-            name: Some("n"),
-            target: symbol("vfs_read", 5),
-            settings: Settings::default(),
-            arguments: b"",
-        }))
+        added(b"c:n vfs_read+5"),
+        (ProbeKind::Count, Some("n"), symbol("vfs_read", 5))
     );
     assert_eq!(parse_line(b"-:n "), Ok(Some(Command::Remove { name: "n" })));
 }
@@ -87,9 +91,9 @@ fn other_commands() {
 /// Forms that stack traces and people write.
 #[test]
 fn other_forms() {
-    let probe = |line: &'static str| match parse_line(line.as_bytes()) {
-        Ok(Some(Command::Add { name, target, .. })) => (name, target),
-        other => panic!("{line:?}: {other:?}"),
+    let probe = |line: &'static str| {
+        let (_, name, target) = added(line.as_bytes());
+        (name, target)
     };
     for line in [
         "p f+0x4/0x250",
@@ -118,10 +122,9 @@ fn other_forms() {
 fn settings() {
     let settings = |line: &'static str| match parse_line(line.as_bytes()) {
         Ok(Some(Command::Add {
-            target, settings, ..
+            targets, settings, ..
         })) => {
-            assert_eq!(target, symbol("f", 4), "{line:?}");
-            assert_eq!(written_target(line.as_bytes()), b"f+4", "{line:?}");
+            assert_eq!(targets.as_bytes(), b"f+4", "{line:?}");
             (settings.enabled, settings.limit)
         }
         other => panic!("{line:?}: {other:?}"),
@@ -162,12 +165,12 @@ fn arguments() {
     ] {
         match parse_line(line.as_bytes()) {
             Ok(Some(Command::Add {
-                target,
+                targets,
                 settings,
                 arguments,
                 ..
             })) => {
-                assert_eq!(target, symbol("f", 4), "{line:?}");
+                assert_eq!(targets.as_bytes(), b"f+4", "{line:?}");
                 assert_eq!(settings.limit, limit, "{line:?}");
                 assert_eq!(arguments, expected.as_bytes(), "{line:?}");
             }
@@ -180,34 +183,112 @@ fn arguments() {
 }
 
 #[test]
-fn questions() {
-    assert_eq!(
-        parse_question(b" vfs_read+4\n"),
-        Ok(Question::Place(symbol("vfs_read", 4)))
-    );
-    for (text, target) in [
-        ("vfs_read+*\n", symbol("vfs_read", 0)),
-        ("f.isra.0+*", symbol("f.isra.0", 0)),
-        ("0x1b+*", TargetSpec::Address(0x1b)),
+fn places() {
+    let in_module = |module, symbol| TargetSpec::Symbol {
+        module: Some(module),
+        symbol,
+        offset: 0,
+    };
+    let matching = |module, pattern| Places::Matching { module, pattern };
+    for (text, places) in [
+        (" vfs_read+4\n", Places::Place(symbol("vfs_read", 4))),
+        ("vfs_read+*\n", Places::Function(symbol("vfs_read", 0))),
+        ("f.isra.0+*", Places::Function(symbol("f.isra.0", 0))),
+        ("0x1b+*", Places::Function(TargetSpec::Address(0x1b))),
+        ("m:f+*", Places::Function(in_module("m", "f"))),
+        ("f+blocks", Places::Blocks(symbol("f", 0))),
+        ("m:f+blocks", Places::Blocks(in_module("m", "f"))),
+        ("vfs_*", matching(None, "vfs_*")),
+        ("*", matching(None, "*")),
+        ("m:*", matching(Some("m"), "*")),
+        (
+            "ext4:ext4_[a-c]?_*.cold",
+            matching(Some("ext4"), "ext4_[a-c]?_*.cold"),
+        ),
+        ("[!_]*", matching(None, "[!_]*")),
+        ("9p*", matching(None, "9p*")),
     ] {
-        let question = parse_question(text.as_bytes());
-        assert_eq!(question, Ok(Question::Function(target)), "{text:?}");
-        assert_eq!(question.map(|question| question.target()), Ok(target));
+        assert_eq!(parse_places(text.as_bytes()), Ok(places), "{text:?}");
     }
     for (text, refusal) in [
         ("", Refusal::BadTarget),
         ("+*", Refusal::BadTarget),
-        ("*", Refusal::BadTarget),
-        ("vfs_*", Refusal::BadTarget),
+        ("+blocks", Refusal::BadTarget),
+        ("m:", Refusal::BadTarget),
+        ("*:f", Refusal::BadTarget),
+        ("*:*", Refusal::BadTarget),
+        ("f*/", Refusal::BadTarget),
+        ("f*(", Refusal::BadTarget),
+        ("f*+4", Refusal::BadTarget),
+        ("f*+*", Refusal::BadTarget),
+        ("f*+blocks", Refusal::BadTarget),
         ("f+4+*", Refusal::BadNumber),
+        ("f+4+blocks", Refusal::BadNumber),
         ("f+*+*", Refusal::BadNumber),
-        ("f+*4", Refusal::BadNumber),
+        ("f+block", Refusal::BadNumber),
+        ("f+*4", Refusal::BadTarget),
         ("f +*", Refusal::BlankInTarget),
+        ("f +blocks", Refusal::BlankInTarget),
         ("f +9", Refusal::BlankInTarget),
         ("f+ 9", Refusal::BlankInTarget),
         ("f 9", Refusal::TrailingText),
     ] {
-        assert_eq!(parse_question(text.as_bytes()), Err(refusal), "{text:?}");
+        assert_eq!(parse_places(text.as_bytes()), Err(refusal), "{text:?}");
+    }
+}
+
+#[test]
+fn lists_of_targets() {
+    let all = |text: &'static str| -> Vec<Places<'static>> {
+        Targets::parse(text.as_bytes()).unwrap().iter().collect()
+    };
+    let place = |name, offset| Places::Place(symbol(name, offset));
+    assert_eq!(all("f"), [place("f", 0)]);
+    assert_eq!(
+        all("f,g+1,f"),
+        [place("f", 0), place("g", 1), place("f", 0)]
+    );
+    let mixed = [
+        Places::Blocks(symbol("f", 0)),
+        Places::Matching {
+            module: None,
+            pattern: "g*",
+        },
+        Places::Place(TargetSpec::Address(0x20)),
+    ];
+    assert_eq!(all("f+blocks,g*,0x10+0x10"), mixed);
+    for (text, one, alone) in [
+        ("f", true, true),
+        ("f+*", false, true),
+        ("f*", false, true),
+        ("f,f", false, false),
+        ("f*,f", false, false),
+    ] {
+        let targets = Targets::parse(text.as_bytes()).unwrap();
+        assert_eq!(
+            (targets.is_one(), targets.is_alone()),
+            (one, alone),
+            "{text}"
+        );
+    }
+    let targets = Targets::parse(b"f*,f,g+*").unwrap();
+    let places: Vec<_> = (0..4).map(|number| targets.is_place(number)).collect();
+    assert_eq!(places, [false, true, false, false]);
+    for text in ["", ",", "f,", ",f", "f,,g", "f;g"] {
+        assert_eq!(
+            Targets::parse(text.as_bytes()),
+            Err(Refusal::BadTarget),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn removals_by_pattern() {
+    for pattern in ["*", "a*", "[ab]?", "x.*", "[!a-z]*"] {
+        let line = format!("-:{pattern}");
+        let command = Command::RemoveMatching { pattern };
+        assert_eq!(parse_line(line.as_bytes()), Ok(Some(command)), "{line}");
     }
 }
 
@@ -257,9 +338,12 @@ fn refused_lines() {
         ("p vfs_read limit=4294967296", BadLimit),
         ("p vfs_read enable=", BadSwitch),
         ("p vfs_read enable=2", BadSwitch),
-        ("p vfs_read+*", WholeFunction),
-        ("p 0x10+*", WholeFunction),
-        ("p vfs_read+*4", BadNumber),
+        ("p vfs_read+*4", BadTarget),
+        ("p vfs_read,", BadTarget),
+        ("p vfs_read, vfs_write", BlankInTarget),
+        ("p vfs_read ,vfs_write", BlankInTarget),
+        ("-:a*b c", BadRemoval),
+        ("-:a*/", BadRemoval),
         ("p vfs_read#comment", BadTarget),
         ("p:.x vfs_read", BadName),
         ("p:.. vfs_read", BadName),
@@ -370,7 +454,7 @@ fn limits() {
 #[test]
 fn generated_names() {
     let name = |target, nth| {
-        AutoName::new(ProbeKind::Probe, &target, nth)
+        AutoName::new(ProbeKind::Probe, &Places::Place(target), nth)
             .as_str()
             .to_string()
     };
@@ -381,8 +465,17 @@ fn generated_names() {
     let address = TargetSpec::Address(0xffff_ffff_8100_00a0);
     assert_eq!(name(address, 0), "p_0xffffffff810000a0");
     assert_eq!(name(TargetSpec::Address(0), 11), "p_0x0_11");
-    let count = AutoName::new(ProbeKind::Count, &symbol("f", 1), 0);
+    let count = AutoName::new(ProbeKind::Count, &Places::Place(symbol("f", 1)), 0);
     assert_eq!(count.as_str(), "c_f_1");
+    let group = |text: &'static str| {
+        let places = parse_places(text.as_bytes()).unwrap();
+        AutoName::new(ProbeKind::Count, &places, 0)
+            .as_str()
+            .to_string()
+    };
+    assert_eq!(group("f+*"), "c_f_0");
+    assert_eq!(group("f+blocks"), "c_f_0");
+    assert_eq!(group("m:tcp_[a-z]*"), "c_tcp__a_z___0");
 }
 
 #[test]
@@ -391,7 +484,7 @@ fn generated_names_are_names_and_tell_offsets_apart() {
     let mut seen = std::collections::HashSet::new();
     for offset in [0, 9, 10, 99, 1 << 20, u64::MAX] {
         for nth in [0, 1, 7, u32::MAX] {
-            let name = AutoName::new(ProbeKind::Probe, &symbol(&long, offset), nth);
+            let name = AutoName::new(ProbeKind::Probe, &Places::Place(symbol(&long, offset)), nth);
             assert_eq!(name.as_str().len(), NAME_MAX, "{}", name.as_str());
             assert_eq!(parse_name(name.as_str().as_bytes()), Ok(name.as_str()));
             assert!(seen.insert(name.as_str().to_string()), "{}", name.as_str());

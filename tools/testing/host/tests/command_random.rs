@@ -8,7 +8,8 @@ mod lines;
 mod random;
 
 use random::Random;
-use rkprobes_host::command::{parse_line, parse_switch, parse_target};
+use rkprobes_host::command::target::parse_target;
+use rkprobes_host::command::{parse_line, parse_switch};
 
 const GOOD: [&[u8]; 16] = [
     b"p:name vfs_read+12",

@@ -546,3 +546,46 @@ fn bytes_that_lead_elsewhere() {
     // An instruction that is cut.
     assert!(leads(&[&[0x48, 0x8d]]));
 }
+
+#[test]
+fn blocks_begin_where_branches_go_and_after_them() {
+    const TEST: &[u8] = &[0x48, 0x85, 0xff];
+    const JMP: &[u8] = &[0xeb, 6];
+    let je = |rel: u8| [0x74, rel];
+    let code = [
+        PUSH,      // +0
+        TEST,      // +1
+        &je(0xf9), // +4: back to +255, outside
+        CALL,      // +6: no end
+        SUB,       // +11
+        JMP,       // +15: to +23
+        NOP3,      // +17: padding
+        INT3,      // +20: padding
+        MOV,       // +21: after padding
+        // one byte of padding up to the target
+        RET, // +24
+        INT3,
+        MOV_IMM,   // +26
+        &je(0xf9), // +31: to +26
+        RET,       // +33
+    ]
+    .concat();
+    let blocks = |reserved: &[(u64, u64, Kind)]| -> Vec<u64> {
+        let (function, index) = (function(&code), index(reserved));
+        let blocks = function.blocks(&index);
+        blocks.map(|insn| insn.addr - START).collect()
+    };
+    assert_eq!(blocks(&[]), [0, 6, 21, 26, 33]);
+    let function = function(&code);
+    let index = index(&[]);
+    let insns = function.instructions_of_blocks(&index);
+    let insns: Vec<_> = insns.map(|insn| insn.addr - START).collect();
+    assert_eq!(insns, [0, 1, 4, 6, 11, 15, 21, 24, 26, 31, 33]);
+    // A jump label is the last instruction of its block. Its target begins one, and so does a fixup.
+    let label = (11, 15, Kind::JumpLabel);
+    assert_eq!(blocks(&[label]), [0, 6, 15, 21, 26, 33]);
+    let target = (24, 25, Kind::JumpTarget);
+    assert_eq!(blocks(&[target]), [0, 6, 21, 24, 26, 33]);
+    let fixup = (1, 2, Kind::ExtableFixup);
+    assert_eq!(blocks(&[fixup]), [0, 1, 6, 21, 26, 33]);
+}

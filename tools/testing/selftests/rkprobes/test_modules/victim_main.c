@@ -6,6 +6,7 @@
  *   call N         N calls of rktest_victim_work(), prints the sum of their results
  *   trace N        N calls of rktest_victim_traced(), which has an ftrace entry
  *   push N         N calls of rktest_victim_pushed(), whose first instruction is a push
+ *   loop N         one call of rktest_victim_loop(N), prints its result
  *   address KIND   prints the address of the jump label, static call, BUG entry,
  *                  exception-table entry or data of the module
  *
@@ -23,6 +24,7 @@
 
 unsigned long rktest_victim_work(unsigned long x);
 unsigned long rktest_victim_pushed(unsigned long x);
+unsigned long rktest_victim_loop(unsigned long n);
 unsigned long rktest_victim_start(unsigned long x);
 
 static int hold;
@@ -95,6 +97,10 @@ static int rktest_run(int argc, char **argv)
 	}
 	if (argc != 2 || kstrtoul(argv[1], 0, &count))
 		return -EINVAL;
+	if (!strcmp(argv[0], "loop")) {
+		rktest_print("%lu\n", rktest_victim_loop(count));
+		return 0;
+	}
 	calls = !strcmp(argv[0], "call");
 	pushes = !strcmp(argv[0], "push");
 	if (!calls && !pushes && strcmp(argv[0], "trace"))

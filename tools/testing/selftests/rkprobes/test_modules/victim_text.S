@@ -25,6 +25,19 @@ SYM_FUNC_START(rktest_victim_pushed)
 	RET
 SYM_FUNC_END(rktest_victim_pushed)
 
+/* unsigned long rktest_victim_loop(unsigned long n): n * 3 + 0x123456. Three blocks. */
+SYM_FUNC_START(rktest_victim_loop)
+	ANNOTATE_NOENDBR
+	xorl	%eax, %eax		/* +0 */
+	testq	%rdi, %rdi		/* +2 */
+	je	2f			/* +5 */
+1:	addq	$3, %rax		/* +7: once for each of n */
+	decq	%rdi			/* +11 */
+	jne	1b			/* +14 */
+2:	addq	$0x123456, %rax		/* +16 */
+	RET				/* +22 */
+SYM_FUNC_END(rktest_victim_loop)
+
 /* Many instructions: what is done for each of them takes long. It is never called. */
 SYM_FUNC_START(rktest_victim_long)
 	ANNOTATE_NOENDBR
