@@ -106,7 +106,8 @@ refused "an address of 65 bits" "$EINVAL" "bad number" "p:x 0x10000000000000000"
 refused "an address that is no number" "$EINVAL" "bad number" "p:x 0xfffg"
 refused "a symbol of 512 bytes" "$ENAMETOOLONG" "name too long" "p:x $(repeated s 512)"
 refused "a module name of 56 bytes" "$ENAMETOOLONG" "name too long" "p:x $(repeated m 56):f"
-refused "a symbol with a star" "$EINVAL" "bad target" "p:x rktest_*"
+refused "a pattern with an offset" "$EINVAL" "bad target" "p:x rktest_*+4"
+refused "a pattern that no function matches" "$ENOENT" "no function matches" "p:x rktest_no_such_*"
 
 refused "a name that begins with a dot" "$EINVAL" "bad probe name" "p:..x $at"
 
