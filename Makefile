@@ -2,12 +2,14 @@
 # Entry points for people. Kbuild, which the build system of the kernel reads, says what is built.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
+# The doctor gets it from the environment, because it may have any character.
+export KDIR
 HOST := tools/testing/host/Cargo.toml
 TEST_MODULES := tools/testing/selftests/rkprobes/test_modules
 release = $(shell cat $(KDIR)/include/config/kernel.release)
 
 modules: ## build the module, its samples and the test modules for the kernel whose build tree is KDIR (default: the running kernel)
-	@tools/lab/doctor --build $(KDIR)
+	@tools/lab/doctor --build "$$KDIR"
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
@@ -35,6 +37,12 @@ bench: lab ## compare with native kprobes on one kernel: figures, JSON and a cha
 bench-module: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/bench KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
+deb: ## make the Debian package rkprobes-dkms, from which DKMS builds the module for each kernel, and print its path
+	@tools/lab/deb
+
+test-deb: ## install the Debian package on a Debian machine in the lab, load what DKMS made in the VM, boot with probes, upgrade, purge
+	@tools/lab/test-deb
+
 check: ## check formatting and lints, run the tests that need no kernel, and compile the module if the lab is set up
 	@tools/lab/check
 
@@ -55,7 +63,7 @@ shell: lab ## start a shell in the VM with the module loaded
 	@tools/lab/vm shell
 
 doctor: ## print what is wrong on this machine, and what to do
-	@tools/lab/doctor $(KDIR)
+	@tools/lab/doctor "$$KDIR"
 
 install: modules ## install the module for the kernel whose build tree is KDIR
 	install -D -m 644 rkprobes.ko $(INSTALL_MOD_PATH)/lib/modules/$(release)/updates/rkprobes.ko
@@ -78,4 +86,4 @@ lab:
 	@echo 'the module, its samples and the modules of the tests are built (40 seconds the first time) ...' >&2
 	@tools/lab/kmake -s
 
-.PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full docs docs-rust optimizable shell doctor install clean distclean help lab
+.PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full deb test-deb docs docs-rust optimizable shell doctor install clean distclean help lab
