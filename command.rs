@@ -100,7 +100,7 @@ impl Default for Settings {
 /// # Errors
 ///
 /// `UnknownCommand`, `BadRemoval`, `TrailingText`, `NoValue`, and the errors of [`parse_name`],
-/// [`parse_target`], [`parse_switch`] and [`parse_limit`].
+/// [`Targets::parse`], [`parse_switch`] and [`parse_limit`].
 pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let line = without_comment(line);
     let (&letter, rest) = match line.split_first() {

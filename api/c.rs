@@ -270,7 +270,11 @@ unsafe fn change(
 #[no_mangle]
 pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
     // SAFETY: By the contract of this function.
-    unsafe { change(probe, |engine, probe| engine.set_enabled(core::iter::once(probe), true)) }
+    unsafe {
+        change(probe, |engine, probe| {
+            engine.set_enabled(core::iter::once(probe), true)
+        })
+    }
 }
 
 /// Disables a probe; see `include/rkprobes.h`.
@@ -281,7 +285,11 @@ pub(crate) unsafe extern "C" fn enable_rkprobe(probe: *mut rkprobe) -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
     // SAFETY: By the contract of this function.
-    unsafe { change(probe, |engine, probe| engine.set_enabled(core::iter::once(probe), false)) }
+    unsafe {
+        change(probe, |engine, probe| {
+            engine.set_enabled(core::iter::once(probe), false)
+        })
+    }
 }
 
 /// Sets how many hits a second a probe may have; see `include/rkprobes.h`.
@@ -292,7 +300,11 @@ pub(crate) unsafe extern "C" fn disable_rkprobe(probe: *mut rkprobe) -> c_int {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn limit_rkprobe(probe: *mut rkprobe, hits: c_uint) -> c_int {
     // SAFETY: By the contract of this function.
-    unsafe { change(probe, |engine, probe| engine.set_limit(core::iter::once(probe), hits)) }
+    unsafe {
+        change(probe, |engine, probe| {
+            engine.set_limit(core::iter::once(probe), hits)
+        })
+    }
 }
 
 /// Waits for the optimizer; see `include/rkprobes.h`.
