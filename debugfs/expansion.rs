@@ -45,6 +45,8 @@ pub(super) fn expand(targets: &Targets<'_>) -> Result<KVVec<Expansion>, LineErro
         })?;
     }
     if !targets.is_one() {
+        let engine = engine().ok_or(Refusal::ModuleGoing)?;
+        engine.to_entries(sites.iter_mut().filter_map(|site| site.addr.as_mut().ok()));
         // Sites without an address come first, and stay.
         sort_by_key(&mut sites, |site| site.addr.unwrap_or(0) as u64);
         let mut last = None;

@@ -18,8 +18,7 @@ pub(crate) enum FunctionPart {
 }
 
 impl Engine {
-    /// Where probes on a part of the function at `addr` are, in order and each once. Some of the
-    /// addresses may be refused.
+    /// The instructions of a part of the function at `addr`, in order. Probes may be refused on some.
     ///
     /// # Errors
     ///
@@ -35,14 +34,7 @@ impl Engine {
         if !function.contains(start as u64) {
             return Err(first.unwrap_or(Refusal::NotText));
         }
-        let mut push = |insn: Insn| {
-            let place = session.entry(insn.addr as usize);
-            match places.last() == Some(&place) {
-                // An ENDBR, and the instruction that follows it.
-                true => Ok(()),
-                false => places.push(place, GFP_KERNEL_ACCOUNT),
-            }
-        };
+        let mut push = |insn: Insn| places.push(insn.addr as usize, GFP_KERNEL_ACCOUNT);
         let pushed = match part {
             FunctionPart::Instructions => function
                 .instructions_of_blocks(session.index())
@@ -50,6 +42,20 @@ impl Engine {
             FunctionPart::Blocks => function.blocks(session.index()).try_for_each(&mut push),
         };
         pushed.map_err(|_| Refusal::NoMemory)?;
-        Ok(places)
+        match places.is_empty() {
+            true => Err(first.unwrap_or(Refusal::Undecodable)),
+            false => Ok(places),
+        }
+    }
+
+    /// Changes addresses to those of probes there: a probe on an ENDBR is at the next instruction.
+    /// May sleep.
+    pub(crate) fn to_entries<'a>(&self, addrs: impl Iterator<Item = &'a mut usize>) {
+        let core = &mut *self.core.lock();
+        let mut session = core.examiner.begin();
+        for addr in addrs {
+            session.next_address();
+            *addr = session.entry(*addr);
+        }
     }
 }

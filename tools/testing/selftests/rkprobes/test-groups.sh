@@ -5,6 +5,7 @@
 . ./functions.sh
 
 load_mod rktest_victim
+load_mod rktest_stray
 load_mod rkprobes
 loop=rktest_victim:rktest_victim_loop
 
@@ -87,6 +88,18 @@ ask rktest_victim loop 2 >/dev/null
 ask rktest_victim call 3 >/dev/null
 same "the list counts at all its places" "$(of list hits)" 6
 
+# A probe on an ENDBR is at the next instruction, so these are names of one site.
+check "a function, a pattern and all its instructions" line 'c:entry vfs_read,vfs_rea[d],vfs_read+*'
+same "they have the entry once" "$(grep -c ' vfs_read+0x[04] ' "$debugfs/probe/entry/sites")" 1
+same "no address is there twice" "$(awk '{ print $1 }' "$debugfs/probe/entry/sites" | sort | uniq -d)" ''
+check "the probe is removed" line -:entry
+
+# A symbol whose bytes are no instruction. A line that makes no site leaves no probe.
+wrong 'c:no rktest_stray:rktest_stray_data+*' 'Invalid or incomplete multibyte or wide character' \
+	'undecodable bytes before or at the address: choose another function'
+wrong 'c:no rktest_stray:rktest_stray_data+blocks' 'Invalid or incomplete multibyte or wide character' \
+	'undecodable bytes before or at the address: choose another function'
+
 # Patterns: the functions that match. rktest_victim_start is freed.
 check "a pattern of functions of a module" line "c:victims rktest_victim:rktest_victim_[lpw]*"
 same "the functions that match" "$(awk '{ print $2, $3 }' "$debugfs/probe/victims/sites" | sort | sed 's/armed\|optimizing\|optimized/text/' | tr '\n' ' ')" \
@@ -98,9 +111,9 @@ check "vfs_read is counted" [ "$(sed -n 's/.* vfs_read+[^ ]* [a-z]* \([0-9]*\) .
 
 # A pattern with functions that cannot be probed has the others, and names those. One that names such a function alone is refused.
 check "a pattern with refused functions" line 'c:some notify_[cd]*'
-check "sites names a refused function" grep -q ' notify_die+0x0 refused 0 0 ' "$debugfs/probe/some/sites"
+check "sites names a refused function" grep -q ' notify_die+0x[04] refused 0 0 ' "$debugfs/probe/some/sites"
 check "the others have a probe" sh -c "grep -v ' refused ' $debugfs/probe/some/sites | grep -q ."
-wrong 'c:none notify_di[e]' 'Invalid argument' "$(sed -n 's/.* notify_die+0x0 refused 0 0 //p' "$debugfs/probe/some/sites")"
+wrong 'c:none notify_di[e]' 'Invalid argument' "$(sed -n 's/.* notify_die+0x[04] refused 0 0 //p' "$debugfs/probe/some/sites")"
 
 wrong "c:no $loop,$loop+1" 'Invalid or incomplete multibyte or wide character' \
 	'inside an instruction: choose its first byte; explain SYMBOL+* lists all'
