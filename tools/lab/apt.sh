@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 # Package lists of a Debian suite, in a directory of the lab. The sources of the machine stay unchanged.
 
-# shellcheck disable=SC2154 # lib.sh says where the cache is
+# shellcheck disable=SC2154 # lib.sh says where the cache is, and which suite it is
 apt=$cache/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+[ "$suite" = trixie ] || apt=$cache/apt-$suite
 
 # Prints "URI SUITE" lines from both formats of the sources of apt.
 configured_sources() {
@@ -36,7 +37,8 @@ mirror_of() {
 debian_mirror() { echo "${RKPROBES_MIRROR:-$(mirror_of '')}"; }
 security_mirror() { echo "${RKPROBES_SECURITY_MIRROR:-$(mirror_of '-security')}"; }
 
-# make_apt SUITE: writes the source lists. The root is made from root.list; the kernel comes from the backports, which all.list adds.
+# make_apt SUITE: writes the source lists. The root is made from root.list; the kernel comes from the backports, which all.list adds. sid has
+# neither updates nor backports.
 make_apt() {
 	local mirror security by="[arch=amd64 signed-by=$keyring]"
 	mirror=$(debian_mirror) security=$(security_mirror)
@@ -48,12 +50,12 @@ make_apt() {
 	: >"$apt/status"
 	{
 		echo "deb $by $mirror $1 main"
-		echo "deb $by $mirror $1-updates main"
-		[ -z "$security" ] || echo "deb $by $security $1-security main"
+		[ "$1" = sid ] || echo "deb $by $mirror $1-updates main"
+		[ "$1" = sid ] || [ -z "$security" ] || echo "deb $by $security $1-security main"
 	} >"$apt/root.list"
 	{
 		cat "$apt/root.list"
-		echo "deb $by $mirror $1-backports main"
+		[ "$1" = sid ] || echo "deb $by $mirror $1-backports main"
 	} >"$apt/all.list"
 }
 
@@ -68,13 +70,14 @@ private() {
 		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
-# Prints "RELEASE VERSION SOURCE" of each 7.x kernel whose image, headers and source exist in one version.
+# agreeing_kernels FLAVOUR: prints "RELEASE VERSION SOURCE" of each 7.x kernel of this flavour (amd64, rt-amd64) whose image, headers and source
+# exist in one version.
 agreeing_kernels() {
 	# shellcheck disable=SC2046 # one word a package
 	private apt-cache madison $(private apt-cache pkgnames linux- | grep -E '^linux-(binary|headers|source)-7\.[^_]*$') |
-		awk -F ' *[|] *' '
+		awk -F ' *[|] *' -v flavour="$1" '
 			{ sub(/^ +/, "", $1); there[$1, $2] = 1 }
-			$1 ~ /^linux-binary-7\.[0-9.]+\+deb[0-9]+-amd64$/ { version[$1, $2] = $2 }
+			$1 ~ ("^linux-binary-7[.][0-9.]+[+]deb[0-9]+-" flavour "$") { version[$1, $2] = $2 }
 			END {
 				for (image in version) {
 					split(image, name, SUBSEP)
