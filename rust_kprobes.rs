@@ -74,7 +74,7 @@ impl Running {
     fn start() -> Result<Self> {
         if sys::processor::is_xen_pv() {
             pr_err!("probes are not safe in a paravirtual guest of Xen: use a PVH or HVM guest\n");
-            return Err(EOPNOTSUPP);
+            return Err(sys::compat::not_supported());
         }
         sys::symbols::init()?;
         sys::registering::init()?;
@@ -99,8 +99,8 @@ impl kernel::InPlaceModule for RkProbes {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: The kernel calls `init` once, and nothing has used `MEMORY` before.
         unsafe { shell::memory::MEMORY.init() };
-        shell::work::OPTIMIZE_DELAY
-            .store(module_parameters::optimize_delay.value(), Ordering::Relaxed);
+        let delay: u32 = sys::compat::parameter(module_parameters::optimize_delay.value());
+        shell::work::OPTIMIZE_DELAY.store(delay, Ordering::Relaxed);
         try_pin_init!(Self {
             running: Running::start()?,
             _notifiers: engine::Notifiers::register()?,

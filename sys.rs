@@ -2,6 +2,7 @@
 
 //! What the kernel offers: bindings, symbols, locks, memory. Nothing is decided here.
 
+pub(crate) mod compat;
 mod error;
 pub(crate) mod ffi;
 pub(crate) mod functions;

@@ -20,6 +20,7 @@ use crate::debugfs::writer::{
     Writer, //
 };
 use crate::eligibility::refusal::Refusal;
+use crate::sys::compat::THIS_MODULE;
 use crate::sys::ffi;
 use core::marker::PhantomData;
 use kernel::bindings::{
@@ -256,7 +257,7 @@ impl<F: File> Operations<F> {
     const WRITES: bool = F::MODE & 0o200 != 0;
 
     const TABLE: file_operations = file_operations {
-        owner: kernel::module::this_module::<crate::LocalModule>().as_ptr(),
+        owner: THIS_MODULE,
         open: Some(Self::open),
         read: if F::MODE & 0o400 == 0 {
             None

@@ -24,6 +24,7 @@ use crate::eligibility::reserved::{
     Index,
     Kind, //
 };
+use crate::sys::compat::not_supported;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols::{
@@ -208,7 +209,7 @@ fn follow(walk: &mut Walk, locks: &TextLocks) -> Result {
 fn whole<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error == EOPNOTSUPP => Ok(None),
+        Err(error) if error == not_supported() => Ok(None),
         Err(error) => Err(error),
     }
 }

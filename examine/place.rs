@@ -251,7 +251,7 @@ fn add_detour(
     trap_ptr: u64,
     region: Region,
 ) -> Result<Region, NotOptimizable> {
-    let entry = ffi::rk_detour_entry as usize as u64;
+    let entry = ffi::rk_detour_entry as *const () as usize as u64;
     let bytes = prefix(&trap.original, usize::from(region.len));
     let copy = image
         .detour(trap_ptr, entry, trap.addr, bytes)

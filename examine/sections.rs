@@ -7,10 +7,10 @@ use crate::eligibility::reserved::{
     Index,
     Kind, //
 };
+use crate::sys::compat::THIS_MODULE;
 use crate::sys::ffi;
 use crate::sys::growable::Kernel;
 use crate::sys::symbols;
-use kernel::module::this_module;
 use kernel::prelude::*;
 
 /// Sections of noinstr and entry text, where the kernel has them.
@@ -26,7 +26,7 @@ const NOINSTR: [(&CStr, &CStr); 2] = [
 /// ENOMEM.
 pub(crate) fn reserve(index: &mut Index<Kernel>) -> Result {
     // SAFETY: This module is loaded while its code runs.
-    let own = unsafe { ffi::rk_module_core_text(this_module::<crate::LocalModule>().as_ptr()) };
+    let own = unsafe { ffi::rk_module_core_text(THIS_MODULE) };
     let mut reserve = |start: usize, end: usize, kind| {
         let pushed = index.push(start as u64, end as u64, kind);
         pushed.map_err(|_| ENOMEM)

@@ -15,6 +15,7 @@ use crate::shell::{
     module_text,
     text, //
 };
+use crate::sys::compat::not_supported;
 use crate::sys::growable::Kernel;
 use crate::sys::locks::TextLocks;
 use crate::sys::symbols::{
@@ -243,7 +244,7 @@ impl Walk {
     /// The error of a walk that does not find all. Prints why.
     pub(super) fn unknown(&self, name: &CStr, why: &str) -> Error {
         pr_err!("cannot find {}: {name} {why}\n", self.goal);
-        EOPNOTSUPP
+        not_supported()
     }
 }
 

@@ -9,6 +9,7 @@
 //! insmod rkprobe_rust.ko
 //! ```
 
+use core::borrow::Borrow;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use rust_kprobes::{Handler, Hit, Registration, Target};
@@ -63,7 +64,9 @@ struct Sample {
 
 impl kernel::Module for Sample {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let target = Target::symbol(c"vfs_read").offset(module_parameters::offset.value());
+        // A value since Linux 7.3, and a reference before.
+        let offset = *Borrow::<usize>::borrow(&module_parameters::offset.value());
+        let target = Target::symbol(c"vfs_read").offset(offset);
         let sizes = Sizes([const { Atomic::new(0) }; 4]);
         let reads = Registration::new(target, sizes).inspect_err(|refused| {
             pr_err!("no probe: {}\n", refused.reason());

@@ -26,6 +26,7 @@
 //! RCU reader takes one of the two. Documentation/design.rst has the reasons.
 
 use crate::sys::{
+    compat,
     ffi,
     symbols, //
 };
@@ -166,7 +167,7 @@ impl Drop for CpusHeld {
 /// that is taken under it.
 pub(crate) fn wait_for_handlers() {
     drop(CpusHeld::lock());
-    kernel::sync::rcu::synchronize_rcu();
+    compat::synchronize_rcu();
 }
 
 /// The locks that are held over a poke. They are released in the reverse order.

@@ -4,9 +4,9 @@
 //!
 //! The report is in the kernel's log. Loading fails if an assertion fails.
 
+use core::borrow::Borrow;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::rcu::synchronize_rcu;
 use kernel::sync::{new_spinlock, Arc, SpinLock};
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
@@ -21,9 +21,9 @@ module! {
     description: "Tests of the Rust API of rkprobes",
     license: "GPL",
     params: {
-        forget: bool {
-            default: false,
-            description: "only forget a registration",
+        forget: u8 {
+            default: 0,
+            description: "1: only forget a registration",
         },
     },
 }
@@ -127,7 +127,7 @@ fn watch(target: Target<'_>) -> Result<Registration<Watcher>, RegisterError> {
 fn life() -> Result {
     let watched = watch(TARGET)?;
     let (probe, seen) = (watched.probe(), watched.handler());
-    let target = rktest_rust_target as usize;
+    let target = rktest_rust_target as *const () as usize;
     check(
         "the probe is after the ENDBR",
         probe.address() == target + MOV,
@@ -168,7 +168,8 @@ fn life() -> Result {
 
 fn ftrace() -> Result {
     let watched = watch(Target::symbol(c"synchronize_rcu"))?;
-    synchronize_rcu();
+    // SAFETY: This is process context.
+    unsafe { kernel::bindings::synchronize_rcu() };
     let hits = watched.probe().hits();
     check("a function's entry is hit", hits > 0)?;
     check(
@@ -357,7 +358,9 @@ impl Handler for Inside {
                     .map(|_| ())
                     .map_err(Error::from),
             ];
-            let right = results.iter().filter(|result| **result == Err(EDEADLK));
+            // The crate of Linux 7.2 has no constant for it.
+            let deadlock = Error::from_errno(-35);
+            let right = results.iter().filter(|result| **result == Err(deadlock));
             WRONG.add(results.len() - right.count());
         }
         if self.drops {
@@ -440,7 +443,7 @@ struct Tests;
 
 impl kernel::Module for Tests {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        if module_parameters::forget.value() {
+        if *Borrow::<u8>::borrow(&module_parameters::forget.value()) != 0 {
             core::mem::forget(watch(Target::symbol(c"vfs_read"))?);
             return Ok(Self);
         }
