@@ -53,6 +53,10 @@ module! {
             default: 5,
             description: "Jiffies between a change and the optimizer's pass",
         },
+        unknown_kernel: u8 {
+            default: 0,
+            description: "1: load on a kernel that this version does not know",
+        },
     },
 }
 
@@ -72,6 +76,8 @@ struct Running(Pin<KBox<engine::Engine>>);
 
 impl Running {
     fn start() -> Result<Self> {
+        let allowed: u8 = sys::compat::parameter(module_parameters::unknown_kernel.value());
+        sys::release::check(allowed != 0)?;
         if sys::processor::is_xen_pv() {
             pr_err!("probes are not safe in a paravirtual guest of Xen: use a PVH or HVM guest\n");
             return Err(sys::compat::not_supported());

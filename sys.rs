@@ -10,6 +10,7 @@ pub(crate) mod growable;
 pub(crate) mod locks;
 pub(crate) mod processor;
 pub(crate) mod registering;
+pub(crate) mod release;
 pub(crate) mod stats;
 pub(crate) mod symbols;
 pub(crate) mod target;

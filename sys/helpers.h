@@ -97,6 +97,8 @@ bool rk_task_registers(void);
 bool rk_kprobe_at(unsigned long addr);
 bool rk_any_kprobe(unsigned long heads, unsigned long end);
 unsigned long rk_kprobe_handler(unsigned long addr);
+
+
 size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
 
 /* Kinds of text. */
@@ -160,6 +162,8 @@ unsigned int rk_check_limits(void);
  */
 unsigned int rk_tasks_holdout(void);
 
+extern const char rk_known_kernels[];
+const char *rk_release(void);
 bool rk_is_xen_pv(void);
 bool rk_has_fred(void);
 
