@@ -28,6 +28,7 @@ pub mod errno;
 mod function;
 pub mod hidden;
 mod kind;
+pub mod native;
 mod offsets;
 pub mod refusal;
 mod region;

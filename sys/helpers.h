@@ -98,8 +98,13 @@ bool rk_kprobe_at(unsigned long addr);
 bool rk_any_kprobe(unsigned long heads, unsigned long end);
 unsigned long rk_kprobe_handler(unsigned long addr);
 
+/* What is known of the bytes at a native kprobe (eligibility/native.rs decides). */
+struct rk_native {
+	u8 text[5], opcode, saved[4];
+	unsigned long detour;
+};
 
-size_t rk_kprobe_original(unsigned long addr, u8 *bytes);
+bool rk_native_at(unsigned long addr, unsigned long group, struct rk_native *native);
 
 /* Kinds of text. */
 enum rk_text {

@@ -59,6 +59,8 @@ data! {
     ExtableEnd = c"__stop___ex_table",
     Blacklist = c"kprobe_blacklist",
     KprobeTable = c"kprobe_table",
+    // The pre_handler of a native kprobe that stands for a group.
+    GroupHandler = c"aggr_pre_handler",
     DieChain = c"die_chain",
     StaticCallStart = c"__static_call_text_start",
     StaticCallEnd = c"__static_call_text_end",

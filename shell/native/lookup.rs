@@ -3,10 +3,15 @@
 //! Where native kprobes are, and what they have replaced.
 
 use crate::containers::search::next_of;
+use crate::eligibility::native::{
+    Native,
+    Original, //
+};
 use crate::insn_decode::opcodes::{
     INT3,
     JMP_REL32,
-    JUMP_LEN, //
+    JUMP_LEN,
+    NO_INSN, //
 };
 use crate::optimizer::Foreign;
 use crate::sys::ffi;
@@ -53,7 +58,7 @@ pub(crate) fn check_natives(_locks: &TextLocks, addr: usize, end: usize) -> Resu
 }
 
 /// Replaces in `bytes`, which were read at `start`, what native kprobes have written by what was there
-/// before.
+/// before. Where that is unknown, no instruction decodes afterwards, so nothing of the function is probed.
 pub(crate) fn put_back(_locks: &TextLocks, start: usize, bytes: &mut [u8]) {
     let table = symbols::kprobe_table();
     // SAFETY: The range is the kernel's table of kprobes, and `kprobe_mutex` is held.
@@ -62,12 +67,36 @@ pub(crate) fn put_back(_locks: &TextLocks, start: usize, bytes: &mut [u8]) {
     }
     let mut at = 0usize;
     while let Some(found) = next_of([INT3, JMP_REL32], bytes, at) {
-        let mut saved = [0u8; JUMP_LEN];
-        // SAFETY: The function stores at most 5 bytes, and the text locks are held.
-        let len = unsafe { ffi::rk_kprobe_original(start.wrapping_add(found), saved.as_mut_ptr()) };
-        for (to, from) in bytes.iter_mut().skip(found).zip(saved.iter().take(len)) {
+        let original = original_at(start.wrapping_add(found));
+        let original = original
+            .as_ref()
+            .map_or(&[][..], |original| match original {
+                Original::Byte(byte) => core::slice::from_ref(byte),
+                Original::Jump(bytes) => bytes,
+                Original::Unknown => &[NO_INSN; JUMP_LEN],
+            });
+        for (to, from) in bytes.iter_mut().skip(found).zip(original) {
             *to = *from;
         }
-        at = found.wrapping_add(len.max(1));
+        at = found.wrapping_add(original.len().max(1));
     }
+}
+
+/// What the native kprobe at `addr` has replaced; `None` if there is none that replaces bytes. The text
+/// locks are held.
+fn original_at(addr: usize) -> Option<Original> {
+    let mut native = ffi::rk_native::default();
+    let group = symbols::address(symbols::Data::GroupHandler);
+    // SAFETY: The text is mapped, because a native kprobe is there or the function reads nothing. The
+    // text locks are held.
+    unsafe { ffi::rk_native_at(addr, group, &mut native) }.then(|| {
+        let native = Native {
+            addr: addr as u64,
+            text: native.text,
+            opcode: native.opcode,
+            saved: native.saved,
+            detour: native.detour as u64,
+        };
+        native.original()
+    })
 }

@@ -4,7 +4,6 @@
 #include <linux/mutex.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
-#include <asm/text-patching.h>
 #include "sys/helpers.h"
 #include "sys/static_calls.h"
 
@@ -17,6 +16,9 @@ static_assert(offsetof(struct rk_refused, start) ==
 	      offsetof(struct kprobe_blacklist_entry, start_addr));
 static_assert(offsetof(struct rk_refused, end) ==
 	      offsetof(struct kprobe_blacklist_entry, end_addr));
+/* The sizes in struct rk_native. */
+static_assert(sizeof_field(struct optimized_kprobe, optinsn.copied_insn) ==
+	      sizeof_field(struct rk_native, saved));
 
 /*
  * Adds @at to the blacklist, unless it is linked. kprobe_mutex is held. The
@@ -162,31 +164,35 @@ unsigned long rk_kprobe_handler(unsigned long addr)
 }
 
 /*
- * Stores the 1 or 5 bytes that the int3 or jump of a native kprobe at @addr has
- * replaced. Returns how many; 0 if there is no kprobe. kprobe_mutex and text_mutex
- * are held.
+ * Stores what tells the bytes that the native kprobe at @addr has replaced. Returns
+ * false if there is none, or if it uses ftrace and has replaced no byte. The flags of
+ * the kprobe do not count, because other versions of the kernel set them at other
+ * times. @group is the address of the pre_handler of kprobes that stand for a group:
+ * only those can become jumps, and only those are allocated with what a jump needs.
+ * kprobe_mutex and text_mutex are held.
  */
-size_t rk_kprobe_original(unsigned long addr, u8 *bytes)
+bool rk_native_at(unsigned long addr, unsigned long group, struct rk_native *native)
 {
+	struct optimized_kprobe *op;
 	struct kprobe *kp;
-	size_t len = 0;
+	bool found;
 
+	memset(native, 0, sizeof(*native));
 	preempt_disable();
 	kp = rk_get_kprobe(addr);
-	/* A kprobe that uses ftrace has replaced no byte. */
-	if (kp && !kprobe_ftrace(kp)) {
-		bytes[0] = kp->opcode;
-		len = 1;
-		if (*(u8 *)addr == JMP32_INSN_OPCODE &&
-		    (kp->flags & KPROBE_FLAG_OPTIMIZED)) {
-			struct optimized_kprobe *op;
-
-			op = container_of(kp, struct optimized_kprobe, kp);
-			memcpy(bytes + 1, op->optinsn.copied_insn,
-			       sizeof(op->optinsn.copied_insn));
-			len += sizeof(op->optinsn.copied_insn);
-		}
+	found = kp && !kprobe_ftrace(kp);
+	if (found) {
+		native->opcode = kp->opcode;
+		native->text[0] = *(u8 *)addr;
+	}
+	if (found && (unsigned long)kp->pre_handler == group) {
+		op = container_of(kp, struct optimized_kprobe, kp);
+		native->detour = (unsigned long)op->optinsn.insn;
+		memcpy(native->saved, op->optinsn.copied_insn, sizeof(native->saved));
+		/* The kernel makes a detour only where the jump fits the function. */
+		if (native->detour)
+			memcpy(native->text, (void *)addr, sizeof(native->text));
 	}
 	preempt_enable();
-	return len;
+	return found;
 }
