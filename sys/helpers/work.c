@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The work queue: the optimizer's passes, and the checks of limits. */
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
 #include <linux/cpumask.h>
@@ -33,7 +34,13 @@ static void rk_kick_fn(struct irq_work *work)
 	rk_kick_optimizer(0, true);
 }
 
-static DEFINE_IRQ_WORK(rk_kick_work, rk_kick_fn);
+/*
+ * In hard interrupt context also with PREEMPT_RT. There other irq_work waits for a
+ * thread, which a CPU that goes offline parks while it can still hit a handler: the
+ * work would be pending until the CPU comes back, and rk_stop_optimizer() would wait
+ * for it. Queuing a work item takes raw locks only.
+ */
+static struct irq_work rk_kick_work = IRQ_WORK_INIT_HARD(rk_kick_fn);
 
 /*
  * Starts the optimizer at once. May be called in a handler. A CPU that is offline
@@ -46,8 +53,45 @@ void rk_kick_from_handler(void)
 		irq_work_queue(&rk_kick_work);
 }
 
+static void rk_limits_fn(struct work_struct *work)
+{
+	unsigned int ms = rk_check_limits();
+
+	if (ms)
+		rk_watch_limits(ms);
+}
+
+static DECLARE_WORK(rk_limits, rk_limits_fn);
+
+static enum hrtimer_restart rk_limits_due(struct hrtimer *timer)
+{
+	queue_work(rk_urgent, &rk_limits);
+	return HRTIMER_NORESTART;
+}
+
+/*
+ * In hard interrupt context also with PREEMPT_RT. There a timer of a delayed work
+ * waits for a thread of low real-time priority, which a task of higher priority keeps
+ * from running for ever, as one that hits a probe all the time. The scheduler gives
+ * the work itself some time (kernel/sched/deadline.c: the server of fair tasks).
+ */
+static struct hrtimer rk_limits_timer;
+
+/* Checks the limits in @ms milliseconds, unless a check is pending. */
+void rk_watch_limits(unsigned int ms)
+{
+	if (!hrtimer_is_queued(&rk_limits_timer) && !work_pending(&rk_limits))
+		hrtimer_start(&rk_limits_timer, ms_to_ktime(ms), HRTIMER_MODE_REL_HARD);
+}
+
+u64 rk_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
 int rk_start_optimizer(void)
 {
+	hrtimer_setup(&rk_limits_timer, rk_limits_due, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	rk_queue = alloc_workqueue("rkprobes", WQ_UNBOUND, 0);
 	if (!rk_queue)
 		return -ENOMEM;
@@ -59,27 +103,6 @@ int rk_start_optimizer(void)
 	return -ENOMEM;
 }
 
-static void rk_limits_fn(struct work_struct *work)
-{
-	unsigned int ms = rk_check_limits();
-
-	if (ms)
-		rk_watch_limits(ms);
-}
-
-static DECLARE_DELAYED_WORK(rk_limits, rk_limits_fn);
-
-/* Checks the limits in @ms milliseconds, unless a check is pending. */
-void rk_watch_limits(unsigned int ms)
-{
-	queue_delayed_work(rk_urgent, &rk_limits, msecs_to_jiffies(ms));
-}
-
-u64 rk_now_ms(void)
-{
-	return ktime_to_ms(ktime_get());
-}
-
 /*
  * After this no work runs, and none is pending. Callers of rk_kick_optimizer(),
  * rk_kick_from_handler() and rk_watch_limits() have ended before.
@@ -87,7 +110,9 @@ u64 rk_now_ms(void)
 void rk_stop_optimizer(void)
 {
 	irq_work_sync(&rk_kick_work);
-	cancel_delayed_work_sync(&rk_limits);
+	/* Afterwards neither the work nor the timer can start the other. */
+	disable_work_sync(&rk_limits);
+	hrtimer_cancel(&rk_limits_timer);
 	cancel_delayed_work_sync(&rk_work);
 	destroy_workqueue(rk_urgent);
 	destroy_workqueue(rk_queue);
