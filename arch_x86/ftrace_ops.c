@@ -107,11 +107,22 @@ static int rk_ops_start(struct ftrace_ops *ops)
 }
 
 /*
+ * Whether the filter has no entry of a probe, because registering the ops failed:
+ * before Linux 7.3 kernel.ftrace_enabled may be 0. Then removing must not start them.
+ */
+static bool rk_ops_have_none(struct ftrace_ops *ops, bool remove)
+{
+	return remove && !(ops->flags & FTRACE_OPS_FL_ENABLED);
+}
+
+/*
  * Adds function entries to the filter, or removes them, with one update of the
  * text. The engine's lock serializes the calls.
  */
 int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove)
 {
+	if (rk_ops_have_none(&rk_ftrace_ops, remove))
+		return 0;
 	return rk_ops_start(&rk_ftrace_ops) ?:
 	       ftrace_set_filter_ips(&rk_ftrace_ops, ips, count, remove, 0);
 }
@@ -122,6 +133,8 @@ int rk_ftrace_filter(unsigned long *ips, unsigned int count, bool remove)
  */
 int rk_ftrace_claim(unsigned long ip, bool remove)
 {
+	if (rk_ops_have_none(&rk_claim_ops, remove))
+		return 0;
 	return rk_ops_start(&rk_claim_ops) ?:
 	       ftrace_set_filter_ip(&rk_claim_ops, ip, remove, 0);
 }
