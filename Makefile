@@ -20,12 +20,15 @@ run: lab ## show a probe in an unmodified Debian kernel in a VM, from breakpoint
 test: ## run all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these tests, in the VM; FULL=yes adds the slow tests of check-full, IBT=yes adds test-ibt, TORTURE=120 adds torture
 	@TORTURE=$(TORTURE) tools/lab/test $(T)
 
+matrix: ## build for each kernel of tools/lab/kernels, and run the demonstration and all selftests there; QUICK=1 runs a part of the selftests, K="rt 7.2" takes only these kernels
+	@QUICK=$(QUICK) tools/lab/matrix $(K)
+
 test-ibt: lab ## run selftests on an emulated CPU that enforces indirect branch tracking; takes some minutes
 	@tools/lab/ibt
 
 DURATION ?= 600
-torture: ## run the selftests and then random operations under disturbance on a debug kernel; DURATION=60 SEED=1 for another run
-	@tools/lab/torture $(DURATION) $(SEED)
+torture: ## run the selftests and then random operations under disturbance on a debug kernel; DURATION=60 SEED=1 for another run, RT=1 for a debug kernel with PREEMPT_RT
+	@RT=$(RT) tools/lab/torture $(DURATION) $(SEED)
 
 torture-modules: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/testing/selftests/rkprobes/torture KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
@@ -86,4 +89,4 @@ lab:
 	@echo 'the module, its samples and the modules of the tests are built (40 seconds the first time) ...' >&2
 	@tools/lab/kmake -s
 
-.PHONY: modules run test test-ibt torture torture-modules bench bench-module check check-full deb test-deb docs docs-rust optimizable shell doctor install clean distclean help lab
+.PHONY: modules run test matrix test-ibt torture torture-modules bench bench-module check check-full deb test-deb docs docs-rust optimizable shell doctor install clean distclean help lab
