@@ -189,7 +189,7 @@ static notrace __kprobes struct pt_regs *rk_event_regs(const struct pt_regs *reg
 }
 
 /* The hardirq and NMI parts are counters, so a hit in an NMI carries into no other part. */
-static_assert(IS_ENABLED(CONFIG_HAS_SEPARATE_PREEMPT_RESCHED_BITS));
+static_assert(NMI_BITS > 1 && HARDIRQ_BITS > 1);
 
 /*
  * The consumers run kernel functions. A probe in these functions is hit while
