@@ -15,3 +15,4 @@ pub(crate) mod stats;
 pub(crate) mod symbols;
 pub(crate) mod target;
 pub(crate) mod task;
+pub(crate) mod warning;

@@ -168,7 +168,7 @@ unsafe fn register_all(probes: &[*mut rkprobe]) -> Result<(), RefusedProbe> {
         let request = Request::new(probe, addr, tag);
         let full = requests.push_within_capacity(request).is_err();
         // There is room for all of them.
-        kernel::warn_on!(full);
+        crate::sys::warning::warn_on(full);
     }
     engine.register(&mut requests);
     let failed = requests

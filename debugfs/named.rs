@@ -61,7 +61,7 @@ impl Name {
     pub(super) fn as_cstr(&self) -> &CStr {
         let name = CStr::from_bytes_until_nul(&self.0);
         // The array is longer than any name.
-        kernel::warn_on!(name.is_err());
+        crate::sys::warning::warn_on(name.is_err());
         name.unwrap_or(c"")
     }
 
@@ -439,7 +439,7 @@ impl Registry {
         let named = self.take(name).ok_or(Refusal::NoSuchProbe)?;
         let pushed = doomed.0.push_within_capacity(named);
         // Room was reserved before.
-        kernel::warn_on!(pushed.is_err());
+        crate::sys::warning::warn_on(pushed.is_err());
         Ok(())
     }
 
@@ -510,7 +510,7 @@ impl Drop for Registry {
                 Some(named) => {
                     let pushed = doomed.0.push_within_capacity(named);
                     // Room was reserved before.
-                    kernel::warn_on!(pushed.is_err());
+                    crate::sys::warning::warn_on(pushed.is_err());
                 }
                 None => {}
             }

@@ -95,7 +95,7 @@ fn disable(core: &mut Core, id: ProbeId) {
         .payload
         .set_flag(core.held(), ffi::RKPROBE_FLAG_LIMITED, true);
     let site = core.optimizer.site(probe.site);
-    kernel::warn_on!(site.is_none());
+    crate::sys::warning::warn_on(site.is_none());
     let addr = site.map_or(0, |site| site.addr);
     core.set_enabled(id, false);
     if let Some(function) = symbols::function(addr) {

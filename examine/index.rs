@@ -228,7 +228,7 @@ impl ReservedText {
         for text in learned.into_iter().filter(|text| !text.is_empty()) {
             let full = self.modules.push_within_capacity(text).is_err();
             // Room for both was reserved before.
-            kernel::warn_on!(full);
+            crate::sys::warning::warn_on(full);
         }
         Ok(())
     }

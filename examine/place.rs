@@ -233,7 +233,7 @@ impl Session<'_> {
         let mut image = Image::behind(site.trap().slot, used);
         site.add_counter(&mut image, self.uses_flags(site.trap().addr))?;
         let added = image.bytes.get(used..image.used());
-        kernel::warn_on!(added.is_none());
+        crate::sys::warning::warn_on(added.is_none());
         let at = site.trap().at_slot(site.used);
         // SAFETY: The site has the slot, and no jump goes to the bytes that follow the used ones.
         unsafe { slots::append(self.locks.text(), at, added.unwrap_or(&[])) };
@@ -309,6 +309,6 @@ fn keep_bytes(original: &mut [u8; MAX_REGION], bytes: &[u8], len: usize) -> u8 {
 /// The first `len` bytes of a site's original bytes, which are at least as many.
 fn prefix(original: &[u8], len: usize) -> &[u8] {
     let prefix = original.get(..len);
-    kernel::warn_on!(prefix.is_none());
+    crate::sys::warning::warn_on(prefix.is_none());
     prefix.unwrap_or(&[])
 }

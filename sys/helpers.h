@@ -167,6 +167,7 @@ unsigned int rk_check_limits(void);
  */
 unsigned int rk_tasks_holdout(void);
 
+void rk_warn(const char *file, size_t len, unsigned int line);
 extern const char rk_known_kernels[];
 const char *rk_release(void);
 bool rk_is_xen_pv(void);
