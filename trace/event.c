@@ -101,9 +101,10 @@ static unsigned int notrace __kprobes rk_event_context(const struct pt_regs *reg
 		flags |= TRACE_FLAG_NMI;
 	if (count & HARDIRQ_MASK)
 		flags |= TRACE_FLAG_HARDIRQ;
-	if (count & SOFTIRQ_OFFSET)
+	/* With PREEMPT_RT this part is not in the count. The breakpoint does not change it. */
+	if (in_serving_softirq())
 		flags |= TRACE_FLAG_SOFTIRQ;
-	if ((count & SOFTIRQ_MASK) >> (SOFTIRQ_SHIFT + 1))
+	if (softirq_count() >> (SOFTIRQ_SHIFT + 1))
 		flags |= TRACE_FLAG_BH_OFF;
 	if (tif_need_resched())
 		flags |= TRACE_FLAG_NEED_RESCHED;

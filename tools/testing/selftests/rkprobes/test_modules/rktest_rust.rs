@@ -5,9 +5,10 @@
 //! The report is in the kernel's log. Loading fails if an assertion fails.
 
 use core::borrow::Borrow;
+use core::cell::UnsafeCell;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::{new_spinlock, Arc, SpinLock};
+use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
+use kernel::sync::Arc;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
 use rust_kprobes::{
@@ -330,8 +331,32 @@ fn errors() -> Result {
 static INSIDE: Counter = Counter(Atomic::new(0));
 static WRONG: Counter = Counter(Atomic::new(0));
 
-/// Where a handler finds a registration.
-type Slot = Arc<SpinLock<Option<Registration<Inside>>>>;
+/// Where a handler finds a registration. A handler must not wait for a lock, so a second use at one
+/// time is refused.
+struct Place {
+    is_used: Atomic<i32>,
+    registration: UnsafeCell<Option<Registration<Inside>>>,
+}
+
+// SAFETY: `with` lets one task at a time use the registration, which any task may use and drop.
+unsafe impl Send for Place {}
+// SAFETY: As for `Send`.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// Returns None, and does nothing, if the place is in use.
+    fn with<R>(&self, act: impl FnOnce(&mut Option<Registration<Inside>>) -> R) -> Option<R> {
+        if self.is_used.xchg(1, Acquire) != 0 {
+            return None;
+        }
+        // SAFETY: The place is not in use, and is in use from now on.
+        let result = act(unsafe { &mut *self.registration.get() });
+        self.is_used.store(0, Release);
+        Some(result)
+    }
+}
+
+type Slot = Arc<Place>;
 
 /// Uses the API in a handler, and drops a registration there.
 struct Inside {
@@ -343,8 +368,14 @@ struct Inside {
 impl Handler for Inside {
     fn pre(&self, _hit: &mut Hit<'_>) {
         INSIDE.add(1);
-        let mut slot = self.slot.lock();
-        if let Some(registration) = &*slot {
+        let used = self.slot.with(|slot| self.misuse(slot));
+        WRONG.add(usize::from(used.is_none()));
+    }
+}
+
+impl Inside {
+    fn misuse(&self, slot: &mut Option<Registration<Inside>>) {
+        if let Some(registration) = slot {
             let probe = registration.probe();
             let results = [
                 probe.disable(),
@@ -376,7 +407,11 @@ impl Drop for Inside {
 }
 
 fn slot() -> Result<Slot> {
-    Arc::pin_init(new_spinlock!(None), GFP_KERNEL)
+    let place = Place {
+        is_used: Atomic::new(0),
+        registration: UnsafeCell::new(None),
+    };
+    Ok(Arc::new(place, GFP_KERNEL)?)
 }
 
 fn inside(offset: usize, jump: bool) -> Result {
@@ -390,10 +425,14 @@ fn inside(offset: usize, jump: bool) -> Result {
     if jump {
         flush()?;
     }
-    *own.lock() = Some(registration);
+    let put = own.with(|slot| *slot = Some(registration));
+    check("the place of the registration is free", put.is_some())?;
     check("the function is right while its probe is dropped", call())?;
     check("the handler was called", INSIDE.get() > calls)?;
-    check("the registration was dropped", own.lock().is_none())?;
+    check(
+        "the registration was dropped",
+        own.with(|slot| slot.is_none()) == Some(true),
+    )?;
     flush()?;
     let calls = INSIDE.get();
     check(
