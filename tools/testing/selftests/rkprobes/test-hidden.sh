@@ -189,13 +189,14 @@ else
 fi
 
 # Tasks that run all the time, in user space and in the kernel, are not taken for tasks that register native kprobes: an int3 is there when the
-# write returns.
+# write returns. Passes wait for an RCU-tasks grace period, so no system call of these tasks is long: cat of busybox would call sendfile() for
+# 16 MB. A kernel with full preemption preempts cat in that call only, and then a grace period takes ten seconds and more.
 cpus=$(grep -c '^processor' /proc/cpuinfo)
 hogs=
 for _ in $(seq "$cpus"); do
 	while :; do :; done &
 	hogs="$hogs $!"
-	cat /dev/zero >/dev/null &
+	dd if=/dev/zero of=/dev/null bs=4k 2>/dev/null &
 	hogs="$hogs $!"
 done
 for round in 1 2 3 4 5 6 7 8 9 10; do
