@@ -54,10 +54,6 @@ lacking_metadata() {
 		[ -s "$tree/rust/lib$crate.rmeta" ] || echo "rust/lib$crate.rmeta"
 	done
 	[ -s "$tree/rust/libmacros.so" ] || echo rust/libmacros.so
-	# The macro warn_on! of the kernel crate reads these files where it is used.
-	for crate in warn reachable; do
-		[ -s "$tree/rust/kernel/generated_arch_${crate}_asm.rs" ] || echo "rust/kernel/generated_arch_${crate}_asm.rs"
-	done
 	# The other crates that this kernel gives to each module.
 	for crate in $(sed -n '/^rust_common_cmd/,/^$/p' "$tree/scripts/Makefile.build" 2>/dev/null | grep -oE -- '--extern [a-z_]+' | sort -u | sed 's/--extern //'); do
 		[ "$crate" = kernel ] || [ -s "$tree/rust/lib$crate.rmeta" ] || [ -s "$tree/rust/lib$crate.so" ] || echo "rust/lib$crate.rmeta"
