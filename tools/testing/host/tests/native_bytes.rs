@@ -3,8 +3,8 @@
 //! The original bytes under a native kprobe, from the text and from what the kernel has recorded.
 
 use rkprobes_host::eligibility::native::{Native, Original};
-use rkprobes_host::insn_decode::opcodes::{INT3, JMP_REL32, NO_INSN};
 use rkprobes_host::insn_decode::decode;
+use rkprobes_host::insn_decode::opcodes::{INT3, JMP_REL32, NO_INSN};
 
 const ADDR: u64 = 0xffff_ffff_8100_0000;
 const DETOUR: u64 = 0xffff_ffff_a000_1000;
