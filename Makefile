@@ -17,7 +17,7 @@ run: lab ## show a probe in an unmodified Debian kernel in a VM, from breakpoint
 	@echo 'the kernel boots in the VM (10 seconds) ...' >&2
 	@tools/lab/vm demo
 
-test: ## run all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these tests, in the VM; FULL=yes adds the slow tests of check-full, IBT=yes adds test-ibt, TORTURE=120 adds torture
+test: ## run all tests: on this machine, and in the VM with four CPUs and with one; T="test-foo ..." runs only these tests, in the VM; FULL=yes adds the slow tests of check-full, IBT=yes adds test-ibt, TORTURE=120 adds torture, KERNELS=rt adds another kernel
 	@TORTURE=$(TORTURE) tools/lab/test $(T)
 
 matrix: ## build for each kernel of tools/lab/kernels, and run the demonstration and all selftests there; QUICK=1 runs a part of the selftests, K="rt 7.2" takes only these kernels
