@@ -22,11 +22,14 @@
 //! executes wrongly is refused: text after a brace, offsets of more than 32 bits, and an array of
 //! strings that no memory holds.
 
+mod btf;
 mod compile;
 mod error;
 mod facts;
 mod fetch;
+mod members;
 mod number;
+mod parameters;
 mod piece;
 mod program;
 mod registers;
@@ -35,6 +38,10 @@ mod show;
 mod store;
 mod types;
 
+pub use btf::{
+    KernelTypes,
+    FUNC, //
+};
 pub use error::{
     ArgumentError,
     ArgumentRefusal, //

@@ -15,4 +15,5 @@ pub(crate) mod stats;
 pub(crate) mod symbols;
 pub(crate) mod target;
 pub(crate) mod task;
+pub(crate) mod types;
 pub(crate) mod warning;

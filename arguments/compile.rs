@@ -2,6 +2,11 @@
 
 //! Compiles the words of a line.
 
+use super::btf::{
+    KernelTypes,
+    Type,
+    Typed, //
+};
 use super::error::{
     ArgumentError,
     ArgumentRefusal as Reason, //
@@ -15,6 +20,8 @@ use super::fetch::{
     Fetcher,
     READ_KERNEL, //
 };
+use super::number;
+use super::parameters::parameter;
 use super::piece::Piece;
 use super::program::{
     Access,
@@ -45,7 +52,7 @@ const NAME_MAX: usize = 32;
 const BODY_MAX: usize = 255;
 /// More than the bytes of a generated name and of a C type, with their zeros.
 const EXTRA_TEXT: usize = 40;
-/// The accesses that a dentry's name adds.
+/// The most accesses that an argument's type adds: those of a dentry's name.
 const EXTRA_STEPS: usize = 3;
 
 /// Names of other fields.
@@ -79,7 +86,12 @@ impl<A: Arrays> Arguments<A> {
         place: ProbePlace,
         facts: &impl KernelFacts,
     ) -> Result<Self, ArgumentError> {
-        let words = Piece::words(line, start);
+        let function = match place {
+            ProbePlace::Entry => facts.function(),
+            ProbePlace::Entries | ProbePlace::Inside => None,
+        };
+        let function = function.and_then(|(set, number)| Type::new(facts, set, number));
+        let words = expand(Piece::words(line, start), function);
         let mut arguments = Self {
             stack_size: facts.stack_size(),
             ..Self::default()
@@ -90,7 +102,7 @@ impl<A: Arrays> Arguments<A> {
         }
         arguments.reserve(count, words.clone())?;
         for word in words {
-            arguments.add(word, place, facts)?;
+            arguments.add(word, place, facts, function)?;
         }
         Ok(arguments)
     }
@@ -103,7 +115,11 @@ impl<A: Arrays> Arguments<A> {
     ) -> Result<(), NoMemory> {
         let (mut text, mut steps) = (0_usize, 0_usize);
         for word in words {
-            let accesses = word.text.iter().filter(|byte| b"(@".contains(byte)).count();
+            let accesses = word
+                .text
+                .iter()
+                .filter(|byte| b"(@>".contains(byte))
+                .count();
             // The braces of this_cpu_read make two accesses.
             let accesses = accesses.saturating_mul(2).saturating_add(EXTRA_STEPS);
             steps = steps.saturating_add(accesses);
@@ -117,15 +133,31 @@ impl<A: Arrays> Arguments<A> {
     }
 
     /// Compiles one word.
-    fn add(
+    fn add<F: KernelFacts>(
         &mut self,
         word: Piece<'_>,
         place: ProbePlace,
-        facts: &impl KernelFacts,
+        facts: &F,
+        function: Option<Type<'_, F>>,
     ) -> Result<(), ArgumentError> {
         let (name, body) = match word.split_at_first(b'=') {
             Some((name, body)) => (Some(name), body),
             None => (None, word),
+        };
+        // Without a name in the line, `$argN` has the name and the type of the parameter.
+        let numbered = match (name, function, parameter_index(word.text)) {
+            (None, Some(function), Some(index)) if function.parameters().next().is_some() => {
+                Some(parameter(&function, index).map_err(|reason| word.refuse(reason))?)
+            }
+            _ => None,
+        };
+        let name = match (&numbered, name) {
+            (Some((parameter, _)), _) if has_own_name(word.text) => Some(parameter.name),
+            (None, Some(name)) => {
+                check_name(name.text).map_err(|reason| word.refuse(reason))?;
+                Some(name.text)
+            }
+            _ => name_of_word(word.text),
         };
         let name = self.add_name(word, name)?;
         if body.text.is_empty() {
@@ -134,13 +166,24 @@ impl<A: Arrays> Arguments<A> {
         if body.text.len() > BODY_MAX {
             return Err(body.refuse(Reason::TooLong));
         }
-        let expression = self.add_text(body.text)?;
+        let expression = match &numbered {
+            Some((parameter, _)) => {
+                let type_at = without_type(body.text).len();
+                let named = self.add_text(parameter.name)?;
+                let typed = self.add_text(body.skip(type_at).text)?;
+                TextRange {
+                    end: typed.end,
+                    ..named
+                }
+            }
+            None => self.add_text(body.text)?,
+        };
         let (body, name_of) = split_name_of(body);
         let (fetch, type_name) = match body.split_at_first(b':') {
             Some((fetch, type_name)) => (fetch, Some(type_name)),
             None => (body, None),
         };
-        let spec = match (name_of, type_name) {
+        let mut spec = match (name_of, type_name) {
             (Some(_), Some(type_name)) => return Err(type_name.refuse(Reason::BadType)),
             (Some(_), None) => TypeSpec::string(fetch),
             (None, type_name) => TypeSpec::parse(fetch, type_name)?,
@@ -149,11 +192,27 @@ impl<A: Arrays> Arguments<A> {
         let fetcher = Fetcher {
             place,
             facts,
+            function,
             column: body.column,
             kept: expression,
         };
         let first = self.steps.as_slice().len();
-        let load = fetcher.fetch(fetch, &mut self.steps)?;
+        let (load, typed) = match numbered {
+            Some((parameter, load)) => {
+                let value = parameter.parameter_type;
+                (load, Some(Typed { value, bits: None }))
+            }
+            None => fetcher.fetch(fetch, &mut self.steps)?,
+        };
+        let mut bits = None;
+        match typed.filter(|_| name_of.is_none()) {
+            Some(typed) if type_name.is_none() => {
+                spec.value_type = typed.value.value_type();
+                bits = typed.bits;
+            }
+            Some(typed) if spec.is_text() => self.add_text_access(&typed, &spec)?,
+            _ => {}
+        }
         if let Some(name_of) = name_of {
             if matches!(load, Load::Comm | Load::Text(_)) {
                 return Err(fetch.refuse(Reason::StringDereferenced));
@@ -166,7 +225,7 @@ impl<A: Arrays> Arguments<A> {
             return Err(body.refuse(Reason::EventTooBig));
         }
         let store = spec.store(load, first, &mut self.steps)?;
-        let bits = spec.bits()?;
+        let bits = spec.bits()?.or(bits);
         let has_steps = self.steps.as_slice().len() > first;
         let store = match (store, load) {
             (Store::Value, Load::Register(number)) if !has_steps && bits.is_none() => {
@@ -193,17 +252,33 @@ impl<A: Arrays> Arguments<A> {
         Ok(())
     }
 
+    /// Appends the access from a `char *` to its text. The text of an array is at the value's address.
+    fn add_text_access<T: KernelTypes>(
+        &mut self,
+        typed: &Typed<'_, T>,
+        spec: &TypeSpec<'_>,
+    ) -> Result<(), ArgumentError> {
+        if typed.value.is_text() {
+            return Ok(());
+        }
+        if !typed.value.is_text_pointer() {
+            return Err(spec.name.refuse(Reason::NoText));
+        }
+        let space = spec.text_space();
+        append(&mut self.steps, Access::Read { space, offset: 0 })?;
+        Ok(())
+    }
+
     /// Keeps the name of the next argument, or makes one.
     fn add_name(
         &mut self,
         word: Piece<'_>,
-        name: Option<Piece<'_>>,
+        name: Option<&[u8]>,
     ) -> Result<TextRange, ArgumentError> {
         let start = self.text.as_slice().len();
         match name {
             Some(name) => {
-                check_name(name.text).map_err(|reason| word.refuse(reason))?;
-                self.add_text(name.text)?;
+                self.add_text(name)?;
             }
             None => {
                 let number = self.len().saturating_add(1);
@@ -296,12 +371,59 @@ fn check_name(name: &[u8]) -> Result<(), Reason> {
     if name.len() > NAME_MAX {
         return Err(Reason::NameTooLong);
     }
-    let first = name.first().ok_or(Reason::NoName)?;
-    let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    if first.is_ascii_digit() || !name.iter().all(is_good) {
-        return Err(Reason::BadName);
+    if name.is_empty() {
+        return Err(Reason::NoName);
     }
-    Ok(())
+    match is_name(name) {
+        true => Ok(()),
+        false => Err(Reason::BadName),
+    }
+}
+
+/// Whether a text is a C identifier.
+fn is_name(text: &[u8]) -> bool {
+    let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let first = text.first();
+    first.is_some_and(|byte| !byte.is_ascii_digit()) && text.iter().all(is_good)
+}
+
+/// The part of a word before its type.
+fn without_type(word: &[u8]) -> &[u8] {
+    word.split(|byte| *byte == b':').next().unwrap_or(word)
+}
+
+/// The name that a word has if the line gives none: that of a parameter.
+fn name_of_word(word: &[u8]) -> Option<&[u8]> {
+    Some(without_type(word)).filter(|name| has_own_name(word) && is_name(name))
+}
+
+/// Whether a word may have the name of its parameter. For kprobe_events, the name of a dentry is no
+/// parameter.
+fn has_own_name(word: &[u8]) -> bool {
+    !word.ends_with(b":%pd") && !word.ends_with(b":%pD")
+}
+
+/// The number of the parameter in `$argN` or `$argN:TYPE`, from 0.
+fn parameter_index(word: &[u8]) -> Option<usize> {
+    let number = number::decimal(without_type(word).strip_prefix(b"$arg")?)?;
+    usize::try_from(number.checked_sub(1)?).ok()
+}
+
+/// The words, with the names of all parameters in the place of `$arg*`.
+fn expand<'a, T: KernelTypes>(
+    words: impl Iterator<Item = Piece<'a>> + Clone,
+    function: Option<Type<'a, T>>,
+) -> impl Iterator<Item = Piece<'a>> + Clone {
+    words.flat_map(move |word| {
+        let all = function.filter(|_| word.text == b"$arg*");
+        let names = all.into_iter().flat_map(|function| function.parameters());
+        let names = names.map(move |parameter| Piece {
+            text: parameter.map_or(&[], |parameter| parameter.name),
+            column: word.column,
+        });
+        let is_other = names.clone().next().is_none();
+        is_other.then_some(word).into_iter().chain(names)
+    })
 }
 
 /// Splits `:%pd` or `:%pD` off.

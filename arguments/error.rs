@@ -89,8 +89,28 @@ pub enum ArgumentRefusal {
     ArrayTooBig,
     /// The record would be longer than the limit.
     EventTooBig,
-    /// A word that needs the kernel's type information.
-    NeedsTypes,
+    /// A name or a cast where the kernel has no type information.
+    NoTypes,
+    /// A parameter's name at a probe on several functions.
+    SeveralFunctions,
+    /// The function has no such parameter.
+    NoParameter,
+    /// A parameter whose place is not one register or word.
+    ByValue,
+    /// `->` after what is no pointer to a structure.
+    NoPointer,
+    /// The structure has no such member.
+    NoMember,
+    /// The offset of a member is too large.
+    MemberTooFar,
+    /// No structure has the name.
+    NoStructure,
+    /// A cast without a member after it.
+    CastWithoutMember,
+    /// The member in a cast is a bit field, or behind a pointer.
+    BadCast,
+    /// A string type for a value that is neither `char *` nor an array of `char`.
+    NoText,
     /// No memory.
     OutOfMemory,
 }
@@ -99,7 +119,10 @@ impl ArgumentRefusal {
     /// The error number, positive.
     pub const fn errno(self) -> i32 {
         match self {
-            ArgumentRefusal::UnknownSymbol => errno::ENOENT,
+            ArgumentRefusal::UnknownSymbol
+            | ArgumentRefusal::NoTypes
+            | ArgumentRefusal::NoParameter
+            | ArgumentRefusal::NoMember => errno::ENOENT,
             ArgumentRefusal::OutOfMemory => errno::ENOMEM,
             ArgumentRefusal::TooManyArguments
             | ArgumentRefusal::TooLong
@@ -126,7 +149,7 @@ impl ArgumentRefusal {
             ArgumentRefusal::NoBody => "no argument after =: write NAME=FETCH",
             ArgumentRefusal::TooLong => "argument too long: at most 255 bytes after the name",
             ArgumentRefusal::BadFetch => {
-                "bad argument: write %REG, $stackN, $argN, $comm, @SYMBOL, \\NUMBER or +OFFSET(FETCH)"
+                "bad argument: write NAME, %REG, $stackN, $argN, $comm, @SYMBOL, \\NUMBER or +OFFSET(FETCH)"
             }
             ArgumentRefusal::BadVariable => {
                 "unknown variable: use $stack, $stackN, $argN, $comm or $current"
@@ -136,7 +159,7 @@ impl ArgumentRefusal {
             }
             ArgumentRefusal::BadArgumentNumber => "bad argument number: the first is $arg1",
             ArgumentRefusal::NotAtEntry => {
-                "$argN is known at a function's entry only: use a register, or probe the entry"
+                "parameters are known at a function's entry only: use a register, or probe the entry"
             }
             ArgumentRefusal::NotAtReturn => {
                 "$retval is known at a function's return only: use %ax after a call"
@@ -200,8 +223,36 @@ impl ArgumentRefusal {
             ArgumentRefusal::EventTooBig => {
                 "event too big: at most 3072 bytes of values, use a second event"
             }
-            ArgumentRefusal::NeedsTypes => {
-                "names and casts need type information: use registers and offsets"
+            ArgumentRefusal::NoTypes => {
+                "no type information (BTF) about it: use registers and offsets"
+            }
+            ArgumentRefusal::SeveralFunctions => {
+                "names of parameters are for one function: use $argN, or a line for each function"
+            }
+            ArgumentRefusal::NoParameter => {
+                "the function has no such parameter: $arg* records all that it has"
+            }
+            ArgumentRefusal::ByValue => {
+                "a structure is passed by value here: use a register or $stackN"
+            }
+            ArgumentRefusal::NoPointer => {
+                "-> needs a pointer to a structure: use a cast, as (STRUCTURE)NAME->MEMBER"
+            }
+            ArgumentRefusal::NoMember => {
+                "the structure has no such member: write MEMBER, MEMBER.MEMBER or MEMBER->MEMBER"
+            }
+            ArgumentRefusal::MemberTooFar => "the member is too far away: use another pointer",
+            ArgumentRefusal::NoStructure => {
+                "unknown structure: write its name alone, as (file)%di->f_flags"
+            }
+            ArgumentRefusal::CastWithoutMember => {
+                "a cast needs a member: write (STRUCTURE)FETCH->MEMBER, and braces around @SYMBOL+OFFSET"
+            }
+            ArgumentRefusal::BadCast => {
+                "bad member in the cast: choose one that is in the structure and no bit field"
+            }
+            ArgumentRefusal::NoText => {
+                "not a text: use string for char * and arrays of char, or give an offset"
             }
             ArgumentRefusal::OutOfMemory => "out of memory: try again with fewer probes",
         }

@@ -2,6 +2,10 @@
 
 //! Reads what an argument fetches.
 
+use super::btf::{
+    Type,
+    Typed, //
+};
 use super::error::{
     ArgumentError,
     ArgumentRefusal as Reason, //
@@ -10,7 +14,12 @@ use super::facts::{
     KernelFacts,
     ProbePlace, //
 };
+use super::members;
 use super::number;
+use super::parameters::{
+    parameter,
+    position, //
+};
 use super::piece::Piece;
 use super::program::{
     Access,
@@ -36,34 +45,51 @@ pub(super) const READ_KERNEL: Access = Access::Read {
 /// What a dereference does with the value of its braces.
 #[derive(Clone, Copy)]
 enum Wrap<'a> {
-    Read { access: Access, inner: Piece<'a> },
-    ThisCpu { then_read: bool, inner: Piece<'a> },
+    Read {
+        access: Access,
+        inner: Piece<'a>,
+    },
+    ThisCpu {
+        then_read: bool,
+        inner: Piece<'a>,
+    },
+    /// `(CAST)INNER->MEMBERS`
+    Cast {
+        cast: Piece<'a>,
+        members: Piece<'a>,
+        inner: Piece<'a>,
+    },
 }
 
 impl<'a> Wrap<'a> {
     fn inner(self) -> Piece<'a> {
         match self {
-            Wrap::Read { inner, .. } | Wrap::ThisCpu { inner, .. } => inner,
+            Wrap::Read { inner, .. } | Wrap::ThisCpu { inner, .. } | Wrap::Cast { inner, .. } => {
+                inner
+            }
         }
     }
 }
 
 /// Reads one `FETCH`.
-pub(super) struct Fetcher<'f, F> {
+pub(super) struct Fetcher<'f, F: KernelFacts> {
     pub(super) place: ProbePlace,
     pub(super) facts: &'f F,
+    /// The function that the probe is at the entry of, if its type is known.
+    pub(super) function: Option<Type<'f, F>>,
     /// The column of the expression, and the place where its text is kept.
     pub(super) column: usize,
     pub(super) kept: TextRange,
 }
 
-impl<F: KernelFacts> Fetcher<'_, F> {
-    /// Reads `FETCH`, and appends its accesses. Returns its first value.
+impl<'f, F: KernelFacts> Fetcher<'f, F> {
+    /// Reads `FETCH`, and appends its accesses. Returns its first value, and the type of its last value
+    /// if that is known.
     pub(super) fn fetch(
         &self,
         fetch: Piece<'_>,
         steps: &mut impl Array<Access>,
-    ) -> Result<Load, ArgumentError> {
+    ) -> Result<(Load, Option<Typed<'f, F>>), ArgumentError> {
         let mut wraps = [None; NESTED_MAX];
         let mut places = wraps.iter_mut();
         let mut leaf = fetch;
@@ -73,14 +99,21 @@ impl<F: KernelFacts> Fetcher<'_, F> {
             leaf = wrap.inner();
             *place = Some(wrap);
         }
-        let load = self.leaf(leaf, steps)?;
+        let (load, mut typed) = self.leaf(leaf, steps)?;
         for wrap in wraps.into_iter().rev().flatten() {
             if matches!(load, Load::Comm | Load::Text(_)) {
                 return Err(wrap.inner().refuse(Reason::StringDereferenced));
             }
             match wrap {
-                Wrap::Read { access, .. } => append(steps, access)?,
+                Wrap::Read { access, .. } => {
+                    typed = None;
+                    append(steps, access)?;
+                }
+                Wrap::Cast { cast, members, .. } => {
+                    typed = Some(members::of_cast(self.facts, cast, members, steps)?);
+                }
                 Wrap::ThisCpu { then_read, inner } => {
+                    typed = None;
                     // The variable is not at the symbol's address: the access goes to this CPU's.
                     if inner.text.first() == Some(&b'@') {
                         steps.pop();
@@ -92,11 +125,64 @@ impl<F: KernelFacts> Fetcher<'_, F> {
                 }
             }
         }
-        Ok(load)
+        Ok((load, typed))
     }
 
     /// Reads what has no braces.
-    fn leaf(&self, leaf: Piece<'_>, steps: &mut impl Array<Access>) -> Result<Load, ArgumentError> {
+    fn leaf(
+        &self,
+        leaf: Piece<'_>,
+        steps: &mut impl Array<Access>,
+    ) -> Result<(Load, Option<Typed<'f, F>>), ArgumentError> {
+        if is_name_start(leaf.text) {
+            return self.named(leaf, steps);
+        }
+        if let Some(chain) = leaf.strip_prefix(b"$current->") {
+            let task = Type::structure(self.facts, b"task_struct");
+            let task = task.ok_or(leaf.refuse(Reason::NoTypes))?;
+            let typed = members::of_structure(task, 0, chain, steps)?;
+            return Ok((Load::Current, Some(typed)));
+        }
+        Ok((self.untyped(leaf, steps)?, None))
+    }
+
+    /// Reads a parameter's name, and members of what it points to.
+    fn named(
+        &self,
+        leaf: Piece<'_>,
+        steps: &mut impl Array<Access>,
+    ) -> Result<(Load, Option<Typed<'f, F>>), ArgumentError> {
+        let function = self.function.ok_or(leaf.refuse(self.untyped_reason()))?;
+        let (name, chain) = match leaf.split_at_arrow() {
+            Some((name, chain)) => (name, Some(chain)),
+            None => (leaf, None),
+        };
+        let (found, load) = position(&function, name.text)
+            .and_then(|index| parameter(&function, index))
+            .map_err(|reason| leaf.refuse(reason))?;
+        let value = found.parameter_type;
+        let typed = match chain {
+            Some(chain) => members::of_pointer(value, name, chain, steps)?,
+            None => Typed { value, bits: None },
+        };
+        Ok((load, Some(typed)))
+    }
+
+    /// Why parameters have no names.
+    fn untyped_reason(&self) -> Reason {
+        match self.place {
+            ProbePlace::Inside => Reason::NotAtEntry,
+            ProbePlace::Entries => Reason::SeveralFunctions,
+            ProbePlace::Entry => Reason::NoTypes,
+        }
+    }
+
+    /// Reads what has no type.
+    fn untyped(
+        &self,
+        leaf: Piece<'_>,
+        steps: &mut impl Array<Access>,
+    ) -> Result<Load, ArgumentError> {
         let rest = leaf.skip(1);
         match leaf.text.first() {
             Some(b'$') => self
@@ -111,9 +197,6 @@ impl<F: KernelFacts> Fetcher<'_, F> {
                 Ok(Load::Immediate(address))
             }
             Some(b'\\') => self.immediate(rest),
-            Some(byte) if byte.is_ascii_alphabetic() || *byte == b'_' => {
-                Err(leaf.refuse(Reason::NeedsTypes))
-            }
             _ => Err(leaf.refuse(Reason::BadFetch)),
         }
     }
@@ -129,10 +212,8 @@ impl<F: KernelFacts> Fetcher<'_, F> {
         if let Some(index) = name.strip_prefix(b"stack") {
             return self.stack(index);
         }
-        match name.strip_prefix(b"current") {
-            Some([]) => return Ok(Load::Current),
-            Some([b'-', ..]) => return Err(Reason::NeedsTypes),
-            _ => {}
+        if name == b"current" {
+            return Ok(Load::Current);
         }
         let index = name.strip_prefix(b"arg").ok_or(Reason::BadVariable)?;
         self.argument(index)
@@ -153,9 +234,12 @@ impl<F: KernelFacts> Fetcher<'_, F> {
     }
 
     fn argument(&self, number: &[u8]) -> Result<Load, Reason> {
-        // All arguments of a function need its type.
+        // The types of the parameters have replaced this where they are known.
         if number == b"*" {
-            return Err(Reason::NeedsTypes);
+            return Err(match self.function {
+                Some(_) => Reason::NoParameter,
+                None => self.untyped_reason(),
+            });
         }
         let number = number::decimal(number).ok_or(Reason::BadVariable)?;
         if number > self.stack_words() {
@@ -163,7 +247,7 @@ impl<F: KernelFacts> Fetcher<'_, F> {
         }
         let number = u16::try_from(number).map_err(|_| Reason::BadArgumentNumber)?;
         let index = number.checked_sub(1).ok_or(Reason::BadArgumentNumber)?;
-        if self.place != ProbePlace::Entry {
+        if self.place == ProbePlace::Inside {
             return Err(Reason::NotAtEntry);
         }
         // The word before the arguments on the stack is the return address.
@@ -255,8 +339,8 @@ fn unwrap(piece: Piece<'_>) -> Result<Wrap<'_>, ArgumentError> {
             inner: in_braces(rest)?,
         });
     }
-    if piece.text.first() == Some(&b'(') {
-        return Err(piece.refuse(Reason::NeedsTypes));
+    if let Some(cast) = piece.strip_prefix(b"(") {
+        return unwrap_cast(cast);
     }
     let (offset, rest) = piece
         .split_at_first(b'(')
@@ -265,6 +349,60 @@ fn unwrap(piece: Piece<'_>) -> Result<Wrap<'_>, ArgumentError> {
     Ok(Wrap::Read {
         access,
         inner: in_braces(rest)?,
+    })
+}
+
+/// The offset after the brace that closes the one at `open`.
+fn closing(text: &[u8], open: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, byte) in text.iter().enumerate().skip(open) {
+        match byte {
+            b'(' => depth = depth.saturating_add(1),
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return at.checked_add(1);
+        }
+    }
+    None
+}
+
+/// Whether a text begins as a name does.
+fn is_name_start(text: &[u8]) -> bool {
+    let first = text.first();
+    first.is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+}
+
+/// Reads `STRUCTURE[,MEMBER])FETCH->MEMBERS`.
+fn unwrap_cast(piece: Piece<'_>) -> Result<Wrap<'_>, ArgumentError> {
+    let (cast, fetch) = piece
+        .split_at_first(b')')
+        .ok_or(piece.refuse_end(Reason::BraceNotClosed))?;
+    // The value ends with the brace that closes its first one, or before the first arrow.
+    let braces = match fetch.text.iter().position(|byte| *byte == b'(') {
+        Some(open) if is_nested(fetch) => {
+            let close = closing(fetch.text, open);
+            close.ok_or(fetch.refuse_end(Reason::BraceNotClosed))?
+        }
+        _ => 0,
+    };
+    let refused = fetch.refuse_end(Reason::CastWithoutMember);
+    let (_, after) = fetch.split(braces).ok_or(refused)?;
+    let (between, members) = after.split_at_arrow().ok_or(refused)?;
+    let end = braces.saturating_add(between.text.len());
+    let (inner, _) = fetch.split(end).ok_or(refused)?;
+    if braces != 0 && !between.text.is_empty() {
+        return Err(between.refuse(Reason::CastWithoutMember));
+    }
+    let whole = inner.strip_prefix(b"(");
+    let inner = whole
+        .and_then(|whole| whole.strip_suffix(b")"))
+        .unwrap_or(inner);
+    Ok(Wrap::Cast {
+        cast,
+        members,
+        inner,
     })
 }
 

@@ -56,7 +56,8 @@ impl<'a> Piece<'a> {
         self.text.iter().position(is_it)
     }
 
-    fn split(self, at: usize) -> Option<(Piece<'a>, Piece<'a>)> {
+    /// The pieces before and from the byte `at`.
+    pub(super) fn split(self, at: usize) -> Option<(Piece<'a>, Piece<'a>)> {
         let (before, after) = self.text.split_at_checked(at)?;
         let column = self.column.saturating_add(at);
         Some((
@@ -100,6 +101,13 @@ impl<'a> Piece<'a> {
         let at = self.text.iter().rposition(|it| *it == byte)?;
         let (before, after) = self.split(at)?;
         Some((before, after.skip(1)))
+    }
+
+    /// The pieces before and after the first `->`.
+    pub(super) fn split_at_arrow(self) -> Option<(Piece<'a>, Piece<'a>)> {
+        let at = self.text.windows(2).position(|it| it == b"->")?;
+        let (before, after) = self.split(at)?;
+        Some((before, after.skip(2)))
     }
 
     /// The pieces before and from the first sign.

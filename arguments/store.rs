@@ -76,6 +76,19 @@ impl<'a> TypeSpec<'a> {
         })
     }
 
+    /// Whether it is `string` or `ustring`.
+    pub(super) fn is_text(&self) -> bool {
+        self.value_type == &STRING || self.value_type == &USER_STRING
+    }
+
+    /// Where a text of this type is that the value points to.
+    pub(super) fn text_space(&self) -> Space {
+        match self.value_type == &USER_STRING {
+            true => Space::User,
+            false => Space::Kernel,
+        }
+    }
+
     /// Bytes in the record.
     pub(super) fn size(&self) -> usize {
         usize::from(self.value_type.size).saturating_mul(usize::from(self.count.max(1)))
@@ -143,10 +156,9 @@ impl<'a> TypeSpec<'a> {
             (None, Load::Immediate(_) | Load::Comm | Load::Text(_)) => (Space::Kernel, 0),
             (None, _) => return refused,
         };
-        let space = if self.value_type == &USER_STRING {
-            Space::User
-        } else {
-            space
+        let space = match self.text_space() {
+            Space::User => Space::User,
+            Space::Kernel => space,
         };
         Ok(Store::String { space, offset })
     }

@@ -148,6 +148,11 @@ impl Bits {
         })
     }
 
+    /// `width` bits from the bit `offset` on.
+    pub(super) const fn new(width: u8, offset: u8) -> Bits {
+        Bits { width, offset }
+    }
+
     /// The bits of a value.
     pub(super) fn of(self, value: u64) -> u64 {
         let unused = 64_u32.saturating_sub(u32::from(self.width));

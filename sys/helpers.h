@@ -42,6 +42,13 @@ enum rk_symbol {
 	RK_KALLSYMS_SHOW_VALUE,
 	RK_TASK_CALL,
 	RK_RESET_TRACES,
+	/* A kernel without type information lacks these. */
+	RK_OPTIONAL_SYMBOLS,
+	RK_BTF_FIND = RK_OPTIONAL_SYMBOLS,
+	RK_BTF_TYPE,
+	RK_BTF_NAME,
+	RK_BTF_PUT,
+	RK_BTF_MODULE,
 	RK_SYMBOLS,
 };
 
@@ -49,6 +56,24 @@ const char *rk_symbol_name(unsigned int symbol);
 void rk_symbol_set(unsigned int symbol, unsigned long addr);
 
 unsigned long rk_find_kallsyms(void);
+
+/*
+ * The kernel's type information, BTF.
+ *
+ * rk_btf_find() - find a named type of the kernel, or of a module
+ * @btf: gets the set of types that has it, until rk_btf_put()
+ *
+ * Return: the number of the type, or a negative error number. May sleep.
+ */
+struct btf;
+int rk_btf_find(const char *name, u32 kind, struct btf **btf);
+/* The bytes of a type; 0 if there is none. */
+size_t rk_btf_bytes(const struct btf *btf, u32 number, const u8 **bytes);
+/* NULL if there is none. */
+const char *rk_btf_name(const struct btf *btf, u32 offset);
+void rk_btf_put(struct btf *btf);
+/* Whether the set has the types of the module that has @addr, or of the kernel. */
+bool rk_btf_has_text(const struct btf *btf, unsigned long addr);
 
 void rk_text_poke(unsigned long addr, const void *bytes, size_t len);
 void rk_text_poke_sync(void);

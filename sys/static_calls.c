@@ -3,6 +3,7 @@
  * Functions of the kernel that are not exported. Static calls call them;
  * symbols.rs sets the static calls.
  */
+#include <linux/btf.h>
 #include <linux/execmem.h>
 #include <linux/ftrace.h>
 #include <linux/glob.h>
@@ -42,6 +43,12 @@ DEFINE_STATIC_CALL_NULL(rk_sc_task_call, task_call_func);
 void tracing_reset_all_online_cpus(void);
 DEFINE_STATIC_CALL_NULL(rk_sc_reset_traces, tracing_reset_all_online_cpus);
 
+DEFINE_STATIC_CALL_NULL(rk_sc_btf_find, bpf_find_btf_id);
+DEFINE_STATIC_CALL_NULL(rk_sc_btf_type, btf_type_by_id);
+DEFINE_STATIC_CALL_NULL(rk_sc_btf_name, btf_name_by_offset);
+DEFINE_STATIC_CALL_NULL(rk_sc_btf_put, btf_put);
+DEFINE_STATIC_CALL_NULL(rk_sc_btf_module, btf_try_get_module);
+
 /* Each symbol once: its number, its static call and its name. */
 #define RK_EACH_SYMBOL(X)						\
 	X(RK_TEXT_POKE, text_poke, text_poke)				\
@@ -63,7 +70,12 @@ DEFINE_STATIC_CALL_NULL(rk_sc_reset_traces, tracing_reset_all_online_cpus);
 	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
 	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value) \
 	X(RK_TASK_CALL, task_call, task_call_func) \
-	X(RK_RESET_TRACES, reset_traces, tracing_reset_all_online_cpus)
+	X(RK_RESET_TRACES, reset_traces, tracing_reset_all_online_cpus) \
+	X(RK_BTF_FIND, btf_find, bpf_find_btf_id) \
+	X(RK_BTF_TYPE, btf_type, btf_type_by_id) \
+	X(RK_BTF_NAME, btf_name, btf_name_by_offset) \
+	X(RK_BTF_PUT, btf_put, btf_put) \
+	X(RK_BTF_MODULE, btf_module, btf_try_get_module)
 
 /* The kernel's name of a symbol; NULL for an unknown number. */
 const char *rk_symbol_name(unsigned int symbol)
@@ -124,6 +136,59 @@ int rk_task_call(struct task_struct *task,
 void rk_reset_traces(void)
 {
 	static_call_cond(rk_sc_reset_traces)();
+}
+
+int rk_btf_find(const char *name, u32 kind, struct btf **btf)
+{
+	/* The others are called with what this one finds. */
+	if (!static_call_query(rk_sc_btf_find) || !static_call_query(rk_sc_btf_type) ||
+	    !static_call_query(rk_sc_btf_name) || !static_call_query(rk_sc_btf_put) ||
+	    !static_call_query(rk_sc_btf_module))
+		return -ENOENT;
+	return static_call(rk_sc_btf_find)(name, kind, btf);
+}
+
+size_t rk_btf_bytes(const struct btf *btf, u32 number, const u8 **bytes)
+{
+	const struct btf_type *type = static_call(rk_sc_btf_type)(btf, number);
+
+	if (!type)
+		return 0;
+	*bytes = (const u8 *)type;
+	switch (BTF_INFO_KIND(type->info)) {
+	case BTF_KIND_INT:
+		return sizeof(*type) + sizeof(u32);
+	case BTF_KIND_ARRAY:
+		return sizeof(*type) + sizeof(struct btf_array);
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+		return sizeof(*type) + btf_type_vlen(type) * sizeof(struct btf_member);
+	case BTF_KIND_FUNC_PROTO:
+		return sizeof(*type) + btf_type_vlen(type) * sizeof(struct btf_param);
+	default:
+		return sizeof(*type);
+	}
+}
+
+const char *rk_btf_name(const struct btf *btf, u32 offset)
+{
+	return static_call(rk_sc_btf_name)(btf, offset);
+}
+
+void rk_btf_put(struct btf *btf)
+{
+	static_call_cond(rk_sc_btf_put)(btf);
+}
+
+bool rk_btf_has_text(const struct btf *btf, unsigned long addr)
+{
+	struct module *module = static_call(rk_sc_btf_module)(btf);
+	bool has_text;
+
+	scoped_guard(rcu)
+		has_text = rk_module_address(addr) == module;
+	module_put(module);
+	return has_text;
 }
 
 void rk_text_poke(unsigned long addr, const void *bytes, size_t len)

@@ -90,7 +90,10 @@ pub(crate) fn init() -> Result {
         }
         // SAFETY: Every number below RK_SYMBOLS has a static name.
         let name = unsafe { CStr::from_char_ptr(ffi::rk_symbol_name(number)) };
-        let addr = required(name)?;
+        let addr = match number < ffi::rk_symbol_RK_OPTIONAL_SYMBOLS {
+            true => required(name)?,
+            false => lookup(name),
+        };
         // SAFETY: This is the address of the function that the number stands for.
         unsafe { ffi::rk_symbol_set(number, addr) };
     }

@@ -8,10 +8,12 @@ use crate::arguments::{
     HitMemory,
     HitRegisters,
     KernelFacts,
+    KernelTypes,
     Printer,
     ProbePlace,
     Space,
     FIXED_MAX,
+    FUNC,
     HEAD,
     REGISTERS, //
 };
@@ -20,6 +22,10 @@ use crate::sys::ffi;
 use crate::sys::growable::Small;
 use crate::sys::symbols;
 use crate::sys::target::c_string;
+use crate::sys::types::{
+    FoundTypes,
+    TypeSet, //
+};
 use core::ffi::c_void;
 use kernel::bindings::pt_regs;
 use kernel::prelude::*;
@@ -40,14 +46,21 @@ pub(crate) fn arguments(
     text: &[u8],
     mut addrs: impl Iterator<Item = usize>,
 ) -> Result<EventArguments, ArgumentError> {
-    let place = match addrs.all(is_entry) {
-        true => ProbePlace::Entry,
-        false => ProbePlace::Inside,
+    let first = addrs.next().unwrap_or(0);
+    let place = match (is_entry(first), addrs.next()) {
+        (true, None) => ProbePlace::Entry,
+        (true, Some(second)) if is_entry(second) && addrs.all(is_entry) => ProbePlace::Entries,
+        _ => ProbePlace::Inside,
     };
-    let mut facts = ffi::rk_event_facts::default();
+    let mut numbers = ffi::rk_event_facts::default();
     // SAFETY: The function writes the facts.
-    unsafe { ffi::rk_event_facts(&mut facts) };
-    Arguments::parse(text, 0, place, &EventFacts(facts))
+    unsafe { ffi::rk_event_facts(&mut numbers) };
+    let facts = EventFacts {
+        numbers,
+        addr: first,
+        types: FoundTypes::new(),
+    };
+    Arguments::parse(text, 0, place, &facts)
 }
 
 /// Whether a function begins at `addr`. The ENDBR at a function's entry changes no register.
@@ -56,7 +69,28 @@ fn is_entry(addr: usize) -> bool {
     matches!(addr.wrapping_sub(entry), 0 | ENDBR_LEN)
 }
 
-struct EventFacts(ffi::rk_event_facts);
+struct EventFacts {
+    numbers: ffi::rk_event_facts,
+    /// The first of the addresses.
+    addr: usize,
+    types: FoundTypes,
+}
+
+impl KernelTypes for EventFacts {
+    type Set = TypeSet;
+
+    fn find(&self, kind: u32, name: &[u8]) -> Option<(TypeSet, u32)> {
+        self.types.find(kind, name)
+    }
+
+    fn bytes(&self, set: TypeSet, number: u32) -> Option<&[u8]> {
+        self.types.bytes(set, number)
+    }
+
+    fn name(&self, set: TypeSet, offset: u32) -> Option<&[u8]> {
+        self.types.name(set, offset)
+    }
+}
 
 impl KernelFacts for EventFacts {
     fn symbol(&self, name: &[u8]) -> Option<u64> {
@@ -65,15 +99,23 @@ impl KernelFacts for EventFacts {
     }
 
     fn stack_size(&self) -> u64 {
-        self.0.stack_size
+        self.numbers.stack_size
     }
 
     fn dentry_name(&self) -> i32 {
-        self.0.dentry_name
+        self.numbers.dentry_name
     }
 
     fn file_dentry(&self) -> i32 {
-        self.0.file_dentry
+        self.numbers.file_dentry
+    }
+
+    // A function of the kernel may have the name of a module's function, and another type.
+    fn function(&self) -> Option<(TypeSet, u32)> {
+        let symbol = symbols::function(self.addr)?;
+        self.types
+            .find(FUNC, symbol.name().to_bytes())
+            .filter(|(set, _)| self.types.has_text(*set, self.addr))
     }
 }
 

@@ -29,9 +29,13 @@ fields() {
 values() {
 	echo >"$tracing/trace"
 	echo 1 >"$1/enable"
-	ask rktest_victim trace 3 >/dev/null
+	calls
 	echo 0 >"$1/enable"
 	sed -n 's/^.* work: ([^)]*)//p' "$tracing/trace"
+}
+
+calls() {
+	ask rktest_victim trace 3 >/dev/null
 }
 
 # equal ARGUMENTS
@@ -86,11 +90,49 @@ refused() {
 	same "no probe is left" "$(stat_of probes)" 0
 }
 
+# Names and types: of a function that only these calls run.
+inside=$place
+place=vfs_rmdir
+calls() {
+	for name in one two a_directory_with_a_name_that_is_not_stored_in_the_dentry_itself; do
+		mkdir "/tmp/$name"
+		rmdir "/tmp/$name"
+	done
+}
+while read -r arguments; do
+	equal "$arguments"
+done <<-'END'
+	dir->i_mode mode=dir->i_mode:x16 dir->i_sb->s_blocksize dir->i_sb->s_blocksize_bits
+	dir dentry->d_parent->d_inode $arg1 i=$arg2
+	$arg2:u32 $arg1:x8
+	name=dentry->d_name.name:string short=dentry->d_shortname.string:string len=dentry->d_name.len
+	dentry:%pd
+	fs=dir->i_sb->s_type->name:string id=dir->i_sb->s_id:string
+	$current->comm:string $current->prio $current->policy $current->static_prio:u8
+	fork=$current->sched_reset_on_fork:u32 exec=$current->in_execve
+	parent=(dentry)$arg3->d_parent->d_name.name:string
+	(inode)%si->i_mode (inode)(dentry->d_parent->d_inode)->i_mode
+	again=(inode,i_opflags)dir->i_opflags:x16 (inode,i_opflags)($arg2)->i_opflags
+	+0(dir->i_sb->s_type->name):string
+END
+same "the names of all parameters" "$(echo "p:all $place \$arg*" >"$debugfs/probes" && sed -n 's/^.field:.* \([a-z_]*\);.offset:\([0-9]*\);.*/\1/p' "$tracing/events/rkprobes/all/format" | tail -n +6 | tr '\n' ' ')" \
+	"idmap dir dentry delegated_inode "
+remove all
+
 base=$(printf 'p:work %s ' "$place" | wc -c)
 refused '%xx' $((base + 1))
 refused 'a=%di a=%si' $((base + 7))
 refused '%di:u63' $((base + 5))
 refused '+0(%di' $((base + 7))
 refused "\$foo" $((base + 1))
+refused 'none' $((base + 1))
+refused 'a=dir->none' $((base + 8))
+refused 'dentry->d_name.none' $((base + 16))
+refused '(none)%di->x' $((base + 2))
+refused "\$arg9" $((base + 1))
+place=$inside
+base=$(printf 'p:work %s ' "$place" | wc -c)
+refused 'dir' $((base + 1))
+refused "\$arg*" $((base + 1))
 unload_mod rkprobes
 unload_mod rktest_victim

@@ -6,7 +6,8 @@ use super::arguments::{
     ArgumentError, ArgumentRefusal, Arguments, ProbePlace, ARGUMENTS_MAX, FIXED_MAX, HEAD,
 };
 use super::hit::{
-    self, compile, parse, print_fmt, printed, record, shown, Hit, COMM, KERNEL, TASK, USER,
+    self, compile, parse, parse_at, print_fmt, printed, record, shown, Hit, COMM, KERNEL, TASK,
+    USER,
 };
 use rkprobes_host::eligibility::errno;
 use rkprobes_host::heap::Heap;
@@ -454,12 +455,11 @@ pub fn refused_arguments() {
         ("^$currently", BadVariable),
         ("^$arg", BadVariable),
         ("^$argx", BadVariable),
-        ("^$current->pid", NeedsTypes),
         ("^$stack2049", BadStackNumber),
         ("^$stack70000", BadStackNumber),
         ("^$arg0", BadArgumentNumber),
         ("^$arg10000", BadArgumentNumber),
-        ("^$arg*", NeedsTypes),
+        ("^$arg*", NoTypes),
         ("^$retval", NotAtReturn),
         ("a=^$retval->x", NotAtReturn),
         ("^%none", BadRegister),
@@ -533,14 +533,219 @@ pub fn refused_arguments() {
         ("+0(@11):u8[^]", BadArraySize),
         ("+0(@11):u8[^65]", ArrayTooBig),
         ("+0(@11):u8[^256]", ArrayTooBig),
-        ("^file", NeedsTypes),
-        ("^file->f_mode", NeedsTypes),
-        ("a=^(task_struct)file", NeedsTypes),
+        ("^file", NoTypes),
+        ("^file->f_mode", NoTypes),
+        ("$current->^none", NoMember),
+        ("$current->comm.^x", NoMember),
+        ("$current->^pid->x", NoPointer),
+        ("a=(task_struct)%di^", CastWithoutMember),
+        ("a=(task_struct)(%di).pid^", CastWithoutMember),
+        ("a=(task_struct)(+0(%di)->pid^", BraceNotClosed),
+        ("a=(task_struct^", BraceNotClosed),
+        ("a=(^none)%di->pid", NoStructure),
+        ("a=(task_struct,^none)%di->pid", NoMember),
+        ("a=(bits,^second)%di->plain", BadCast),
+        ("a=(node,^next->pair)%di->pair", BadCast),
+        ("a=(node)%di->^none", NoMember),
+        ("a=(node)%di->pair.^none", NoMember),
+        ("a=(node)%di->^pair->low", NoPointer),
+        ("a=(node)%di->next->^none", NoMember),
+        ("a=(node)%di->next->^", NoMember),
+        ("a=(node)^%none->pair", BadRegister),
+        ("a=(task_struct)^$comm->pid", StringDereferenced),
+        ("a=(node)%di->mode:^string", NoText),
+        ("a=(node)%di->next:^ustring", NoText),
     ] {
         assert_eq!(refusal(marked, ProbePlace::Entry), reason, "{marked}");
     }
+    assert_eq!(refusal("^count", ProbePlace::Inside), NotAtEntry);
+    assert_eq!(refusal("^$arg*", ProbePlace::Inside), NotAtEntry);
+    assert_eq!(refusal("^count->x", ProbePlace::Entries), SeveralFunctions);
+    assert_eq!(refusal("^$arg*", ProbePlace::Entries), SeveralFunctions);
     assert_eq!(refusal("^$arg1", ProbePlace::Inside), NotAtEntry);
     assert_eq!(refusal("a=+0(^$arg7)", ProbePlace::Inside), NotAtEntry);
+}
+
+/// The text of the record that a hit at the entry of a function makes.
+fn shown_at(function: &'static str, line: &str, hit: &Hit) -> String {
+    match parse_at(line.as_bytes(), function) {
+        Ok(arguments) => printed(&arguments, &record(&arguments, hit, 4096)),
+        Err(error) => panic!("{line:?}: {error:?}"),
+    }
+}
+
+/// What a line at the entry of a function is refused for. `^` is before the error.
+fn refusal_at(function: &'static str, marked: &str) -> ArgumentRefusal {
+    let column = marked.find('^').expect("a mark");
+    let line = marked.replace('^', "");
+    let error = parse_at(line.as_bytes(), function).err().expect("an error");
+    assert_eq!(error.column, column, "{marked}: {:?}", error.reason);
+    error.reason
+}
+
+/// Registers and memory for the functions of the types.
+fn typed_hit() -> Hit {
+    let mut hit = Hit::new();
+    hit.regs[DI] = KERNEL + 0x300;
+    hit.regs[SI] = 7;
+    hit.regs[12] = KERNEL + 0x500;
+    hit.regs[11] = 0x1234;
+    // The node at 0x300, and its next one at 0x400.
+    hit.write(KERNEL + 0x300, &word(KERNEL + 0x400));
+    hit.write(KERNEL + 0x308, &[1, 2, 0, 0, 0xfe, 0xff, 0, 0]);
+    hit.write(KERNEL + 0x310, &word(KERNEL + 0x504));
+    hit.write(KERNEL + 0x318, b"node name\0");
+    hit.write(KERNEL + 0x328, &0xffff_ffff_u32.to_le_bytes());
+    hit.write(KERNEL + 0x32c, &[0xfd, 0xaa, 0x33, 0x44, 9, 0, 0, 0]);
+    hit.write(KERNEL + 0x338, &word(USER + 0x10));
+    hit.write(KERNEL + 0x340, &word(64));
+    hit.write(KERNEL + 0x408, &[5, 0, 0, 0]);
+    hit.write(KERNEL + 0x500, b"the label\0");
+    hit.write(USER + 0x10, b"user\0");
+    hit.write(TASK + 8, &42_u32.to_le_bytes());
+    hit
+}
+
+#[test]
+pub fn names_of_parameters() {
+    let hit = typed_hit();
+    let node = "node=0xffff888000001300";
+    for (line, text) in [
+        ("count", "count=7"),
+        ("c=count", "c=7"),
+        ("count:x8", "count=0x7"),
+        ("$arg2", "count=7"),
+        ("$arg2:x16", "count=0x7"),
+        ("c=$arg2", "c=0x7"),
+        ("label:string", "label=\"the label\""),
+        ("$arg3:string", "label=\"the label\""),
+        ("label:ustring", "label=(fault)"),
+        ("+4(label):string", "arg1=\"label\""),
+        ("raw", "raw=0x1234"),
+        ("raw:%pd", "arg1=(fault)"),
+        ("$arg4:%pD", "arg1=(fault)"),
+        ("$arg1", node),
+        (
+            "$arg*",
+            "node=0xffff888000001300 count=7 label=0xffff888000001500 raw=0x1234",
+        ),
+        (
+            "a=%si $arg* b=%si:u8",
+            "a=0x7 node=0xffff888000001300 count=7 label=0xffff888000001500 raw=0x1234 b=7",
+        ),
+    ] {
+        assert_eq!(shown_at("work", line, &hit), format!(" {text}"), "{line}");
+    }
+    // A function without parameters, and one without a type.
+    assert_eq!(
+        shown_at("nothing", "$arg1", &hit),
+        format!(" arg1={}", &node[5..])
+    );
+    assert_eq!(shown_at("unknown", "$arg2", &hit), " arg1=0x7");
+}
+
+#[test]
+pub fn members() {
+    let hit = typed_hit();
+    for (line, text) in [
+        ("node->next", "arg1=0xffff888000001400"),
+        ("l=node->pair.low", "l=513"),
+        ("node->pair.high", "arg1=-2"),
+        ("node->pair.high:x16", "arg1=0xfffe"),
+        ("node->next->pair.low", "arg1=5"),
+        ("node->size", "arg1=64"),
+        ("node->mode", "arg1=-1"),
+        ("node->number", "arg1=-131391639513852"),
+        ("node->text:string", "arg1=\"label\""),
+        ("node->name:string", "arg1=\"node name\""),
+        ("node->name:char[3]", "arg1={'n','o','d'}"),
+        ("node->label:ustring", "arg1=\"user\""),
+        ("node->label:string", "arg1=(fault)"),
+        ("node->bits.first", "arg1=5"),
+        ("node->bits.second", "arg1=5471"),
+        ("node->bits.third", "arg1=51"),
+        ("node->bits.plain", "arg1=9"),
+        ("node->bits.third:x8", "arg1=0x33"),
+        ("+8(node->next)", "arg1=0x5"),
+        ("node->next->next->pair.low", "arg1=0"),
+        ("$current->pid", "arg1=42"),
+        ("$current->comm:string", "arg1=\"cat\""),
+        ("(node)%di->size", "arg1=64"),
+        ("(node)(+0(node))->pair.low", "arg1=5"),
+        ("(node)+0(%di)->pair.low", "arg1=5"),
+        ("(node)((node)%di->next)->pair.low", "arg1=5"),
+        ("(node,pair)+0(%di)->next", "arg1=0x0"),
+        ("(node,pair.high)%di->next", "arg1=0x0"),
+        ("(pair)(node->next)->high", "arg1=0"),
+        ("(mixed)%di->number", "arg1=-131391639514112"),
+        ("+4((node)%di->text):string", "arg1=\"l\""),
+    ] {
+        assert_eq!(shown_at("work", line, &hit), format!(" {text}"), "{line}");
+    }
+    // A pointer to a member, back to the structure.
+    let mut inner = typed_hit();
+    inner.regs[DI] = KERNEL + 0x308;
+    assert_eq!(shown("(node,pair)%di->size", &inner), " arg1=64");
+    assert_eq!(shown("(node,pair)%di->next->pair.low", &inner), " arg1=5");
+    inner.regs[DI] = KERNEL + 0x30c;
+    assert_eq!(shown("(node,pair.high)%di->pair.low", &inner), " arg1=513");
+}
+
+#[test]
+pub fn places_of_parameters() {
+    let mut hit = Hit::new();
+    hit.regs[SP] = KERNEL + 0x800;
+    for (index, register) in ["di", "si", "dx", "cx", "r8", "r9"].iter().enumerate() {
+        let number = NAMES.iter().position(|name| name == register);
+        hit.regs[number.expect("a register")] = index as u64 + 1;
+    }
+    for index in 0..8 {
+        hit.write(KERNEL + 0x800 + index * 8, &word(0x60 + index));
+    }
+    // The address of what is returned is in di. two_words needs two registers, and gets cx and r8.
+    let at = |line| shown_at("values", line, &hit);
+    assert_eq!(at("one"), " one=2");
+    assert_eq!(at("small"), " small=0x3");
+    assert_eq!(at("three"), " three=6");
+    // too_late needs two registers, of which there is none. It and memory are on the stack.
+    assert_eq!(at("last"), " last=99");
+    assert_eq!(at("after"), " after=103");
+    assert_eq!(at("$arg8:x8"), " after=0x67");
+    for name in ["^two_words", "^too_late", "^memory", "^$arg3", "a=^memory"] {
+        assert_eq!(
+            refusal_at("values", name),
+            ArgumentRefusal::ByValue,
+            "{name}"
+        );
+    }
+    assert_eq!(shown_at("vector", "first", &hit), " first=1");
+    assert_eq!(refusal_at("vector", "^second"), ArgumentRefusal::ByValue);
+}
+
+#[test]
+pub fn refused_names() {
+    use ArgumentRefusal::*;
+    for (marked, reason) in [
+        ("^none", NoParameter),
+        ("^nodes", NoParameter),
+        ("a=^none->x", NoParameter),
+        ("^node.pair", NoParameter),
+        ("^$arg5", NoParameter),
+        ("^$arg0", BadArgumentNumber),
+        ("^count->x", NoPointer),
+        ("^raw->x", NoPointer),
+        ("node->^none", NoMember),
+        ("count:^string", NoText),
+        ("raw:^string", NoText),
+        ("count ^count", NameInUse),
+        ("$arg* ^$arg*", NameInUse),
+        ("count:^u65", BadType),
+        ("count:^u8[2]", NotInMemory),
+    ] {
+        assert_eq!(refusal_at("work", marked), reason, "{marked}");
+    }
+    assert_eq!(refusal_at("nothing", "^$arg*"), NoParameter);
+    assert_eq!(refusal_at("unknown", "^$arg*"), NoTypes);
 }
 
 /// The column is the offset in the whole line.

@@ -6,10 +6,14 @@
 #![allow(dead_code)]
 
 use super::arguments::{
-    ArgumentError, Arguments, HitMemory, KernelFacts, Printer, ProbePlace, Space, HEAD, REGISTERS,
+    ArgumentError, Arguments, HitMemory, KernelFacts, KernelTypes, Printer, ProbePlace, Space,
+    FUNC, HEAD, REGISTERS,
 };
 use rkprobes_host::heap::Heap;
 use std::fmt::{self, Write};
+
+#[path = "types.rs"]
+mod types;
 
 /// The address of the kernel's memory, and of the task's.
 pub const KERNEL: u64 = 0xffff_8880_0000_1000;
@@ -132,6 +136,72 @@ impl KernelFacts for Facts {
     fn file_dentry(&self) -> i32 {
         0x48
     }
+
+    fn function(&self) -> Option<((), u32)> {
+        None
+    }
+}
+
+impl KernelTypes for Facts {
+    type Set = ();
+
+    fn find(&self, kind: u32, name: &[u8]) -> Option<((), u32)> {
+        types::kernel().find(kind, name)
+    }
+
+    fn bytes(&self, (): (), number: u32) -> Option<&[u8]> {
+        types::kernel().bytes(number)
+    }
+
+    fn name(&self, (): (), offset: u32) -> Option<&[u8]> {
+        types::kernel().name(offset)
+    }
+}
+
+/// The kernel of the tests, with the probe at the entry of a function.
+pub struct At(pub &'static str);
+
+impl KernelFacts for At {
+    fn symbol(&self, name: &[u8]) -> Option<u64> {
+        Facts.symbol(name)
+    }
+
+    fn stack_size(&self) -> u64 {
+        Facts.stack_size()
+    }
+
+    fn dentry_name(&self) -> i32 {
+        Facts.dentry_name()
+    }
+
+    fn file_dentry(&self) -> i32 {
+        Facts.file_dentry()
+    }
+
+    fn function(&self) -> Option<((), u32)> {
+        self.find(FUNC, self.0.as_bytes())
+    }
+}
+
+impl KernelTypes for At {
+    type Set = ();
+
+    fn find(&self, kind: u32, name: &[u8]) -> Option<((), u32)> {
+        Facts.find(kind, name)
+    }
+
+    fn bytes(&self, (): (), number: u32) -> Option<&[u8]> {
+        types::kernel().bytes(number)
+    }
+
+    fn name(&self, (): (), offset: u32) -> Option<&[u8]> {
+        types::kernel().name(offset)
+    }
+}
+
+/// Compiles the words of a line for a probe at the entry of a function.
+pub fn parse_at(line: &[u8], function: &'static str) -> Result<Arguments<Heap>, ArgumentError> {
+    Arguments::parse(line, 0, ProbePlace::Entry, &At(function))
 }
 
 /// Compiles the words of a line.

@@ -3,7 +3,7 @@
 //! Properties that hold for any line of arguments.
 
 use super::arguments::{ArgumentError, Arguments, ProbePlace, HEAD};
-use super::hit::{parse, printed, record, Hit, Text, KERNEL, USER};
+use super::hit::{parse, parse_at, printed, record, Hit, Text, KERNEL, USER};
 use rkprobes_host::heap::Heap;
 
 /// A hit whose registers point into memory, at its end, or nowhere. Its memory has pointers and text.
@@ -28,7 +28,20 @@ fn hit() -> Hit {
 pub fn check(line: &[u8]) -> bool {
     for place in [ProbePlace::Entry, ProbePlace::Inside] {
         match parse(line, place) {
-            Ok(arguments) => check_accepted(line, &arguments),
+            Ok(arguments) => {
+                check_accepted(line, &arguments);
+                let again = again(&arguments);
+                check_again(&arguments, parse(&again, place));
+            }
+            Err(error) => check_refused(line, error),
+        }
+    }
+    for function in ["work", "values", "vector", "nothing"] {
+        match parse_at(line, function) {
+            Ok(arguments) => {
+                check_records(&arguments);
+                check_again(&arguments, parse_at(&again(&arguments), function));
+            }
             Err(error) => check_refused(line, error),
         }
     }
@@ -41,19 +54,42 @@ fn check_refused(line: &[u8], error: ArgumentError) {
     assert!(error.reason.errno() > 0);
 }
 
-fn check_accepted(line: &[u8], arguments: &Arguments<Heap>) {
-    let mut end = HEAD;
+/// The names and expressions, written again.
+fn again(arguments: &Arguments<Heap>) -> Vec<u8> {
     let mut again = Vec::new();
     for field in arguments.fields() {
-        assert_eq!(field.offset, end);
-        end += field.size;
-        assert!(!field.name.is_empty() && !field.c_type.is_empty());
-        let mut places = line.windows(field.expression.len().max(1));
-        assert!(places.any(|place| place == field.expression));
         again.extend_from_slice(field.name.to_bytes());
         again.push(b'=');
         again.extend_from_slice(field.expression);
         again.push(b' ');
+    }
+    again
+}
+
+/// The line written again makes equal arguments.
+fn check_again(arguments: &Arguments<Heap>, again: Result<Arguments<Heap>, ArgumentError>) {
+    let again = again.expect("the written line is accepted");
+    assert_eq!(arguments.first_difference(&again), None);
+    assert_eq!(
+        record(&again, &hit(), 8192),
+        record(arguments, &hit(), 8192)
+    );
+}
+
+fn check_accepted(line: &[u8], arguments: &Arguments<Heap>) {
+    for field in arguments.fields() {
+        let mut places = line.windows(field.expression.len().max(1));
+        assert!(places.any(|place| place == field.expression));
+    }
+    check_records(arguments);
+}
+
+fn check_records(arguments: &Arguments<Heap>) {
+    let mut end = HEAD;
+    for field in arguments.fields() {
+        assert_eq!(field.offset, end);
+        end += field.size;
+        assert!(!field.name.is_empty() && !field.c_type.is_empty());
     }
     assert_eq!(arguments.fixed_len(), end);
 
@@ -76,9 +112,4 @@ fn check_accepted(line: &[u8], arguments: &Arguments<Heap>) {
         *byte = byte.wrapping_mul(31) ^ number;
     }
     printed(arguments, &wrong);
-
-    // The names and expressions, written again, make equal arguments.
-    let again = parse(&again, ProbePlace::Entry).expect("the written line is accepted");
-    assert_eq!(arguments.first_difference(&again), None);
-    assert_eq!(record(&again, &hit, 8192), whole);
 }
