@@ -27,8 +27,12 @@ use words::{
     split_word, //
 };
 
-/// The longest probe name, in bytes.
+/// The longest probe name, in bytes, and the longest group of an event.
 pub const NAME_MAX: usize = 63;
+/// The longest name with its group, in bytes.
+pub const FULL_NAME_MAX: usize = 2 * NAME_MAX + 1;
+/// The group of events whose names have no group.
+pub const GROUP: &str = "rkprobes";
 
 /// What a probe does on a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +74,10 @@ pub enum Command<'a> {
         /// The name of the probe.
         name: &'a str,
     },
-    /// `-:PATTERN`
+    /// `-:PATTERN`, `-:GROUP/`
     RemoveMatching {
-        /// What the names of the probes are compared with, by the rules of lib/glob.c:glob_match.
+        /// What the names of the probes are compared with, by the rules of lib/glob.c:glob_match:
+        /// `GROUP/NAME`, or a name without its group, or `GROUP/`.
         pattern: &'a str,
     },
 }
@@ -95,13 +100,38 @@ impl Default for Settings {
     }
 }
 
-/// Reads one line. Returns `None` for a blank line or a `#` comment.
+/// Reads one line of `probes`. Returns `None` for a blank line or a `#` comment.
 ///
 /// # Errors
 ///
 /// `UnknownCommand`, `BadRemoval`, `TrailingText`, `NoValue`, and the errors of [`parse_name`],
 /// [`Targets::parse`], [`parse_switch`] and [`parse_limit`].
 pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
+    parse(line, Settings::default())
+}
+
+/// Reads one line of `rkprobe_events`: a line of `probes` without counting, whose probe is disabled by
+/// default. So it runs only while its event has a consumer.
+///
+/// # Errors
+///
+/// Those of [`parse_line`].
+pub fn parse_event_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
+    let settings = Settings {
+        enabled: false,
+        ..Settings::default()
+    };
+    match parse(line, settings)? {
+        Some(Command::Add {
+            kind: ProbeKind::Count,
+            ..
+        }) => Err(Refusal::UnknownCommand),
+        command => Ok(command),
+    }
+}
+
+/// Reads one line. What it does not set is that of `default`.
+fn parse(line: &[u8], default: Settings) -> Result<Option<Command<'_>>, Refusal> {
     let line = without_comment(line);
     let (&letter, rest) = match line.split_first() {
         None | Some((b'#', _)) => return Ok(None),
@@ -110,7 +140,9 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let (word, target) = split_word(rest);
     let name = match word.split_first() {
         None => None,
-        Some((b':', pattern)) if letter == b'-' && is_pattern(pattern) => {
+        Some((b':', pattern))
+            if letter == b'-' && (is_pattern(pattern) || pattern.ends_with(b"/")) =>
+        {
             return parse_matching_removal(pattern, target).map(Some);
         }
         Some((b':', name)) => Some(parse_name(name)?),
@@ -129,7 +161,7 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
     let (target, rest) = split_word(target);
     check_whole(target, rest)?;
     let targets = Targets::parse(target)?;
-    let (settings, arguments) = parse_settings(rest)?;
+    let (settings, arguments) = parse_settings(rest, default)?;
     if kind == ProbeKind::Count && !arguments.is_empty() {
         return Err(Refusal::TrailingText);
     }
@@ -143,11 +175,14 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Command<'_>>, Refusal> {
 }
 
 fn parse_matching_removal<'a>(pattern: &'a [u8], rest: &[u8]) -> Result<Command<'a>, Refusal> {
-    let allowed = |byte: &u8| is_name_byte(*byte) || *byte == b'.' || is_pattern_byte(*byte);
-    if !rest.is_empty() || !pattern.iter().all(allowed) {
+    let allowed =
+        |byte: &u8| is_name_byte(*byte) || matches!(*byte, b'.' | b'/') || is_pattern_byte(*byte);
+    let slashes = pattern.iter().filter(|byte| **byte == b'/').count();
+    if !rest.is_empty() || slashes > 1 || pattern.starts_with(b"/") || !pattern.iter().all(allowed)
+    {
         return Err(Refusal::BadRemoval);
     }
-    if pattern.len() > NAME_MAX {
+    if pattern.len() > FULL_NAME_MAX {
         return Err(Refusal::NameTooLong);
     }
     let pattern = core::str::from_utf8(pattern).map_err(|_| Refusal::BadRemoval)?;
@@ -156,7 +191,7 @@ fn parse_matching_removal<'a>(pattern: &'a [u8], rest: &[u8]) -> Result<Command<
 
 /// Reads the settings at the beginning of `text`, and returns the text after them. Each setting may be
 /// there once, in any order.
-fn parse_settings(text: &[u8]) -> Result<(Settings, &[u8]), Refusal> {
+fn parse_settings(text: &[u8], default: Settings) -> Result<(Settings, &[u8]), Refusal> {
     let (mut enabled, mut limit) = (None, None);
     let mut rest = text;
     loop {
@@ -172,8 +207,8 @@ fn parse_settings(text: &[u8]) -> Result<(Settings, &[u8]), Refusal> {
         rest = after;
     }
     let settings = Settings {
-        enabled: enabled.unwrap_or(true),
-        limit: limit.unwrap_or(0),
+        enabled: enabled.unwrap_or(default.enabled),
+        limit: limit.unwrap_or(default.limit),
     };
     Ok((settings, rest))
 }
@@ -209,12 +244,25 @@ pub fn parse_limit(text: &[u8]) -> Result<u32, Refusal> {
         .ok_or(Refusal::BadLimit)
 }
 
-/// Reads a probe name.
+/// Reads a probe name, `NAME` or `GROUP/NAME`. Returns it without the group [`GROUP`].
 ///
 /// # Errors
 ///
 /// `BadName`, `NameTooLong`.
 pub fn parse_name(name: &[u8]) -> Result<&str, Refusal> {
+    let Some((group, own)) = split_at_byte(name, b'/') else {
+        return parse_own_name(name);
+    };
+    let group = parse_word(group, NAME_MAX, is_name_byte).ok_or(Refusal::BadName)??;
+    match (group, parse_own_name(own)?) {
+        // The directory of all groups has files of its own.
+        ("enable" | "header_event" | "header_page", _) => Err(Refusal::BadName),
+        (GROUP, own) => Ok(own),
+        _ => core::str::from_utf8(name).map_err(|_| Refusal::BadName),
+    }
+}
+
+fn parse_own_name(name: &[u8]) -> Result<&str, Refusal> {
     // A name is the name of a directory.
     if name.first() == Some(&b'.') {
         return Err(Refusal::BadName);

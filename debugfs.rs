@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/rkprobes/`: the directory, and which file is where.
+//! `/sys/kernel/debug/rkprobes/`: the directory, and which file is where. Also the files in tracefs.
 //!
 //! - `file`: directories and files of debugfs. `writer`: the writes of one open file.
 //! - `commands`: `probes`. `expansion`: the addresses of its targets. `errors`, `failures`: the lines that failed.
+//! - `event_files`: the files of tracefs.
 //! - `named`: the probes that were made by lines of `probes`.
 //! - `probe_dir`: the files of one probe. `sites`: a line for each of its sites. `profile`: a line for
 //!   each site of all probes.
@@ -14,6 +15,7 @@
 mod blacklist;
 mod commands;
 mod errors;
+mod event_files;
 mod expansion;
 mod explain;
 mod failures;
@@ -37,11 +39,18 @@ use commands::{
 };
 use core::ptr::from_ref;
 use errors::ErrorsFile;
+use event_files::{
+    EventProfileFile,
+    EventsFile, //
+};
 use explain::{
     ExplainFile,
     Explained, //
 };
-use file::Dir;
+use file::{
+    Dir,
+    TracingFile, //
+};
 use kernel::prelude::*;
 use kernel::sync::{
     new_mutex,
@@ -61,7 +70,9 @@ use switches::{
 /// module loaded.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Debugfs {
-    /// Dropped first, because the directories of its probes are in `root`.
+    /// The files of tracefs. Dropped before their data.
+    tracing: [Option<TracingFile>; 2],
+    /// Dropped before `root`, because the directories of its probes are in `root`.
     #[pin]
     commands: Commands,
     /// The last answer of `explain`.
@@ -90,8 +101,10 @@ impl Debugfs {
             .as_ref()
             .ok()
             .and_then(|root| Dir::new(c"probe", Some(root)).ok());
-        let this = KBox::pin_init(
+        let has_probes = probe.is_some();
+        let mut this = KBox::pin_init(
             pin_init!(Self {
+                tracing: [None, None],
                 commands <- Commands::new(probe),
                 explained <- new_mutex!(None),
                 root,
@@ -99,7 +112,24 @@ impl Debugfs {
             GFP_KERNEL,
         )?;
         tell_missing(this.as_ref().make_files());
+        if has_probes {
+            this.as_mut().make_tracing_files();
+        }
         Ok(this)
+    }
+
+    /// Makes the files of tracefs. If it is off or locked down, they are missing, as those of the kernel.
+    fn make_tracing_files(self: Pin<&mut Self>) {
+        let commands = from_ref(&self.as_ref().get_ref().commands);
+        // SAFETY: The data is in `self`, which drops the files first. It is dropped when the module is
+        // unloaded.
+        let files = unsafe {
+            [
+                TracingFile::new::<EventsFile>(commands),
+                TracingFile::new::<EventProfileFile>(commands),
+            ]
+        };
+        *self.project().tracing = files;
     }
 
     fn make_files(self: Pin<&Self>) -> Result {

@@ -11,6 +11,7 @@ use crate::command::writes::{
     LINE_MAX, //
 };
 use crate::command::{
+    parse_event_line,
     parse_line,
     Command,
     ProbeKind,
@@ -30,10 +31,12 @@ use crate::debugfs::file::{
 };
 use crate::debugfs::named::{
     Doomed,
+    LineFile,
     Name,
     Named,
     RefusedSite,
-    Registry, //
+    Registry,
+    Written, //
 };
 use crate::debugfs::probe_dir;
 use crate::eligibility::refusal::Refusal;
@@ -59,7 +62,7 @@ use kernel::sync::{
 #[pin_data]
 pub(super) struct Commands {
     #[pin]
-    named: Mutex<Registry>,
+    pub(super) named: Mutex<Registry>,
 }
 
 impl Commands {
@@ -79,6 +82,55 @@ impl Commands {
         let registry = self.named.lock();
         let mut probes = registry.iter();
         probes.try_for_each(|(name, named)| each(name.as_cstr(), named.get_ref()))
+    }
+
+    /// Carries out lines.
+    pub(super) fn lines<'t>(&self, file: LineFile, lines: Lines<'t>, failures: &mut Failures<'t>) {
+        let mut batch = Batch {
+            file,
+            registry: &self.named,
+            adds: KVVec::new(),
+            removes: KVVec::new(),
+            failures,
+        };
+        for (number, text) in lines {
+            batch.line(number, text);
+            if is_dying() {
+                // Neither the lines that were collected nor those that follow are carried out.
+                batch.failures.add(number, text, Refusal::Interrupted);
+                return;
+            }
+        }
+        batch.add_all();
+        batch.remove_all();
+    }
+
+    /// Removes the probes that were made by `rkprobe_events`, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// `EventInUse`, `NoMemory`.
+    pub(super) fn clear_events(&self) -> Result<(), Refusal> {
+        let mut doomed = Doomed::new();
+        let mut registry = self.named.lock();
+        let names = registry.names_of_events()?;
+        doomed.reserve(names.len())?;
+        {
+            let mut removal = EventRemoval::new();
+            if names
+                .iter()
+                .any(|name| registry.is_used(name, &mut removal))
+            {
+                return Err(Refusal::EventInUse);
+            }
+            for name in &names {
+                registry.remove_event(name, &mut removal)?;
+            }
+        }
+        for name in &names {
+            registry.doom(name, &mut doomed)?;
+        }
+        Ok(())
     }
 }
 
@@ -102,22 +154,7 @@ impl File for ProbesFile {
     }
 
     fn lines<'t>(commands: &Commands, (): &mut (), lines: Lines<'t>, failures: &mut Failures<'t>) {
-        let mut batch = Batch {
-            registry: &commands.named,
-            adds: KVVec::new(),
-            removes: KVVec::new(),
-            failures,
-        };
-        for (number, text) in lines {
-            batch.line(number, text);
-            if is_dying() {
-                // Neither the lines that were collected nor those that follow are carried out.
-                batch.failures.add(number, text, Refusal::Interrupted);
-                return;
-            }
-        }
-        batch.add_all();
-        batch.remove_all();
+        commands.lines(LineFile::Probes, lines, failures);
     }
 }
 
@@ -151,6 +188,7 @@ struct Removal<'a> {
 
 /// Lines that are being worked on. One of `adds` and `removes` is empty.
 struct Batch<'a, 'f> {
+    file: LineFile,
     registry: &'f Mutex<Registry>,
     adds: KVVec<Addition<'a>>,
     removes: KVVec<Removal<'a>>,
@@ -161,7 +199,10 @@ impl<'a> Batch<'a, '_> {
     fn line(&mut self, line: usize, text: &'a [u8]) {
         let command = match text.len() > LINE_MAX {
             true => Err(Refusal::LineTooLong),
-            false => parse_line(text),
+            false => match self.file {
+                LineFile::Probes => parse_line(text),
+                LineFile::Events => parse_event_line(text),
+            },
         };
         let pushed = match command {
             Ok(None) => Ok(()),
@@ -225,11 +266,16 @@ impl<'a> Batch<'a, '_> {
         text: &'a [u8],
         pattern: &str,
     ) -> Result<(), Refusal> {
-        let pattern = Pattern::new(pattern)?;
+        let (group, with_group) = (pattern.strip_suffix('/'), pattern.contains('/'));
+        let pattern = Pattern::new(group.unwrap_or(pattern))?;
         let names = self
             .registry
             .lock()
-            .matching(|name| pattern.matches(name))?;
+            .matching(self.file, |name| match (group, with_group) {
+                (Some(_), _) => pattern.matches(name.only_group().as_cstr()),
+                (None, true) => pattern.matches(name.with_group().as_cstr()),
+                (None, false) => pattern.matches(name.own()),
+            })?;
         if names.is_empty() {
             return Err(Refusal::NoSuchProbe);
         }
@@ -263,7 +309,7 @@ impl<'a> Batch<'a, '_> {
             let Some(add) = adds.get(tag) else {
                 break;
             };
-            let made = request(&mut registry, &mut requests, tag, add);
+            let made = request(&mut registry, &mut requests, self.file, tag, add);
             if let Err(error) = made {
                 self.failures.add(add.line, add.text, error);
             }
@@ -319,6 +365,11 @@ impl<'a> Batch<'a, '_> {
         let mut doomed = Doomed::new();
         let room = doomed.reserve(removes.len());
         let mut registry = registry.lock();
+        if self.file == LineFile::Events {
+            for remove in removes.iter_mut() {
+                remove.name = registry.find(&remove.name);
+            }
+        }
         self.remove_events(&registry, &mut removes, room);
         for remove in removes.iter().filter(|remove| remove.ready) {
             // The files wait for tasks inside them, so the events are not locked any more.
@@ -372,18 +423,20 @@ fn lines_and_targets(tag: usize) -> (usize, usize) {
 fn request(
     registry: &mut Registry,
     requests: &mut KVVec<Request>,
+    file: LineFile,
     line: usize,
     add: &Addition<'_>,
 ) -> Result<Name, LineError> {
     let expansions = expand(&add.targets)?;
-    let (name, sites) = registry.insert(
-        add.kind,
-        add.name,
-        &add.targets,
-        add.arguments,
-        add.settings,
-        expansions.len(),
-    )?;
+    let written = Written {
+        file,
+        kind: add.kind,
+        name: add.name,
+        targets: add.targets,
+        settings: add.settings,
+        arguments: add.arguments,
+    };
+    let (name, sites) = registry.insert(&written, expansions.len())?;
     let made = match add.kind {
         ProbeKind::Probe => make_event(registry, &name, add, &expansions),
         ProbeKind::Count => Ok(()),

@@ -23,6 +23,8 @@ use crate::eligibility::refusal::Refusal;
 use crate::sys::compat::THIS_MODULE;
 use crate::sys::ffi;
 use core::marker::PhantomData;
+use core::ptr::from_ref;
+use core::ptr::NonNull;
 use kernel::bindings::{
     self,
     dentry,
@@ -40,6 +42,7 @@ use kernel::ffi::{
 use kernel::fs::file::flags::{
     O_ACCMODE,
     O_RDONLY,
+    O_TRUNC,
     O_WRONLY, //
 };
 use kernel::iov::IovIterSource;
@@ -62,11 +65,23 @@ pub(crate) trait File: 'static {
     type Own: Default + Send + Unpin + 'static;
     /// Its name.
     const NAME: &'static CStr;
-    /// Its permissions: 0400, 0200 or 0600.
+    /// Its permissions: 0400, 0200 or 0600, and those of the group in tracefs.
     const MODE: u16;
     /// A write has many lines, not a value. `errors` numbers them, and shows the last such write also
     /// when no line failed.
     const MANY_LINES: bool = false;
+    /// It is a file of tracefs. It is in use while it is open, because it keeps the module loaded. The end
+    /// of a short write ends a line, as in the files of the tracing.
+    const IN_TRACEFS: bool = false;
+
+    /// The file is opened; `truncates`: for writing, with `O_TRUNC`.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `open()`.
+    fn opened(_data: &Self::Data, _truncates: bool) -> Result {
+        Ok(())
+    }
 
     /// About how many bytes it shows.
     fn size_hint(_data: &Self::Data) -> usize {
@@ -169,35 +184,85 @@ impl Drop for Dir {
     }
 }
 
+/// A file in the top directory of tracefs.
+///
+/// # Invariants
+///
+/// The pointer is a file of tracefs that only this removes.
+pub(crate) struct TracingFile(NonNull<c_void>);
+
+// SAFETY: Tracefs takes its own locks, and any task may use a file.
+unsafe impl Send for TracingFile {}
+// SAFETY: Tracefs takes its own locks, and any task may use a file.
+unsafe impl Sync for TracingFile {}
+
+impl TracingFile {
+    /// Makes the file. `None`: tracefs is off or locked down, or lacks memory.
+    ///
+    /// # Safety
+    ///
+    /// `data` lives until the file is dropped. The file is dropped only when the module is unloaded, or
+    /// cannot be loaded: before that, an open file uses `data`.
+    pub(crate) unsafe fn new<F: File>(data: *const F::Data) -> Option<Self> {
+        const { assert!(F::IN_TRACEFS) };
+        // SAFETY: The operations of `F` cast `data` back to `F::Data`, which lives as long as they are
+        // called, by the contract.
+        let file = unsafe {
+            ffi::rk_tracefs_create(
+                F::NAME.as_char_ptr(),
+                F::MODE,
+                data.cast_mut().cast(),
+                from_ref(Operations::<F>::table()).cast(),
+            )
+        };
+        // INVARIANT: Tracefs has just made it for this caller.
+        NonNull::new(file).map(Self)
+    }
+}
+
+impl Drop for TracingFile {
+    fn drop(&mut self) {
+        // SAFETY: The file is there, and only this removes it, by the invariant.
+        unsafe { ffi::rk_tracefs_remove(self.0.as_ptr()) };
+    }
+}
+
 /// A file that is in use. While this lives, the file's data lives, because removing the file waits.
 ///
 /// # Invariants
 ///
-/// The pointer is the entry of a file of debugfs, on which this has called `debugfs_file_get()`.
-struct InUse(*mut dentry);
+/// The pointer is the entry of a file of debugfs, on which this has called `debugfs_file_get()`, or `None`
+/// for a file of tracefs.
+struct InUse(Option<*mut dentry>);
 
 impl InUse {
     /// # Safety
     ///
-    /// `file` is an open file of [`Dir::file`].
+    /// `file` is an open file of [`Dir::file`], or of [`TracingFile`] for such an `F`.
     ///
     /// # Errors
     ///
     /// EIO: the file was removed.
-    unsafe fn new(file: *mut bindings::file) -> Result<Self> {
+    unsafe fn new<F: File>(file: *mut bindings::file) -> Result<Self> {
+        if F::IN_TRACEFS {
+            // INVARIANT: The file is one of tracefs.
+            return Ok(Self(None));
+        }
         // SAFETY: The file is open, by the contract.
         let entry = unsafe { ffi::rk_file_dentry(file.cast()) }.cast();
         // SAFETY: The entry lives as long as the open file. debugfs has prepared it in its `open`.
         kernel::error::to_result(unsafe { bindings::debugfs_file_get(entry) })?;
         // INVARIANT: The call has succeeded.
-        Ok(Self(entry))
+        Ok(Self(Some(entry)))
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        // SAFETY: `new` called `debugfs_file_get()`, by the invariant.
-        unsafe { bindings::debugfs_file_put(self.0) };
+        if let Some(entry) = self.0 {
+            // SAFETY: `new` called `debugfs_file_get()`, by the invariant.
+            unsafe { bindings::debugfs_file_put(entry) };
+        }
     }
 }
 
@@ -221,7 +286,7 @@ impl<F: File> Open<F> {
         let inner = Inner {
             own: F::Own::default(),
             writer: writes
-                .then(|| Writer::new((!F::MANY_LINES).then_some(F::NAME)))
+                .then(|| Writer::new((!F::MANY_LINES).then_some(F::NAME), F::IN_TRACEFS))
                 .transpose()?,
         };
         KBox::pin_init(
@@ -303,12 +368,25 @@ impl<F: File> Operations<F> {
     unsafe extern "C" fn open(inode: *mut inode, file: *mut bindings::file) -> c_int {
         // SAFETY: Debugfs hands in the inode that it has made with the data, and a new file.
         let (data, flags) = unsafe { ((*inode).i_private.cast::<F::Data>(), (*file).f_flags) };
+        let writes = flags & O_ACCMODE != O_RDONLY;
+        if F::IN_TRACEFS {
+            // SAFETY: The function has no condition.
+            let locked_down = unsafe { ffi::rk_tracefs_locked_down() };
+            if locked_down != 0 {
+                return locked_down;
+            }
+        }
+        // SAFETY: The data lives until the file is removed.
+        let opened = F::opened(unsafe { &*data }, writes && flags & O_TRUNC != 0);
+        if let Err(error) = opened {
+            return error.to_errno();
+        }
         let mut size = SHOW_MIN;
         if flags & O_ACCMODE != O_WRONLY {
             // SAFETY: The data lives until the file is removed.
             size = F::size_hint(unsafe { &*data }).max(size);
         }
-        let open = match Open::<F>::new(data, flags & O_ACCMODE != O_RDONLY) {
+        let open = match Open::<F>::new(data, writes) {
             Ok(open) => open.into_foreign(),
             Err(error) => return error.to_errno(),
         };
@@ -348,7 +426,7 @@ impl<F: File> Operations<F> {
         at: *mut loff_t,
     ) -> isize {
         // SAFETY: The file is open.
-        match unsafe { InUse::new(file) } {
+        match unsafe { InUse::new::<F>(file) } {
             // SAFETY: The arguments are the kernel's, and the file is a seq_file.
             Ok(_in_use) => unsafe { bindings::seq_read(file, to, count, at) },
             Err(error) => error.to_errno() as isize,
@@ -360,7 +438,7 @@ impl<F: File> Operations<F> {
     /// Called by the kernel for a file that [`Operations::open`] has opened.
     unsafe extern "C" fn llseek(file: *mut bindings::file, to: loff_t, whence: c_int) -> loff_t {
         // SAFETY: The file is open.
-        match unsafe { InUse::new(file) } {
+        match unsafe { InUse::new::<F>(file) } {
             // SAFETY: The arguments are the kernel's, and the file is a seq_file.
             Ok(_in_use) => unsafe { bindings::seq_lseek(file, to, whence) },
             Err(error) => loff_t::from(error.to_errno()),
@@ -377,7 +455,7 @@ impl<F: File> Operations<F> {
         // SAFETY: The kernel hands in what it writes, which only this call uses, and the open file.
         let (from, file) = unsafe { (IovIterSource::from_raw(from), (*kiocb).ki_filp) };
         // SAFETY: The file is open.
-        let (open, in_use) = unsafe { (Self::opened(file), InUse::new(file)) };
+        let (open, in_use) = unsafe { (Self::opened(file), InUse::new::<F>(file)) };
         let written = in_use
             .and_then(|in_use| open.with_writer(&in_use, |writer, run| writer.write(from, run)));
         match written {
@@ -435,7 +513,7 @@ impl<F: File> Operations<F> {
     /// The errno of a line that failed and was not reported yet.
     unsafe fn end(file: *mut bindings::file) -> Result {
         // SAFETY: The file is open.
-        let (open, in_use) = unsafe { (Self::opened(file), InUse::new(file)) };
+        let (open, in_use) = unsafe { (Self::opened(file), InUse::new::<F>(file)) };
         // The lines of a file that was removed have nothing to act on.
         let Ok(in_use) = in_use else {
             return Ok(());

@@ -11,7 +11,8 @@ use crate::command::{
     AutoName,
     ProbeKind,
     Settings,
-    NAME_MAX, //
+    FULL_NAME_MAX,
+    GROUP, //
 };
 use crate::containers::sort::sort_by_key;
 use crate::debugfs::file::Dir;
@@ -27,6 +28,7 @@ use crate::sys::ffi::{
     RKPROBE_FLAG_DISABLED, //
 };
 use crate::trace::{
+    missed,
     Event,
     EventArguments,
     EventRemoval,
@@ -44,15 +46,15 @@ use kernel::sync::Arc;
 /// About how long a line of `probes` is.
 const LINE: usize = 80;
 
-/// A probe's name. The rest of the array is zeros.
+/// A probe's name: `NAME` or `GROUP/NAME`. The rest of the array is zeros.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name([u8; NAME_MAX + 1]);
+pub(super) struct Name([u8; FULL_NAME_MAX + 1]);
 
 impl Name {
     /// A name that the parser has accepted.
     pub(super) fn new(name: &str) -> Self {
-        let mut bytes = [0; NAME_MAX + 1];
-        for (to, from) in bytes.iter_mut().take(NAME_MAX).zip(name.bytes()) {
+        let mut bytes = [0; FULL_NAME_MAX + 1];
+        for (to, from) in bytes.iter_mut().take(FULL_NAME_MAX).zip(name.bytes()) {
             *to = from;
         }
         Self(bytes)
@@ -65,10 +67,54 @@ impl Name {
         name.unwrap_or(c"")
     }
 
-    /// The name of the event. Events have no dots in their names, and the directory of all events has
-    /// files of its own.
+    /// The name without its group.
+    pub(super) fn own(&self) -> &CStr {
+        let start = self
+            .group()
+            .map_or(0, |group| group.len().saturating_add(1));
+        let own = self.0.get(start..).map(CStr::from_bytes_until_nul);
+        own.and_then(Result::ok).unwrap_or(c"")
+    }
+
+    /// The group, if it is not that of all names without a group.
+    fn group(&self) -> Option<&[u8]> {
+        let name = self.as_cstr().to_bytes();
+        let slash = name.iter().position(|byte| *byte == b'/')?;
+        name.get(..slash)
+    }
+
+    /// The name with its group, also if that is the group of all names without one.
+    pub(super) fn with_group(&self) -> Self {
+        if self.group().is_some() {
+            return *self;
+        }
+        let parts = [GROUP.as_bytes(), b"/", self.as_cstr().to_bytes()];
+        let mut bytes = [0; FULL_NAME_MAX + 1];
+        let name = parts.iter().copied().flatten();
+        for (to, from) in bytes.iter_mut().take(FULL_NAME_MAX).zip(name) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+
+    /// The group, also if that is the group of all names without one.
+    pub(super) fn only_group(&self) -> Self {
+        let group = core::str::from_utf8(self.group().unwrap_or(GROUP.as_bytes()));
+        Self::new(group.unwrap_or(GROUP))
+    }
+
+    /// The name of the directory of the probe. No name has a colon.
+    fn dir(&self) -> Self {
+        Self(self.0.map(|byte| match byte {
+            b'/' => b':',
+            byte => byte,
+        }))
+    }
+
+    /// The name of the event. Events have no dots in their names, and the directory of all events of a
+    /// group has files of its own.
     fn event(&self) -> Self {
-        if matches!(self.as_cstr().to_bytes(), b"enable" | b"filter") {
+        if matches!(self.own().to_bytes(), b"enable" | b"filter") {
             let mut name = *self;
             if let Some(end) = name.0.iter_mut().find(|byte| **byte == 0) {
                 *end = b'_';
@@ -80,6 +126,26 @@ impl Name {
             byte => byte,
         }))
     }
+}
+
+/// A file that takes lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineFile {
+    /// `probes` of debugfs.
+    Probes,
+    /// `rkprobe_events` of tracefs.
+    Events,
+}
+
+/// The words of a line that makes a probe.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) file: LineFile,
+    pub(super) kind: ProbeKind,
+    pub(super) name: Option<&'a str>,
+    pub(super) targets: Targets<'a>,
+    pub(super) settings: Settings,
+    pub(super) arguments: &'a [u8],
 }
 
 /// A copy of a text.
@@ -102,6 +168,8 @@ pub(super) struct Named {
     /// Its files. Dropped first.
     files: Option<Dir>,
     kind: ProbeKind,
+    /// The file that its line was written to.
+    file: LineFile,
     /// Its targets, as they were written.
     targets: KVec<u8>,
     /// The arguments of its event, as they were written.
@@ -117,31 +185,26 @@ pub(super) struct Named {
 
 impl Named {
     /// A probe with `count` sites that is not registered.
-    fn new(
-        kind: ProbeKind,
-        targets: &Targets<'_>,
-        arguments: &[u8],
-        settings: Settings,
-        count: usize,
-    ) -> Result<Pin<KBox<Self>>, Refusal> {
+    fn new(written: &Written<'_>, count: usize) -> Result<Pin<KBox<Self>>, Refusal> {
         let probe = || rkprobe {
-            pre_handler: match kind {
+            pre_handler: match written.kind {
                 ProbeKind::Probe => Some(rk_event_hit),
                 ProbeKind::Count => None,
             },
-            flags: match settings.enabled {
+            flags: match written.settings.enabled {
                 true => 0,
                 false => RKPROBE_FLAG_DISABLED,
             },
-            limit: settings.limit,
+            limit: written.settings.limit,
             ..Default::default()
         };
         let named = Self {
             files: None,
-            kind,
-            targets: copy_of(targets.as_bytes())?,
-            arguments: copy_of(arguments)?,
-            is_group: !targets.is_one(),
+            kind: written.kind,
+            file: written.file,
+            targets: copy_of(written.targets.as_bytes())?,
+            arguments: copy_of(written.arguments)?,
+            is_group: !written.targets.is_one(),
             sites: Sites::new(count, probe)?,
             refused: KVVec::new(),
             event: None,
@@ -237,6 +300,45 @@ impl Named {
         }
         seq_print!(out, "\n");
     }
+
+    /// The line of `rkprobe_events` that makes this probe, in the form of kprobe_events: the group and the
+    /// names of all arguments are there.
+    fn show_event(&self, name: &Name, out: &SeqFile) {
+        let targets = Printable(&self.targets);
+        seq_print!(
+            out,
+            "p:{} {}",
+            Printable(name.with_group().as_cstr().to_bytes()),
+            targets
+        );
+        let (enabled, limit) = self.settings().unwrap_or((false, 0));
+        if enabled {
+            seq_print!(out, " enable=1");
+        }
+        if limit != 0 {
+            seq_print!(out, " limit={}", limit);
+        }
+        let arguments = self
+            .event
+            .iter()
+            .flat_map(|event| event.arguments().fields());
+        for field in arguments {
+            seq_print!(out, " {}={}", field.name, Printable(field.expression));
+        }
+        seq_print!(out, "\n");
+    }
+
+    /// The line of `rkprobe_profile`: name, hits, misses, as in kprobe_profile. A group has one line.
+    fn show_profile(&self, name: &Name, out: &SeqFile) {
+        let (mut hits, mut misses) = (0u64, 0u64);
+        for site in self.sites.iter() {
+            let report = engine().and_then(|engine| engine.report(site));
+            hits = hits.wrapping_add(report.map_or(0, |report| report.hits as u64));
+            misses = misses.wrapping_add(missed(site));
+        }
+        let own = name.own().to_str().unwrap_or("");
+        seq_print!(out, "  {:<44} {:>15} {:>15}\n", own, hits, misses);
+    }
 }
 
 /// All probes that were made by name.
@@ -273,21 +375,17 @@ impl Registry {
     /// `NameInUse`, `NoMemory`.
     pub(super) fn insert(
         &mut self,
-        kind: ProbeKind,
-        name: Option<&str>,
-        targets: &Targets<'_>,
-        arguments: &[u8],
-        settings: Settings,
+        written: &Written<'_>,
         count: usize,
     ) -> Result<(Name, Arc<Sites>), Refusal> {
-        let name = match name {
+        let name = match written.name {
             Some(name) => Name::new(name),
-            None => self.make_name(kind, targets),
+            None => self.make_name(written.kind, &written.targets),
         };
         if self.probes.get(&name).is_some() {
             return Err(Refusal::NameInUse);
         }
-        let named = Named::new(kind, targets, arguments, settings, count)?;
+        let named = Named::new(written, count)?;
         let sites = named.sites.clone();
         let node =
             RBTreeNode::new(name, named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)?;
@@ -364,17 +462,24 @@ impl Registry {
         }
     }
 
-    /// The names of the probes that `matches`.
+    /// The names of the probes that `matches`. A line of `rkprobe_events` means the probes of that file.
     ///
     /// # Errors
     ///
     /// `NoMemory`.
-    pub(super) fn matching(&self, matches: impl Fn(&CStr) -> bool) -> Result<KVVec<Name>, Refusal> {
+    pub(super) fn matching(
+        &self,
+        file: LineFile,
+        matches: impl Fn(&Name) -> bool,
+    ) -> Result<KVVec<Name>, Refusal> {
         let mut names = KVVec::new();
-        for name in self.probes.keys().filter(|name| matches(name.as_cstr())) {
-            names
-                .push(*name, GFP_KERNEL_ACCOUNT)
-                .map_err(|_| Refusal::NoMemory)?;
+        for (name, named) in self.probes.iter() {
+            let is_meant = file == LineFile::Probes || named.file == file;
+            if is_meant && matches(name) {
+                names
+                    .push(*name, GFP_KERNEL_ACCOUNT)
+                    .map_err(|_| Refusal::NoMemory)?;
+            }
         }
         Ok(names)
     }
@@ -400,7 +505,7 @@ impl Registry {
     ) -> Result<(), Refusal> {
         let named = self.probes.get_mut(name).ok_or(Refusal::NoSuchProbe)?;
         let parent = self.dir.as_ref().ok_or(Refusal::NoMemory)?;
-        let dir = Dir::new(name.as_cstr(), Some(parent)).map_err(|_| Refusal::NoMemory)?;
+        let dir = Dir::new(name.dir().as_cstr(), Some(parent)).map_err(|_| Refusal::NoMemory)?;
         make_files(&dir, named.as_ref()).map_err(|_| Refusal::NoMemory)?;
         // SAFETY: Only `files` is changed, which is not pinned.
         let named = unsafe { named.as_mut().get_unchecked_mut() };
@@ -409,6 +514,50 @@ impl Registry {
             Some(event) => event.add(),
             None => Ok(()),
         }
+    }
+
+    /// The name of a probe that a line of `rkprobe_events` means: a name without a group is that of a
+    /// probe in any group, as in kprobe_events.
+    pub(super) fn find(&self, name: &Name) -> Name {
+        if self.probes.get(name).is_some() || name.group().is_some() {
+            return *name;
+        }
+        let found = self.probes.keys().find(|other| other.own() == name.own());
+        found.copied().unwrap_or(*name)
+    }
+
+    /// The names of all probes that were made by `rkprobe_events`, that of the newest event first.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(super) fn names_of_events(&self) -> Result<KVVec<Name>, Refusal> {
+        let mut found: KVVec<(u64, Name)> = KVVec::new();
+        for (name, named) in self.of_events() {
+            let added = named.event.as_ref().map_or(0, Event::added);
+            found
+                .push((added, *name), GFP_KERNEL_ACCOUNT)
+                .map_err(|_| Refusal::NoMemory)?;
+        }
+        sort_by_key(&mut found, |(added, _)| !added);
+        let mut names = KVVec::new();
+        for (_, name) in &found {
+            names
+                .push(*name, GFP_KERNEL_ACCOUNT)
+                .map_err(|_| Refusal::NoMemory)?;
+        }
+        Ok(names)
+    }
+
+    fn of_events(&self) -> impl Iterator<Item = (&Name, &Pin<KBox<Named>>)> {
+        let probes = self.probes.iter();
+        probes.filter(|(_, named)| named.file == LineFile::Events)
+    }
+
+    /// Whether the event of a probe is in use. See [`Event::is_used`].
+    pub(super) fn is_used(&self, name: &Name, removal: &mut EventRemoval) -> bool {
+        let event = self.probes.get(name).and_then(|named| named.event.as_ref());
+        event.is_some_and(|event| event.is_used(removal))
     }
 
     /// Removes the event of a probe, if it has one. The probe stays in the registry.
@@ -490,6 +639,20 @@ impl Registry {
     pub(super) fn show(&self, out: &SeqFile) {
         for (name, named) in self.probes.iter() {
             named.show(name, out);
+        }
+    }
+
+    /// The lines of `rkprobe_events`.
+    pub(super) fn show_events(&self, out: &SeqFile) {
+        for (name, named) in self.of_events() {
+            named.show_event(name, out);
+        }
+    }
+
+    /// The lines of `rkprobe_profile`.
+    pub(super) fn show_profile(&self, out: &SeqFile) {
+        for (name, named) in self.of_events() {
+            named.show_profile(name, out);
         }
     }
 }

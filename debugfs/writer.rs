@@ -6,7 +6,8 @@ use crate::command::writes::{
     keep,
     split_unfinished,
     Lines,
-    Writes, //
+    Writes,
+    BLOCK_MIN, //
 };
 use crate::debugfs::failures::{
     publish,
@@ -43,15 +44,18 @@ pub(super) struct Writer {
     writes: Writes,
     /// The first failure that no write has reported.
     unreported: Option<LineError>,
+    /// The end of a write ends a line, unless the write is a block of a longer text.
+    ends_lines: bool,
 }
 
 impl Writer {
-    /// No writes yet. `file` is `None` for the file whose lines `errors` numbers.
+    /// No writes yet. `file` is `None` for a file whose lines `errors` numbers. `ends_lines`: the end of a
+    /// write ends a line, unless the write is a block of a longer text.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(super) fn new(file: Option<&'static CStr>) -> Result<Self> {
+    pub(super) fn new(file: Option<&'static CStr>, ends_lines: bool) -> Result<Self> {
         Ok(Self {
             outcome: WriteOutcome::new(file)?,
             rest: KVVec::new(),
@@ -59,6 +63,7 @@ impl Writer {
             number: 0,
             writes: Writes::default(),
             unreported: None,
+            ends_lines,
         })
     }
 
@@ -91,7 +96,10 @@ impl Writer {
             return Err(EFAULT);
         }
         text.truncate(before.saturating_add(copied));
-        let (lines, unfinished) = split_unfinished(&text);
+        let (lines, unfinished) = match self.ends_lines && copied < BLOCK_MIN {
+            true => (text.as_slice(), [].as_slice()),
+            false => split_unfinished(&text),
+        };
         let mut rest = KVVec::new();
         rest.extend_from_slice(keep(unfinished), GFP_KERNEL_ACCOUNT)?;
         let reports = self.writes.note(copied, rest.is_empty());

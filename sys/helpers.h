@@ -42,6 +42,7 @@ enum rk_symbol {
 	RK_KALLSYMS_SHOW_VALUE,
 	RK_TASK_CALL,
 	RK_RESET_TRACES,
+	RK_TRACEFS_REMOVE,
 	/* A kernel without type information lacks these. */
 	RK_OPTIONAL_SYMBOLS,
 	RK_BTF_FIND = RK_OPTIONAL_SYMBOLS,
@@ -208,6 +209,10 @@ bool rk_is_last_descriptor(void *file);
 bool rk_is_dying(void);
 bool rk_killed_by_signal(void *task);
 bool rk_path_exists(const char *path);
+void *rk_tracefs_create(const char *name, unsigned short mode, void *data,
+			const void *operations);
+void rk_tracefs_remove(void *file);
+int rk_tracefs_locked_down(void);
 
 unsigned int rk_notifiers_before(unsigned long chain, unsigned long *calls,
 				 unsigned int max);

@@ -13,6 +13,7 @@
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
+#include <linux/tracefs.h>
 #include <linux/wait.h>
 #include <asm/text-patching.h>
 #include "sys/helpers.h"
@@ -42,6 +43,7 @@ DEFINE_STATIC_CALL_NULL(rk_sc_task_call, task_call_func);
 /* kernel/trace/trace.h */
 void tracing_reset_all_online_cpus(void);
 DEFINE_STATIC_CALL_NULL(rk_sc_reset_traces, tracing_reset_all_online_cpus);
+DEFINE_STATIC_CALL_NULL(rk_sc_tracefs_remove, tracefs_remove);
 
 DEFINE_STATIC_CALL_NULL(rk_sc_btf_find, bpf_find_btf_id);
 DEFINE_STATIC_CALL_NULL(rk_sc_btf_type, btf_type_by_id);
@@ -70,7 +72,8 @@ DEFINE_STATIC_CALL_NULL(rk_sc_btf_module, btf_try_get_module);
 	X(RK_MODULE_ADDRESS, module_address, __module_address)		\
 	X(RK_KALLSYMS_SHOW_VALUE, kallsyms_show_value, kallsyms_show_value) \
 	X(RK_TASK_CALL, task_call, task_call_func) \
-	X(RK_RESET_TRACES, reset_traces, tracing_reset_all_online_cpus) \
+	X(RK_RESET_TRACES, reset_traces, tracing_reset_all_online_cpus)	\
+	X(RK_TRACEFS_REMOVE, tracefs_remove, tracefs_remove) \
 	X(RK_BTF_FIND, btf_find, bpf_find_btf_id) \
 	X(RK_BTF_TYPE, btf_type, btf_type_by_id) \
 	X(RK_BTF_NAME, btf_name, btf_name_by_offset) \
@@ -189,6 +192,11 @@ bool rk_btf_has_text(const struct btf *btf, unsigned long addr)
 		has_text = rk_module_address(addr) == module;
 	module_put(module);
 	return has_text;
+}
+
+void rk_remove_tracefs_file(struct dentry *file)
+{
+	static_call_cond(rk_sc_tracefs_remove)(file);
 }
 
 void rk_text_poke(unsigned long addr, const void *bytes, size_t len)

@@ -5,12 +5,15 @@
 
 struct kprobe;
 struct module;
+struct dentry;
 struct task_struct;
 
 /* The native kprobe at @addr. Preemption is off while the caller uses it. */
 struct kprobe *rk_get_kprobe(unsigned long addr);
 /* The module that has @addr. RCU is read-locked while the caller uses it. */
 struct module *rk_module_address(unsigned long addr);
+/* Removes a file of tracefs. May sleep. */
+void rk_remove_tracefs_file(struct dentry *file);
 /* Empties the trace buffers that may have records of a removed event. May sleep. */
 void rk_reset_traces(void);
 

@@ -21,6 +21,9 @@
 #include "sys/static_calls.h"
 #include "trace/event.h"
 
+/* The group of events whose names have no group (command.rs). */
+#define RK_EVENT_GROUP	"rkprobes"
+
 struct rk_event {
 	struct trace_event_call call;
 	struct trace_event_class class;
@@ -37,10 +40,11 @@ struct rk_event {
 	 * Texts that the tracing does not copy. They are here because the event may
 	 * stay after the module.
 	 */
-	char system[sizeof("rkprobes")];
 	char ip_type[sizeof("unsigned long")];
 	char ip_name[sizeof("__probe_ip")];
-	char name[];
+	const char *name;
+	/* The group, and then the name, each with its zero. */
+	char system[];
 };
 
 /* A record, as kprobe_trace_entry_head and the arguments after it. */
@@ -344,14 +348,20 @@ put:
 
 struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *owner)
 {
-	size_t len = strlen(name) + 1;
+	const char *slash = strchr(name, '/');
+	const char *system = slash ? name : RK_EVENT_GROUP;
+	const char *own = slash ? slash + 1 : name;
+	size_t system_len = slash ? slash - name : strlen(RK_EVENT_GROUP);
+	size_t len = strlen(own) + 1;
 	struct rk_event *event =
-		kzalloc(struct_size(event, name, len), GFP_KERNEL_ACCOUNT);
+		kzalloc(struct_size(event, system, system_len + 1 + len),
+			GFP_KERNEL_ACCOUNT);
 
 	if (!event)
 		return NULL;
-	memcpy(event->name, name, len);
-	strscpy(event->system, "rkprobes");
+	memcpy(event->system, system, system_len);
+	memcpy(event->system + system_len + 1, own, len);
+	event->name = event->system + system_len + 1;
 	strscpy(event->ip_type, "unsigned long");
 	strscpy(event->ip_name, "__probe_ip");
 	event->owner = owner;
@@ -372,32 +382,42 @@ struct rk_event *rk_event_new(const char *name, char *print_fmt, const void *own
 }
 
 /*
- * An event of this module. When it was added, no event from it on to the end of the
- * kernel's list was another one of this system. Under event_mutex.
+ * An event of the group of rkprobes. When it was added, no event from it on to the end
+ * of the kernel's list was another one of this group. Under event_mutex.
  */
 static struct rk_event *rk_searched;
 
-/* Whether a call is another event of this system: one of kprobe_events, or one that stayed. */
-static bool rk_is_other(const struct trace_event_call *call)
+/*
+ * Whether a call is another event of a group: one of kprobe_events or of the kernel, or
+ * one that stayed.
+ */
+static bool rk_is_other(const struct trace_event_call *call, const char *system)
 {
 	return call->class && call->class->system && call->class->reg != rk_event_reg &&
-	       !strcmp(call->class->system, "rkprobes");
+	       !strcmp(call->class->system, system);
+}
+
+static bool rk_is_in_own_group(const struct rk_event *event)
+{
+	return !strcmp(event->system, RK_EVENT_GROUP);
 }
 
 /*
  * Whether there is another event of the name. New events are first in the list, so
- * this looks at each event once, as long as there is no other event of this system.
+ * this looks at each event once, as long as there is no other event of the group of
+ * rkprobes. In other groups it looks at all events.
  */
 static bool rk_event_exists(const struct list_head *events, struct rk_event *event,
 			    bool *others)
 {
+	const struct rk_event *end = rk_is_in_own_group(event) ? rk_searched : NULL;
 	struct trace_event_call *call;
 	const char *name;
 
 	list_for_each_entry(call, events, list) {
-		if (rk_searched && call == &rk_searched->call)
+		if (end && call == &end->call)
 			break;
-		if (!rk_is_other(call))
+		if (!rk_is_other(call, event->system))
 			continue;
 		*others = true;
 		name = trace_event_name(call);
@@ -424,7 +444,7 @@ static int rk_event_register(const struct list_head *events, struct rk_event *ev
 	/* No other task has had event_mutex meanwhile, so the event has no consumer. */
 	if (event->error)
 		return trace_remove_event_call(&event->call) ?: event->error;
-	if (!others)
+	if (!others && rk_is_in_own_group(event))
 		rk_searched = event;
 	return 0;
 }
@@ -475,14 +495,19 @@ void rk_events_unlock(struct mutex *event_mutex)
 	mutex_unlock(event_mutex);
 }
 
+bool rk_event_is_used(struct rk_event *event)
+{
+	return atomic_read(&event->call.refcnt) ||
+	       rcu_access_pointer(event->tracepoint.funcs);
+}
+
 /*
  * Consumers are asked first, because an attempt that fails makes the tracing forget
  * which traces have records of the events that were removed before.
  */
 int rk_event_remove(struct rk_event *event)
 {
-	if (atomic_read(&event->call.refcnt) ||
-	    rcu_access_pointer(event->tracepoint.funcs))
+	if (rk_event_is_used(event))
 		return -EBUSY;
 	/*
 	 * A hit may still use a consumer that is off: the tracing frees the files and

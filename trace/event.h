@@ -28,7 +28,7 @@ void rk_events_stop(void);
 
 /*
  * rk_event_new() - make an event that is not known to the tracing yet
- * @name: its name, which is copied
+ * @name: GROUP/NAME, or NAME in the group of rkprobes. It is copied
  * @print_fmt: the format of a record for tools; lives as long as the event
  * @owner: what the functions of trace/event.rs get
  *
@@ -51,6 +51,11 @@ int rk_event_add(struct mutex *event_mutex, const struct list_head *events,
  */
 void rk_events_lock(struct mutex *event_mutex);
 void rk_events_unlock(struct mutex *event_mutex);
+/*
+ * Whether the event is enabled, or perf, BPF or another event uses it. The events are
+ * locked.
+ */
+bool rk_event_is_used(struct rk_event *event);
 /*
  * rk_event_remove() - take the event back, unless it has consumers. The events are
  * locked. Waits for hits that began while the event had a consumer. May sleep.

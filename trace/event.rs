@@ -201,6 +201,22 @@ impl Event {
         Ok(())
     }
 
+    /// Whether the event has a consumer, or another event refers to it. That does not change while the
+    /// events are locked by `removal`. May sleep.
+    pub(crate) fn is_used(&self, removal: &mut EventRemoval) -> bool {
+        if self.added() == 0 {
+            return false;
+        }
+        removal.lock();
+        // SAFETY: The event is known, and its mutex is locked.
+        unsafe { ffi::rk_event_is_used(self.as_ptr()) }
+    }
+
+    /// The arguments.
+    pub(crate) fn arguments(&self) -> &EventArguments {
+        &self.owner.arguments
+    }
+
     /// The place of the event in the order of all additions; 0 if the kernel's tracing does not know
     /// it. The tracing has a later event earlier in its lists, so many removals are fast if the event
     /// that was added last is removed first.

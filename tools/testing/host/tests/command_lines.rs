@@ -5,8 +5,8 @@
 use rkprobes_host::command::places::{parse_places, Places, Targets};
 use rkprobes_host::command::target::{parse_target, TargetSpec, MODULE_MAX, SYMBOL_MAX};
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, AutoName, Command, ProbeKind, Settings,
-    NAME_MAX,
+    parse_event_line, parse_limit, parse_line, parse_name, parse_switch, AutoName, Command,
+    ProbeKind, Settings, FULL_NAME_MAX, NAME_MAX,
 };
 use rkprobes_host::eligibility::errno;
 use rkprobes_host::eligibility::refusal::Refusal;
@@ -285,11 +285,74 @@ fn lists_of_targets() {
 
 #[test]
 fn removals_by_pattern() {
-    for pattern in ["*", "a*", "[ab]?", "x.*", "[!a-z]*"] {
+    for pattern in [
+        "*", "a*", "[ab]?", "x.*", "[!a-z]*", "a/b*", "*/b", "a/", "a*/",
+    ] {
         let line = format!("-:{pattern}");
         let command = Command::RemoveMatching { pattern };
         assert_eq!(parse_line(line.as_bytes()), Ok(Some(command)), "{line}");
     }
+}
+
+/// A name may have a group. That of names without one is left out.
+#[test]
+fn groups() {
+    for (written, name) in [
+        ("a/b", "a/b"),
+        ("_/b.c", "_/b.c"),
+        ("rkprobes/b", "b"),
+        ("rkprobes2/b", "rkprobes2/b"),
+        ("b/rkprobes", "b/rkprobes"),
+    ] {
+        assert_eq!(parse_name(written.as_bytes()), Ok(name), "{written}");
+        let line = format!("p:{written} f+4");
+        assert_eq!(
+            added(line.as_bytes()),
+            probe(Some(name), symbol("f", 4)),
+            "{line}"
+        );
+        let line = format!("-:{written}");
+        assert_eq!(
+            parse_line(line.as_bytes()),
+            Ok(Some(Command::Remove { name }))
+        );
+    }
+    let long = "a".repeat(NAME_MAX);
+    let full = format!("{long}/{long}");
+    assert_eq!(full.len(), FULL_NAME_MAX);
+    assert_eq!(parse_name(full.as_bytes()), Ok(full.as_str()));
+    for too_long in [format!("{long}a/b"), format!("b/{long}a")] {
+        assert_eq!(
+            parse_name(too_long.as_bytes()),
+            Err(Refusal::NameTooLong),
+            "{too_long}"
+        );
+    }
+}
+
+/// The lines of `rkprobe_events` do not count, and disable their probes unless they say something else.
+#[test]
+fn lines_of_events() {
+    let settings = |line: &'static str| match parse_event_line(line.as_bytes()) {
+        Ok(Some(Command::Add {
+            settings,
+            arguments,
+            ..
+        })) => (settings.enabled, settings.limit, arguments),
+        other => panic!("{line:?}: {other:?}"),
+    };
+    let none: &[u8] = b"";
+    assert_eq!(settings("p f+4"), (false, 0, none));
+    assert_eq!(settings("p:a/b f+4 enable=1"), (true, 0, none));
+    assert_eq!(settings("p f+4 limit=7 %di"), (false, 7, b"%di".as_slice()));
+    assert_eq!(settings("p f+4 enable=0"), (false, 0, none));
+    assert_eq!(parse_event_line(b"c f+4"), Err(Refusal::UnknownCommand));
+    assert_eq!(parse_event_line(b"x"), Err(Refusal::UnknownCommand));
+    assert_eq!(parse_event_line(b" # p f"), Ok(None));
+    assert_eq!(
+        parse_event_line(b"-:a/b"),
+        Ok(Some(Command::Remove { name: "a/b" }))
+    );
 }
 
 #[test]
@@ -309,6 +372,21 @@ fn refused_lines() {
         ("p:9x vfs_read", BadName),
         ("p:a-b vfs_read", BadName),
         ("p:a:b vfs_read", BadName),
+        ("p:/ vfs_read", BadName),
+        ("p:/b vfs_read", BadName),
+        ("p:a/ vfs_read", BadName),
+        ("p:a/b/c vfs_read", BadName),
+        ("p:a.b/c vfs_read", BadName),
+        ("p:9a/c vfs_read", BadName),
+        ("p:a/.c vfs_read", BadName),
+        ("p:rkprobes/ vfs_read", BadName),
+        ("p:enable/a vfs_read", BadName),
+        ("p:header_page/a vfs_read", BadName),
+        ("p:header_event/a vfs_read", BadName),
+        ("-:/", BadRemoval),
+        ("-:/a*", BadRemoval),
+        ("-:a/b/", BadRemoval),
+        ("-:a/b/*", BadRemoval),
         ("p:\u{e9} vfs_read", BadName),
         ("-", BadRemoval),
         ("-:", BadName),
@@ -343,7 +421,6 @@ fn refused_lines() {
         ("p vfs_read, vfs_write", BlankInTarget),
         ("p vfs_read ,vfs_write", BlankInTarget),
         ("-:a*b c", BadRemoval),
-        ("-:a*/", BadRemoval),
         ("p vfs_read#comment", BadTarget),
         ("p:.x vfs_read", BadName),
         ("p:.. vfs_read", BadName),

@@ -5,7 +5,7 @@
 use rkprobes_host::command::places::{parse_places, Places};
 use rkprobes_host::command::target::{parse_target, TargetSpec, MODULE_MAX, SYMBOL_MAX};
 use rkprobes_host::command::{
-    parse_limit, parse_line, parse_name, parse_switch, AutoName, Command, NAME_MAX,
+    parse_limit, parse_line, parse_name, parse_switch, AutoName, Command, FULL_NAME_MAX, NAME_MAX,
 };
 
 /// Writes a target as text. The text equals the parsed text, except for leading zeros and decimal
@@ -72,7 +72,8 @@ pub fn check(line: &[u8]) {
                 format!("-:{name}").into_bytes()
             }
             Command::RemoveMatching { pattern } => {
-                assert!(pattern.contains(['*', '?', '[']) && pattern.len() <= NAME_MAX);
+                assert!(pattern.contains(['*', '?', '[']) || pattern.ends_with('/'));
+                assert!(pattern.len() <= FULL_NAME_MAX);
                 format!("-:{pattern}").into_bytes()
             }
             Command::Add {
