@@ -46,6 +46,31 @@ for lane in int3 counting calling; do
 done
 same "the handler was not called inside handlers" "$(ask rktest_contexts handler 0)" 0
 check "the probe can be removed" remove target
+
+# noted CONTEXT: the letters for the context in the records of ten calls, with their number. An NMI or an interrupt may come in any context.
+noted() {
+	echo >"$tracing/trace"
+	ask rktest_contexts hit "$1" 10 >/dev/null
+	sed -n 's/^[^#].*\] ..\(.\)[^ ]* .* noted: .*/\1/p' "$tracing/trace" | tr zH Zh | sort | uniq -c | xargs
+}
+tracing=/sys/kernel/tracing
+if [ -d "$tracing/events" ]; then
+	check "a probe with an event can be added" add noted rktest_contexts:rktest_context_target
+	echo 1 >"$tracing/events/rkprobes/noted/enable"
+	echo 0 >"$debugfs/optimization"
+	for lane in int3 jump; do
+		[ $lane = int3 ] || echo 1 >"$debugfs/optimization"
+		flush
+		check "the site of the event is on the lane $lane" $lane noted
+		for context in task:. softirq:s hardirq:h nmi:Z; do
+			same "the records have the context ${context%:*}, $lane" "$(noted "${context%:*}")" "10 ${context#*:}"
+		done
+	done
+	echo 0 >"$tracing/events/rkprobes/noted/enable"
+	check "the probe with the event can be removed" remove noted
+else
+	omit "the context in the records of an event" "this kernel has no events"
+fi
 if grep -qw smap /proc/cpuinfo; then
 	check "a handler runs without the flag AC where user memory may be accessed" ask rktest_contexts user_access
 else
