@@ -76,6 +76,7 @@ clean: ## remove everything that was built here
 	find . -not -path './.git/*' -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
 		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' -o -path '*/test_modules/perf_text' -o -path '*/test_modules/perf_event' -o -path '*/test_modules/write_pieces' -o -path '*/test_modules/kexec_load' \) -delete
 	rm -rf tools/testing/host/target tools/testing/host/Cargo.lock tools/testing/host/fuzz/Cargo.lock
+	rm -rf tools/rkprobe/target
 	rm -rf tools/testing/concurrency/target tools/testing/concurrency/Cargo.lock
 
 distclean: clean ## clean, and remove the lab with everything that was downloaded
@@ -88,5 +89,6 @@ lab:
 	@tools/lab/setup
 	@echo 'the module, its samples and the modules of the tests are built (40 seconds the first time) ...' >&2
 	@tools/lab/kmake -s
+	@! command -v cargo >/dev/null || tools/lab/tool >/dev/null || echo 'the VM has no rkprobe, because it cannot be built' >&2
 
 .PHONY: modules run test matrix test-ibt torture torture-modules bench bench-module check check-full deb test-deb docs docs-rust optimizable shell doctor install clean distclean help lab
