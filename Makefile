@@ -6,12 +6,14 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 export KDIR
 HOST := tools/testing/host/Cargo.toml
 TEST_MODULES := tools/testing/selftests/rkprobes/test_modules
+# The modules of the tests need no types for BPF.
+NO_BTF := CONFIG_DEBUG_INFO_BTF_MODULES=
 release = $(shell cat $(KDIR)/include/config/kernel.release)
 
 modules: ## build the module, its samples and the test modules for the kernel whose build tree is KDIR (default: the running kernel)
 	@tools/lab/doctor --build "$$KDIR"
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(TEST_MODULES) $(NO_BTF) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
 run: lab ## show a probe in an unmodified Debian kernel in a VM, from breakpoint to jump and back
 	@echo 'the kernel boots in the VM (10 seconds) ...' >&2
@@ -31,14 +33,14 @@ torture: ## run the selftests and then random operations under disturbance on a 
 	@RT=$(RT) tools/lab/torture $(DURATION) $(SEED)
 
 torture-modules: modules
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/testing/selftests/rkprobes/torture KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/testing/selftests/rkprobes/torture $(NO_BTF) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
 bench: lab ## compare with native kprobes on one kernel: figures, JSON and a chart
 	@tools/lab/kmake bench-module
 	@tools/bench/bench
 
 bench-module: modules
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/bench KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/tools/bench $(NO_BTF) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
 
 deb: ## make the Debian package rkprobes-dkms, from which DKMS builds the module for each kernel, and print its path
 	@tools/lab/deb
@@ -74,7 +76,7 @@ install: modules ## install the module for the kernel whose build tree is KDIR
 
 clean: ## remove everything that was built here
 	find . -not -path './.git/*' -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
-		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' -o -path '*/test_modules/perf_text' -o -path '*/test_modules/perf_event' -o -path '*/test_modules/write_pieces' -o -path '*/test_modules/kexec_load' \) -delete
+		-o -name modules.order -o -name Module.symvers -o -name '*.rmeta' -o -name '*_generated.*' -o -name '.*.d' -o -path '*/torture/perf_bpf' -o -path '*/test_modules/trace_bpf' -o -path '*/test_modules/hit_bpf' -o -path '*/test_modules/perf_text' -o -path '*/test_modules/perf_event' -o -path '*/test_modules/write_pieces' -o -path '*/test_modules/kexec_load' \) -delete
 	rm -rf tools/testing/host/target tools/testing/host/Cargo.lock tools/testing/host/fuzz/Cargo.lock
 	rm -rf tools/rkprobe/target
 	rm -rf tools/testing/concurrency/target tools/testing/concurrency/Cargo.lock

@@ -6,6 +6,7 @@
 //! - `event`: an event with its probes: its life, and the consumers that arm the probes.
 //! - `arguments`: the arguments of an event, for the kernel's text and memory.
 //! - `event.c`: the event as the kernel's tracing knows it, and the records of a hit.
+//! - `hit.c`: the tracepoint for programs of BPF that all events share.
 
 mod arguments;
 mod event;

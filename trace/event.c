@@ -20,6 +20,7 @@
 #include "sys/helpers.h"
 #include "sys/static_calls.h"
 #include "trace/event.h"
+#include "trace/hit.h"
 
 /* The group of events whose names have no group (command.rs). */
 #define RK_EVENT_GROUP	"rkprobes"
@@ -36,6 +37,8 @@ struct rk_event {
 	/* Whether it had a consumer, and what ends the hits with the last one. */
 	bool was_used;
 	unsigned long grace_period;
+	/* Its number while the tracing knows it. Hits read it at any time. */
+	int cookie;
 	/*
 	 * Texts that the tracing does not copy. They are here because the event may
 	 * stay after the module.
@@ -71,9 +74,14 @@ struct rk_event_buffer {
 };
 
 static struct rk_event_buffer __percpu *rk_buffers;
+/* The kernel's count of programs that a CPU runs; NULL if it is unknown. */
+static int __percpu *rk_bpf_active;
 
-int rk_events_start(void)
+int rk_events_start(unsigned long bpf_active)
 {
+	rk_bpf_active = (int __percpu __force *)bpf_active;
+	if (IS_ENABLED(CONFIG_BPF_EVENTS) && !bpf_active)
+		pr_info("rkprobes: rk_hit has no hits, because this kernel has no symbol bpf_prog_active\n");
 	rk_buffers = alloc_percpu(struct rk_event_buffer);
 	return rk_buffers ? 0 : -ENOMEM;
 }
@@ -193,6 +201,22 @@ static notrace __kprobes struct pt_regs *rk_event_regs(const struct pt_regs *reg
 	return copy;
 }
 
+/*
+ * Runs the programs at rk_hit. Some locks of BPF's maps are held only while the CPU is
+ * noted to run programs, so that no program takes them again. Raw tracepoints do not
+ * look at that note, because the kernel has none inside of these locks. A probe may be
+ * there.
+ */
+static notrace __kprobes void rk_event_tell(const struct rk_event *event,
+					    unsigned long addr, struct pt_regs *regs)
+{
+	if (!rk_bpf_active)
+		return;
+	if (__this_cpu_inc_return(*rk_bpf_active) == 1)
+		trace_call__rk_hit(READ_ONCE(event->cookie), event->name, addr, regs);
+	__this_cpu_dec(*rk_bpf_active);
+}
+
 /* The hardirq and NMI parts are counters, so a hit in an NMI carries into no other part. */
 static_assert(NMI_BITS > 1 && HARDIRQ_BITS > 1);
 
@@ -219,14 +243,16 @@ static noinline void notrace __kprobes rk_event_record(struct rkprobe *probe,
 	if (!is_int3)
 		__preempt_count_add(nmi);
 	scoped_guard(srcu_fast_notrace, &tracepoint_srcu) {
+		record = &this_cpu_ptr(rk_buffers)->record;
+		record->ip = (unsigned long)probe->addr;
+		hit.regs = rk_event_regs(regs, record->ip);
+		if (tracepoint_enabled(rk_hit))
+			rk_event_tell(event, record->ip, hit.regs);
 		consumer = rcu_dereference_raw(event->tracepoint.funcs);
 		if (!consumer)
 			break;
-		record = &this_cpu_ptr(rk_buffers)->record;
-		record->ip = (unsigned long)probe->addr;
 		hit.record = record;
 		hit.size = rk_event_fill(event->owner, regs, (u8 *)record);
-		hit.regs = rk_event_regs(regs, record->ip);
 		for (; hit.size && consumer->func; consumer++) {
 			void (*take)(void *data, const struct rk_event_hit *hit) =
 				consumer->func;
@@ -244,7 +270,8 @@ int notrace __kprobes rk_event_hit(struct rkprobe *probe, struct pt_regs *regs)
 	struct rk_event *event =
 		container_of(probe, struct rk_event_probe, probe)->event;
 
-	if (unlikely(rcu_access_pointer(event->tracepoint.funcs)))
+	if (tracepoint_enabled(rk_hit) ||
+	    unlikely(rcu_access_pointer(event->tracepoint.funcs)))
 		rk_event_record(probe, event, regs);
 	return 0;
 }
@@ -446,6 +473,7 @@ static int rk_event_register(const struct list_head *events, struct rk_event *ev
 		return trace_remove_event_call(&event->call) ?: event->error;
 	if (!others && rk_is_in_own_group(event))
 		rk_searched = event;
+	WRITE_ONCE(event->cookie, event->call.event.type);
 	return 0;
 }
 
@@ -507,6 +535,8 @@ bool rk_event_is_used(struct rk_event *event)
  */
 int rk_event_remove(struct rk_event *event)
 {
+	int error;
+
 	if (rk_event_is_used(event))
 		return -EBUSY;
 	/*
@@ -519,7 +549,12 @@ int rk_event_remove(struct rk_event *event)
 		synchronize_srcu(&tracepoint_srcu);
 	if (rk_searched == event)
 		rk_searched = NULL;
-	return trace_remove_event_call(&event->call);
+	/* Its probes are hit a little longer, and another event may get its number. */
+	WRITE_ONCE(event->cookie, 0);
+	error = trace_remove_event_call(&event->call);
+	if (error)
+		WRITE_ONCE(event->cookie, event->call.event.type);
+	return error;
 }
 
 /*

@@ -22,8 +22,11 @@ struct rk_event_probe {
 /* The longest record, in bytes: the head, and the values of the largest event. */
 #define RK_EVENT_MAX	(RK_EVENT_HEAD + 3072)
 
-/* All records of one CPU are made in one buffer. */
-int rk_events_start(void);
+/*
+ * All records of one CPU are made in one buffer. @bpf_active is the address of
+ * bpf_prog_active, or 0.
+ */
+int rk_events_start(unsigned long bpf_active);
 void rk_events_stop(void);
 
 /*

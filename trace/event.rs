@@ -344,8 +344,9 @@ fn event_mutex() -> *mut kernel::bindings::mutex {
 ///
 /// ENOMEM.
 pub(crate) fn start() -> Result {
-    // SAFETY: Called once, in process context.
-    kernel::error::to_result(unsafe { ffi::rk_events_start() })
+    let bpf_active = symbols::lookup(c"bpf_prog_active");
+    // SAFETY: Called once, in process context. The address is that of the kernel's variable, or 0.
+    kernel::error::to_result(unsafe { ffi::rk_events_start(bpf_active) })
 }
 
 /// Frees the buffers. No probe is registered.

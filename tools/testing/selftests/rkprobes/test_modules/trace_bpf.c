@@ -16,99 +16,18 @@
 #include <time.h>
 #include <linux/btf.h>
 #include "bpf.h"
+#include "btf.h"
 
-#define BTF		"/sys/kernel/btf/vmlinux"
 #define MOST_PLACES	64
 
-static char *btf;
-static size_t btf_size;
-
-/* The kernel's types: false if this kernel has none. */
-static bool read_btf(void)
-{
-	int fd = open(BTF, O_RDONLY);
-	ssize_t got;
-
-	if (fd < 0)
-		return false;
-	for (;;) {
-		btf = realloc(btf, btf_size + (1 << 20));
-		if (!btf)
-			fail("realloc", BTF);
-		got = read(fd, btf + btf_size, 1 << 20);
-		if (got < 0)
-			fail("read", BTF);
-		if (!got)
-			break;
-		btf_size += got;
-	}
-	close(fd);
-	return true;
-}
-
-/* How many bytes follow a type's header (Documentation/bpf/btf.rst), or -1. */
-static long tail_of(const struct btf_type *type)
-{
-	unsigned int vlen = BTF_INFO_VLEN(type->info);
-
-	switch (BTF_INFO_KIND(type->info)) {
-	case BTF_KIND_PTR:
-	case BTF_KIND_FWD:
-	case BTF_KIND_TYPEDEF:
-	case BTF_KIND_VOLATILE:
-	case BTF_KIND_CONST:
-	case BTF_KIND_RESTRICT:
-	case BTF_KIND_FUNC:
-	case BTF_KIND_FLOAT:
-	case BTF_KIND_TYPE_TAG:
-		return 0;
-	case BTF_KIND_INT:
-		return sizeof(uint32_t);
-	case BTF_KIND_ARRAY:
-		return sizeof(struct btf_array);
-	case BTF_KIND_STRUCT:
-	case BTF_KIND_UNION:
-		return (long)vlen * sizeof(struct btf_member);
-	case BTF_KIND_ENUM:
-		return (long)vlen * sizeof(struct btf_enum);
-	case BTF_KIND_ENUM64:
-		return (long)vlen * sizeof(struct btf_enum64);
-	case BTF_KIND_FUNC_PROTO:
-		return (long)vlen * sizeof(struct btf_param);
-	case BTF_KIND_VAR:
-		return sizeof(struct btf_var);
-	case BTF_KIND_DATASEC:
-		return (long)vlen * sizeof(struct btf_var_secinfo);
-	case BTF_KIND_DECL_TAG:
-		return sizeof(struct btf_decl_tag);
-	}
-	return -1;
-}
+static struct types types;
 
 /* The number of the type of function @name, or 0. */
 static unsigned int type_of(const char *name)
 {
-	const struct btf_header *header = (void *)btf;
-	const char *names = btf + header->hdr_len + header->str_off;
-	const char *at = btf + header->hdr_len + header->type_off;
-	const char *end = at + header->type_len;
-	unsigned int id;
+	unsigned int id = 1;
 
-	if (header->magic != BTF_MAGIC || end > btf + btf_size)
-		fail("header", BTF);
-	for (id = 1; at < end; id++) {
-		const struct btf_type *type = (const void *)at;
-		long tail = tail_of(type);
-
-		if (tail < 0) {
-			printf("trace_bpf: kind %u of type %u\n", BTF_INFO_KIND(type->info), id);
-			fail("unknown kind of type", BTF);
-		}
-		if (BTF_INFO_KIND(type->info) == BTF_KIND_FUNC && !strcmp(names + type->name_off, name))
-			return id;
-		at += sizeof(*type) + tail;
-	}
-	return 0;
+	return find_type(&types, 0, BTF_KIND_FUNC, name, &id) ? id : 0;
 }
 
 /*
@@ -200,7 +119,7 @@ int main(int argc, char **argv)
 	}
 	if (counter < 0)
 		fail("BPF_MAP_CREATE", "counter");
-	if (!read_btf()) {
+	if (!read_types(&types, "vmlinux")) {
 		printf("trace_bpf: left out: this kernel has no types\n");
 		return 0;
 	}
