@@ -16,7 +16,6 @@ use super::facts::{
     ProbePlace, //
 };
 use super::fetch::{
-    append,
     Fetcher,
     READ_KERNEL, //
 };
@@ -37,6 +36,7 @@ use super::program::{
 };
 use super::store::TypeSpec;
 use crate::containers::slab::{
+    append,
     Array,
     Arrays,
     NoMemory, //

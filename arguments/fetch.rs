@@ -29,8 +29,8 @@ use super::program::{
 };
 use super::registers;
 use crate::containers::slab::{
-    Array,
-    NoMemory, //
+    append,
+    Array, //
 };
 
 /// How many dereferences may be nested.
@@ -430,13 +430,4 @@ fn in_braces(piece: Piece<'_>) -> Result<Piece<'_>, ArgumentError> {
         return Err(after.refuse(Reason::TextAfterBrace));
     }
     Ok(inner)
-}
-
-/// Appends to an array that has room.
-pub(super) fn append<T>(array: &mut impl Array<T>, value: T) -> Result<(), NoMemory> {
-    if array.push(value) {
-        Ok(())
-    } else {
-        Err(NoMemory)
-    }
 }

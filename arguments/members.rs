@@ -12,14 +12,16 @@ use super::error::{
     ArgumentError,
     ArgumentRefusal as Reason, //
 };
-use super::fetch::append;
 use super::piece::Piece;
 use super::program::{
     Access,
     Space, //
 };
 use super::types::Bits;
-use crate::containers::slab::Array;
+use crate::containers::slab::{
+    append,
+    Array, //
+};
 
 /// Reads `chain` after a value that is a pointer to a structure.
 pub(super) fn of_pointer<'t, T: KernelTypes>(

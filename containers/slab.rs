@@ -28,6 +28,18 @@ pub trait Array<T>: Default {
     fn pop(&mut self) -> Option<T>;
 }
 
+/// Appends to an array that should have room.
+///
+/// # Errors
+///
+/// There is no room.
+pub fn append<T>(array: &mut impl Array<T>, value: T) -> Result<(), NoMemory> {
+    match array.push(value) {
+        true => Ok(()),
+        false => Err(NoMemory),
+    }
+}
+
 /// A family of array types, one for each element type.
 pub trait Arrays {
     /// The array of `T`.
