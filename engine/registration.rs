@@ -169,6 +169,29 @@ impl Engine {
         probes: impl Iterator<Item = ProbePtr> + Clone,
         enabled: bool,
     ) -> Result<(), Refusal> {
+        match enabled {
+            true => self.enable(probes),
+            false => self.disable(probes),
+        }
+    }
+
+    /// Disables probes. Allocates nothing: what wants to stop a probe must be able to.
+    fn disable(&self, probes: impl Iterator<Item = ProbePtr>) -> Result<(), Refusal> {
+        self.change(|core| {
+            let (mut first, mut good) = (Ok(()), false);
+            for probe in probes {
+                let switched = core.switch(probe, false).map(|_| ());
+                good |= switched.is_ok();
+                first = first.and(switched);
+            }
+            match good {
+                true => Ok(()),
+                false => first,
+            }
+        })
+    }
+
+    fn enable(&self, probes: impl Iterator<Item = ProbePtr> + Clone) -> Result<(), Refusal> {
         let mut before = KVVec::new();
         let count = probes.clone().count();
         before
@@ -176,7 +199,7 @@ impl Engine {
             .map_err(|_| Refusal::NoMemory)?;
         let mut core = self.core.lock();
         for probe in probes.clone() {
-            let was = core.switch(probe, enabled);
+            let was = core.switch(probe, true);
             let _ = before.push_within_capacity(was);
         }
         core.commit();
