@@ -90,9 +90,40 @@ Examples:
   rkprobe heat vfs_read -d 30 --svg vfs_read.svg
   rkprobe heat --every ext4:ext4_map_blocks -- sync")]
     Heat(Heat),
+    /// Show which basic blocks of functions run while a command runs
+    #[command(after_help = "\
+Examples:
+  rkprobe cover 'vfs_*' -- ls -l
+  rkprobe cover --json 'ext4:*' -d 10")]
+    Cover(Cover),
+    /// Print the hits of a target as they come, with arguments
+    #[command(after_help = "\
+Examples:
+  rkprobe trace vfs_read 'file=%di' 'count=%dx:u64'
+  rkprobe trace vfs_read 'count=%dx:u64' --filter 'count > 4096' --stack
+  rkprobe trace vfs_read+9 -p 1234 -n 100 -o FILE")]
+    Trace(Trace),
+    /// Show all probes on the whole terminal: rates, states, details
+    #[command(after_help = "\
+Example: rkprobe top
+Keys: ? help, q quit, / filter, s sort, enter details, e enable or disable, d remove")]
+    Top(Top),
     /// Say what is missing on this machine, and what to do
     #[command(after_help = "Example: rkprobe doctor")]
     Doctor,
+    /// Print completions for a shell
+    #[command(after_help = "\
+Example: rkprobe completions bash > /etc/bash_completion.d/rkprobe")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder
+    #[command(after_help = "Example: rkprobe man /usr/local/share/man/man1")]
+    Man {
+        /// Where
+        folder: PathBuf,
+    },
 }
 
 /// Arguments of `add`.
@@ -213,6 +244,54 @@ pub struct Heat {
     pub function: String,
     #[command(flatten)]
     pub until: Until,
+}
+
+/// Arguments of `cover`.
+#[derive(Args, Debug)]
+pub struct Cover {
+    /// Functions or patterns, with or without their MODULE:
+    #[arg(required = true, value_name = "FUNCTION")]
+    pub functions: Vec<String>,
+    /// Show functions that did not run as well
+    #[arg(short, long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub until: Until,
+}
+
+/// Arguments of `trace`.
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// Where
+    pub target: String,
+    /// Arguments of the event, as in kprobe_events
+    #[arg(value_name = "ARG")]
+    pub arguments: Vec<String>,
+    /// Only events for which this is true, as in tracing
+    #[arg(long, value_name = "EXPRESSION")]
+    pub filter: Option<String>,
+    /// Print the callers as well
+    #[arg(long)]
+    pub stack: bool,
+    /// Only events of this task
+    #[arg(short, long)]
+    pub pid: Option<u32>,
+    /// End after N events
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub number: Option<u64>,
+    /// Write to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub until: Until,
+}
+
+/// Arguments of `top`.
+#[derive(Args, Debug)]
+pub struct Top {
+    /// Seconds between two counts
+    #[arg(short, long, value_name = "SEC", value_parser = seconds)]
+    pub interval: Option<Duration>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

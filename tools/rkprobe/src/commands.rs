@@ -4,16 +4,20 @@
 
 mod change;
 mod count;
+mod cover;
 mod doctor;
 mod explain;
 mod heat;
 mod list;
+mod shell;
+mod top;
+mod trace;
 
 use crate::cli::{Cli, Command};
 use crate::error::Result;
 use crate::files::{Failure, Files};
 use crate::output::Output;
-use crate::owner;
+use crate::{instance, owner};
 use std::io::{self, BufRead, IsTerminal};
 
 /// Runs a command. Returns whether all that was asked for is done.
@@ -35,7 +39,15 @@ pub fn run(cli: &Cli, out: &mut Output<'_>) -> Result<bool> {
         Command::Explain(explain) => explain::explain(&files, out, explain),
         Command::Count(count) => count::count(&files, out, count),
         Command::Heat(heat) => heat::heat(&files, out, heat),
+        Command::Cover(cover) => cover::cover(&files, out, cover),
+        Command::Trace(trace) => trace::trace(&files, out, trace),
+        Command::Top(top) => top::top(&files, top),
         Command::Doctor => doctor::doctor(&files, out),
+        Command::Completions { shell } => {
+            out.raw(&shell::completions(*shell)?)?;
+            Ok(true)
+        }
+        Command::Man { folder } => shell::man(folder),
     }
 }
 
@@ -63,6 +75,7 @@ fn offer_removal(files: &Files) -> Result<()> {
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         if read.is_ok() && matches!(answer.trim(), "" | "y" | "Y" | "yes") {
+            instance::remove_left(files)?;
             owner::remove_all_of(files, owner)?;
         }
     }

@@ -6,6 +6,7 @@ use crate::symbols::Symbols;
 use crate::text::{Function, Insn};
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction, OpKind,
+    Register,
 };
 
 /// Where an instruction goes.
@@ -110,7 +111,9 @@ fn name(function: &Function, symbols: &Symbols, address: u64) -> Option<String> 
 /// Writes the name of the place that an instruction refers to.
 fn add_name(decoded: &Instruction, text: &mut String, name: impl Fn(u64) -> Option<String>) {
     let near = has_near_target(decoded);
-    let address = match (near, decoded.is_ip_rel_memory_operand()) {
+    // An address of a CPU's own data is an offset.
+    let own = matches!(decoded.memory_segment(), Register::GS | Register::FS);
+    let address = match (near, decoded.is_ip_rel_memory_operand() && !own) {
         (true, _) => decoded.near_branch_target(),
         (_, true) => decoded.ip_rel_memory_address(),
         _ => return,

@@ -36,11 +36,14 @@ pub struct Heat {
     pub seconds: f64,
 }
 
+/// An ENDBR, and what the kernel writes over an ENDBR that no indirect call needs.
+const ENDBRS: [[u8; 4]; 2] = [[0xf3, 0x0f, 0x1e, 0xfa], [0x0f, 0x1f, 0x40, 0xd6]];
+
 /// A probe on an entry is after the ENDBR.
 fn leader_of(function: &Function, offset: u64) -> u64 {
     match function.insns.first() {
         Some(first) if first.lane == "ftrace" && offset == first.end() => 0,
-        Some(first) if first.bytes == [0xf3, 0x0f, 0x1e, 0xfa] && offset == 4 => 0,
+        Some(first) if ENDBRS.iter().any(|bytes| first.bytes == bytes) && offset == 4 => 0,
         _ => offset,
     }
 }

@@ -28,12 +28,19 @@ impl Symbol<'_> {
     }
 }
 
-/// All functions, sorted by address.
+/// A line of kallsyms.
+struct Row {
+    address: u64,
+    /// Where the line is in the text.
+    line: (u32, u32),
+    is_function: bool,
+}
+
+/// All symbols, sorted by address.
 #[derive(Default)]
 pub struct Symbols {
     text: String,
-    /// Address, and the line in the text.
-    rows: Vec<(u64, u32, u32)>,
+    rows: Vec<Row>,
 }
 
 impl Symbols {
@@ -54,25 +61,28 @@ impl Symbols {
         let mut start = 0;
         for line in text.split_inclusive('\n') {
             let end = start + line.len();
-            if let Some((address, kind)) = head(line) {
-                if matches!(kind, b'T' | b't' | b'W' | b'w') {
-                    let row = (u32::try_from(start), u32::try_from(end));
-                    if let (Ok(start), Ok(end)) = row {
-                        rows.push((address, start, end));
-                    }
+            let place = (u32::try_from(start), u32::try_from(end));
+            if let (Some((address, kind)), (Ok(start), Ok(end))) = (head(line), place) {
+                // Other symbols are values, not places.
+                if kind.is_ascii_alphabetic() && !matches!(kind, b'A' | b'a') {
+                    rows.push(Row {
+                        address,
+                        line: (start, end),
+                        is_function: matches!(kind, b'T' | b't' | b'W' | b'w'),
+                    });
                 }
             }
             start = end;
         }
-        rows.sort_by_key(|row| row.0);
+        rows.sort_by_key(|row: &Row| row.address);
         Self { text, rows }
     }
 
-    fn symbol(&self, row: &(u64, u32, u32)) -> Option<Symbol<'_>> {
-        let line = self.text.get(row.1 as usize..row.2 as usize)?;
+    fn symbol(&self, row: &Row) -> Option<Symbol<'_>> {
+        let line = self.text.get(row.line.0 as usize..row.line.1 as usize)?;
         let mut words = line.split_whitespace().skip(2);
         Some(Symbol {
-            address: row.0,
+            address: row.address,
             name: words.next()?,
             module: words
                 .next()
@@ -81,12 +91,12 @@ impl Symbols {
         })
     }
 
-    /// The function at or before an address.
+    /// The symbol at or before an address.
     pub fn at(&self, address: u64) -> Option<Symbol<'_>> {
-        let after = self.rows.partition_point(|row| row.0 <= address);
+        let after = self.rows.partition_point(|row| row.address <= address);
         // Of several names for one address the first is the one that the kernel prints.
-        let found = self.rows.get(after.checked_sub(1)?)?.0;
-        let first = self.rows.partition_point(|row| row.0 < found);
+        let found = self.rows.get(after.checked_sub(1)?)?.address;
+        let first = self.rows.partition_point(|row| row.address < found);
         self.symbol(self.rows.get(first)?)
     }
 
@@ -94,8 +104,8 @@ impl Symbols {
     pub fn name_of(&self, address: u64) -> Option<String> {
         let symbol = self.at(address)?;
         let offset = address - symbol.address;
-        // No function is that long: the address is in no function.
-        if symbol.address == 0 || offset > 1 << 24 {
+        // No symbol is that long: the address has none.
+        if symbol.address == 0 || offset > 1 << 20 {
             return None;
         }
         let name = demangle(symbol.name);
@@ -113,6 +123,7 @@ impl Symbols {
         };
         self.rows
             .iter()
+            .filter(|row| row.is_function)
             .filter_map(|row| self.symbol(row))
             .filter(move |symbol| {
                 let padding = ["__pfx_", "__cfi_"]
@@ -159,7 +170,8 @@ ffffffffc0000100 t _RNvCsdvLn2mWP0nC_4core4main
         let symbols = Symbols::parse(KALLSYMS.to_owned());
         let name = |address| symbols.name_of(address);
         assert_eq!(name(0xffff_ffff_8100_0010).as_deref(), Some("first"));
-        assert_eq!(name(0xffff_ffff_8100_0022).as_deref(), Some("first+0x12"));
+        assert_eq!(name(0xffff_ffff_8100_0012).as_deref(), Some("first+0x2"));
+        assert_eq!(name(0xffff_ffff_8100_0020).as_deref(), Some("data"));
         assert_eq!(name(0x1000), None);
         assert_eq!(name(0xffff_ffff_c000_0100).as_deref(), Some("core::main"));
     }

@@ -7,7 +7,7 @@ use crate::commands::report;
 use crate::error::{Error, Kind, Result};
 use crate::files::Files;
 use crate::output::Output;
-use crate::{owner, probes};
+use crate::{instance, owner, probes};
 use serde_json::json;
 use std::fs;
 use std::io;
@@ -64,12 +64,14 @@ fn line(add: &Add) -> Result<String> {
 pub(super) fn rm(files: &Files, out: &mut Output<'_>, rm: &Rm) -> Result<bool> {
     if rm.left {
         let left = owner::left(files)?;
+        // An event that is on keeps its probe.
+        let instances = instance::remove_left(files)?;
         for (owner, _) in &left {
             owner::remove_all_of(files, *owner)?;
         }
         let count: usize = left.iter().map(|(_, count)| count).sum();
         if out.json {
-            out.json(&json!({ "removed": count }))?;
+            out.json(&json!({ "removed": count, "instances": instances }))?;
         }
         return Ok(true);
     }

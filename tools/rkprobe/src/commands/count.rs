@@ -77,7 +77,9 @@ impl Counter<'_> {
             let rows: Vec<_> = rows.iter().map(row).collect();
             out.json(&json!({ "seconds": seconds, "total": total, "sites": count, "refused": refused, "rows": rows }))?;
         } else {
-            out.clear()?;
+            if self.options.interval.is_some() {
+                out.clear()?;
+            }
             let cells = |site: &Site| {
                 vec![
                     site.hits.to_string(),

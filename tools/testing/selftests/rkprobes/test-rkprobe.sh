@@ -39,7 +39,6 @@ rows() {
 
 is_counting() { grep -q '\.count' "$debugfs/probes"; }
 is_empty() { [ -z "$(cat "$debugfs/probes")" ]; }
-has_ended() { ! kill -0 "$1" 2>/dev/null; }
 
 same "without the module the status is 3" "$(status_of "$rkprobe" list)" 3
 says "the module is missing" 'the module rkprobes is not loaded'
@@ -163,12 +162,52 @@ says "the refusal" 'no probe: inside an instruction'
 same "explain --all" "$(status_of "$rkprobe" explain --all $loop)" 0
 check "all instructions have a word" [ "$(grep -cE '^(jump|int3|ftrace|no) ' "$work.said")" -ge 8 ]
 
-# The module is unloaded while a process counts.
-"$rkprobe" count -i 0.1 vfs_read >"$work.said" 2>"$work.errors" &
+# cover: which blocks ran.
+same "cover" "$(status_of "$rkprobe" cover --json rktest_victim:rktest_victim_loop rktest_victim:rktest_victim_pushe? -- sh -c "echo loop 0 >$command")" 0
+says "the block of the loop never ran" '{"function":"rktest_victim:rktest_victim_loop","blocks":3,"ran":2,"unknown":0,"never":[7]}'
+says "the other function never ran" '{"function":"rktest_victim:rktest_victim_pushed","blocks":1,"ran":0,"unknown":0,"never":[0]}'
+same "cover of 100 functions of the kernel" "$(status_of "$rkprobe" cover 'vfs_*' 'do_sys_*' -- cat /proc/version)" 0
+check "vfs_read ran in parts" grep -q ' vfs_read  *+0x' "$work.said"
+nothing_left "cover leaves no probe"
+
+# trace: each hit with its arguments, in an instance of its own. Nothing is left in tracefs.
+instances=/sys/kernel/tracing/instances
+if [ -d $instances ]; then
+	same "trace" "$(status_of "$rkprobe" trace $loop+7 'n=%di:u64' -- sh -c "echo loop 3 >$command")" 0
+	same "each hit has a line with its arguments" "$(sed -n 's/.*: (rktest_victim_loop+0x7.*) \(n=.*\)/\1/p' "$work.said" | tr '\n' ' ')" 'n=3 n=2 n=1 '
+	same "trace with a filter" "$(status_of "$rkprobe" trace $loop+7 'n=%di:u64' --filter 'n == 2' -o "$work.out" -- sh -c "echo loop 3 >$command")" 0
+	same "the filter lets one pass" "$(grep -c 'n=2' "$work.out") $(grep -c 'n=' "$work.out")" '1 1'
+	same "trace with callers" "$(status_of "$rkprobe" trace $loop+7 n=%di --filter 'n == 2' --stack -- sh -c "echo loop 3 >$command")" 0
+	same "the callers of one event are printed" "$(grep -c '^ => rktest_victim_loop' "$work.said")" 1
+	same "trace ends after some events" "$(status_of "$rkprobe" trace -n 2 $loop+7 -- sh -c "echo loop 100 >$command")" 0
+	same "it prints that many" "$(grep -c 'rktest_victim_loop+0x7' "$work.said")" 2
+	same "a bad filter has the status 2" "$(status_of "$rkprobe" trace $loop --filter 'nosuch == 1' -- true)" 2
+	same "a bad argument has the status 1" "$(status_of "$rkprobe" trace $loop 'n=%nosuch' -- true)" 1
+	nothing_left "trace leaves no probe"
+	same "trace leaves no instance" "$(ls $instances)" ''
+	"$rkprobe" trace $loop >/dev/null 2>&1 &
+	tracing=$!
+	is_tracing() { [ "$(cat $instances/rkprobe.*/events/rkprobes/*_trace/enable 2>/dev/null)" = 1 ]; }
+	wait_for "it traces" is_tracing
+	kill -KILL $tracing
+	wait $tracing
+	same "rm --left after SIGKILL" "$(status_of "$rkprobe" rm --left)" 0
+	nothing_left "the probe of the killed process is removed"
+	same "its instance is removed" "$(ls $instances)" ''
+else
+	omit "trace" "the kernel has no instances of tracefs"
+fi
+
+# top needs a terminal.
+same "top without a terminal has the status 2" "$(status_of "$rkprobe" top </dev/null)" 2
+says "it names other commands" 'rkprobe list'
+
+# The module is unloaded while a process counts. An open file would keep the module, so the process reads none meanwhile.
+"$rkprobe" count vfs_read -- sh -c "read -r x <$work.go" >"$work.said" 2>"$work.errors" &
 counting=$!
 wait_for "it counts" is_counting
 unload_mod rkprobes
-wait_for "it ends" has_ended $counting
+echo >"$work.go"
 counting_status=0
 wait $counting || counting_status=$?
 same "the status says that the module is missing" $counting_status 3
