@@ -28,6 +28,9 @@ matrix: ## build for each kernel of tools/lab/kernels, and run the demonstration
 test-ibt: lab ## run selftests on an emulated CPU that enforces indirect branch tracking; takes some minutes
 	@tools/lab/ibt
 
+test-tools: lab ## use events with the perf, trace-cmd and bpftrace of Debian, and with libbpf, in the VM; takes some minutes
+	@tools/lab/tools
+
 DURATION ?= 600
 torture: ## run the selftests and then random operations under disturbance on a debug kernel; DURATION=60 SEED=1 for another run, RT=1 for a debug kernel with PREEMPT_RT
 	@RT=$(RT) tools/lab/torture $(DURATION) $(SEED)
@@ -93,4 +96,4 @@ lab:
 	@tools/lab/kmake -s
 	@! command -v cargo >/dev/null || tools/lab/tool >/dev/null || echo 'the VM has no rkprobe, because it cannot be built' >&2
 
-.PHONY: modules run test matrix test-ibt torture torture-modules bench bench-module check check-full deb test-deb docs docs-rust optimizable shell doctor install clean distclean help lab
+.PHONY: modules run test matrix test-ibt test-tools torture torture-modules bench bench-module check check-full deb test-deb docs docs-rust optimizable shell doctor install clean distclean help lab
