@@ -6,6 +6,7 @@
 //! - `commands`: `probes`. `expansion`: the addresses of its targets. `errors`, `failures`: the lines that failed.
 //! - `event_files`: the files of tracefs.
 //! - `named`: the probes that were made by lines of `probes`.
+//! - `waiting`: probes in modules that are loaded later.
 //! - `probe_dir`: the files of one probe. `sites`: a line for each of its sites. `profile`: a line for
 //!   each site of all probes.
 //! - `list`, `switches`, `explain`, `stats`, `blacklist`: the files of these names, and `enabled`,
@@ -28,6 +29,7 @@ mod profile;
 mod sites;
 mod stats;
 mod switches;
+mod waiting;
 mod words;
 mod writer;
 
@@ -65,6 +67,7 @@ use switches::{
     FlushFile,
     OptimizationFile, //
 };
+use waiting::Waiting;
 
 /// The directory and its files. No file is open when this is dropped, because an open file keeps the
 /// module loaded.
@@ -72,7 +75,9 @@ use switches::{
 pub(crate) struct Debugfs {
     /// The files of tracefs. Dropped before their data.
     tracing: [Option<TracingFile>; 2],
-    /// Dropped before `root`, because the directories of its probes are in `root`.
+    /// `None` while the files are removed: it uses `commands`.
+    waiting: Option<Waiting>,
+    /// Dropped before `root`, because the directories of its probes are there.
     #[pin]
     commands: Commands,
     /// The last answer of `explain`.
@@ -92,7 +97,7 @@ impl Debugfs {
     ///
     /// # Errors
     ///
-    /// ENOMEM.
+    /// ENOMEM, and the errors of the kernel's notifier chains.
     pub(crate) unsafe fn new() -> Result<Pin<KBox<Self>>> {
         // SAFETY: Called once, by the contract, and no file is made yet.
         unsafe { failures::init() };
@@ -105,12 +110,16 @@ impl Debugfs {
         let mut this = KBox::pin_init(
             pin_init!(Self {
                 tracing: [None, None],
+                waiting: None,
                 commands <- Commands::new(probe),
                 explained <- new_mutex!(None),
                 root,
             }),
             GFP_KERNEL,
         )?;
+        // SAFETY: Called once. `commands` is pinned, and dropped after `waiting`.
+        let waiting = unsafe { Waiting::start(&this.commands)? };
+        *this.as_mut().project().waiting = Some(waiting);
         tell_missing(this.as_ref().make_files());
         if has_probes {
             this.as_mut().make_tracing_files();
@@ -175,6 +184,8 @@ fn tell_missing(made: Result) {
 #[pinned_drop]
 impl PinnedDrop for Debugfs {
     fn drop(self: Pin<&mut Self>) {
+        // Its notifier writes to `errors`.
+        *self.project().waiting = None;
         failures::forget();
     }
 }

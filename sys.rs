@@ -8,6 +8,7 @@ pub(crate) mod ffi;
 pub(crate) mod functions;
 pub(crate) mod growable;
 pub(crate) mod locks;
+pub(crate) mod notifier;
 pub(crate) mod processor;
 pub(crate) mod registering;
 pub(crate) mod release;

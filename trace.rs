@@ -2,8 +2,8 @@
 
 //! Events of the kernel's tracing: a record for each hit, for tracefs, perf and BPF.
 //!
-//! - `sites`: the probes of an event, one for each of its sites.
-//! - `event`: an event with its probes: its life, and the consumers that arm the probes.
+//! - `sites`: the probes of a line, one for each of its sites; what switches them.
+//! - `event`: an event with its probes, and its life.
 //! - `arguments`: the arguments of an event, for the kernel's text and memory.
 //! - `event.c`: the event as the kernel's tracing knows it, and the records of a hit.
 //! - `hit.c`: the tracepoint for programs of BPF that all events share.
@@ -14,7 +14,8 @@ mod sites;
 
 pub(crate) use arguments::{
     arguments,
-    EventArguments, //
+    EventArguments,
+    EventPlace, //
 };
 pub(crate) use event::{
     start,
@@ -24,5 +25,9 @@ pub(crate) use event::{
 };
 pub(crate) use sites::{
     missed,
-    Sites, //
+    RefusedSite,
+    SitePart,
+    SiteSet,
+    Sites,
+    Slot, //
 };

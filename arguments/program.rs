@@ -81,6 +81,14 @@ impl<A: Arrays> Arguments<A> {
         list.any(|argument| argument.value_type.is_string())
     }
 
+    /// Whether both were compiled to one program: they are if they have one text, and the symbols and the
+    /// types in it are what they were.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.list.as_slice() == other.list.as_slice()
+            && self.steps.as_slice() == other.steps.as_slice()
+            && self.text.as_slice() == other.text.as_slice()
+    }
+
     /// The kept text at `range`.
     pub(super) fn text_at(&self, range: TextRange) -> &[u8] {
         let range = range.start as usize..range.end as usize;
@@ -102,7 +110,7 @@ pub(super) struct TextRange {
 }
 
 /// One argument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Argument {
     pub(super) load: Load,
     pub(super) steps: Range<u32>,

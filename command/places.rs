@@ -44,6 +44,24 @@ impl<'a> Places<'a> {
             Places::Matching { .. } => None,
         }
     }
+
+    /// The module that it names.
+    pub const fn module(&self) -> Option<&'a str> {
+        match self {
+            Places::Place(target) | Places::Function(target) | Places::Blocks(target) => {
+                target.module()
+            }
+            Places::Matching { module, .. } => *module,
+        }
+    }
+
+    /// Whether it stands for entries of functions alone, as far as the text tells.
+    pub const fn is_entry(&self) -> bool {
+        matches!(
+            self,
+            Places::Matching { .. } | Places::Place(TargetSpec::Symbol { offset: 0, .. })
+        )
+    }
 }
 
 /// Reads an element of a list of targets. White space may surround it.

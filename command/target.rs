@@ -77,6 +77,25 @@ pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
     })
 }
 
+impl<'a> TargetSpec<'a> {
+    /// The module that it names.
+    pub const fn module(&self) -> Option<&'a str> {
+        match self {
+            TargetSpec::Symbol { module, .. } => *module,
+            TargetSpec::Address(_) => None,
+        }
+    }
+}
+
+/// The bytes of a module's name as the kernel has them. The name of a module's file may have `-` where
+/// the name of the module has `_`.
+pub fn module_bytes(name: &str) -> impl Iterator<Item = u8> + Clone + '_ {
+    name.bytes().map(|byte| match byte {
+        b'-' => b'_',
+        byte => byte,
+    })
+}
+
 /// Reads the name of a module.
 ///
 /// # Errors
@@ -84,7 +103,8 @@ pub fn parse_target(text: &[u8]) -> Result<TargetSpec<'_>, Refusal> {
 /// `BadTarget`, `NameTooLong`.
 pub(super) fn parse_module(name: &[u8]) -> Result<&str, Refusal> {
     // Module names may begin with a digit, because they come from file names.
-    if name.is_empty() || !name.iter().all(|byte| is_name_byte(*byte)) {
+    let allowed = |byte: &u8| is_name_byte(*byte) || *byte == b'-';
+    if name.is_empty() || !name.iter().all(allowed) {
         return Err(Refusal::BadTarget);
     }
     if name.len() > MODULE_MAX {

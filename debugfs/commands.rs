@@ -5,7 +5,10 @@
 //! Lines that follow each other and have one command make one batch, so that the CPUs are
 //! synchronized once for all of them. The order between additions and removals is kept.
 
-use crate::command::places::Targets;
+use crate::command::places::{
+    Places,
+    Targets, //
+};
 use crate::command::writes::{
     Lines,
     LINE_MAX, //
@@ -19,6 +22,7 @@ use crate::command::{
 };
 use crate::debugfs::expansion::{
     expand,
+    Expanded,
     Expansion, //
 };
 use crate::debugfs::failures::{
@@ -34,7 +38,6 @@ use crate::debugfs::named::{
     LineFile,
     Name,
     Named,
-    RefusedSite,
     Registry,
     Written, //
 };
@@ -48,14 +51,18 @@ use crate::sys::functions::Pattern;
 use crate::sys::task::is_dying;
 use crate::trace::{
     self,
-    EventRemoval, //
+    EventPlace,
+    EventRemoval,
+    RefusedSite,
+    Slot, //
 };
 use core::mem::take;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::sync::{
     new_mutex,
-    Mutex, //
+    Mutex,
+    MutexGuard, //
 };
 
 /// What the file `probes` is about.
@@ -71,6 +78,11 @@ impl Commands {
         pin_init!(Self {
             named <- new_mutex!(Registry::new(dir)),
         })
+    }
+
+    /// Locks the probes.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.named.lock()
     }
 
     /// Calls `each` with each probe and its name, by name, until it fails.
@@ -169,6 +181,10 @@ struct Addition<'a> {
     arguments: &'a [u8],
     /// Its name in the registry, if it is there.
     made: Option<Name>,
+    /// Its probe has files.
+    is_settled: bool,
+    /// One of its modules is not loaded.
+    waits: bool,
     /// How many of its sites are registered.
     registered: usize,
     /// The first site that is refused, and must not be.
@@ -223,6 +239,8 @@ impl<'a> Batch<'a, '_> {
                     settings,
                     arguments,
                     made: None,
+                    is_settled: false,
+                    waits: false,
                     registered: 0,
                     failed: None,
                     refused: None,
@@ -295,6 +313,7 @@ impl<'a> Batch<'a, '_> {
         let mut doomed = Doomed::new();
         let mut registry = registry.lock();
         let mut requests = KVVec::new();
+        let mut settled = 0;
         for tag in 0..adds.len() {
             let Some(add) = adds.get(tag) else {
                 break;
@@ -304,51 +323,66 @@ impl<'a> Batch<'a, '_> {
                 break;
             }
             if registry.is_unsettled(add.kind, add.name, &add.targets) {
-                self.register(&mut registry, &mut adds, &mut requests, &mut doomed);
+                self.register(
+                    &mut registry,
+                    &mut adds,
+                    settled,
+                    &mut requests,
+                    &mut doomed,
+                );
+                settled = tag;
             }
-            let Some(add) = adds.get(tag) else {
+            let Some(add) = adds.get_mut(tag) else {
                 break;
             };
             let made = request(&mut registry, &mut requests, self.file, tag, add);
             if let Err(error) = made {
                 self.failures.add(add.line, add.text, error);
             }
-            if let Some(add) = adds.get_mut(tag) {
-                add.made = made.ok();
-            }
+            add.made = made.ok();
         }
-        self.register(&mut registry, &mut adds, &mut requests, &mut doomed);
+        self.register(
+            &mut registry,
+            &mut adds,
+            settled,
+            &mut requests,
+            &mut doomed,
+        );
+        tell_waiting(&registry, &adds);
     }
 
-    /// Registers the probes of requests, which it takes.
+    /// Registers the probes of requests, which it takes. `settled` is the number of lines before the
+    /// first that has requests.
     fn register(
         &mut self,
         registry: &mut Registry,
         adds: &mut [Addition<'a>],
+        settled: usize,
         requests: &mut KVVec<Request>,
         doomed: &mut Doomed,
     ) {
-        let Some(engine) = engine().filter(|_| !requests.is_empty()) else {
+        let Some(engine) = engine() else {
             return;
         };
-        engine.register(requests);
+        if !requests.is_empty() {
+            engine.register(requests);
+        }
         for request in requests.iter() {
             let (line, target) = lines_and_targets(request.tag);
             if let Some(add) = adds.get_mut(line) {
                 note(registry, add, target, request);
             }
         }
-        // The sites of one line follow each other no more, so each line is settled at its first site.
-        for request in requests.iter() {
-            let (line, _) = lines_and_targets(request.tag);
-            let Some(add) = adds.get_mut(line) else {
+        for add in adds.iter_mut().skip(settled) {
+            let Some(name) = add.made else {
                 continue;
             };
-            let Some(name) = add.made.take() else {
-                continue;
-            };
-            if let Err(error) = settle(registry, add, &name, doomed) {
-                self.failures.add(add.line, add.text, error);
+            if !add.is_settled {
+                add.is_settled = true;
+                if let Err(error) = settle(registry, add, &name, doomed) {
+                    self.failures.add(add.line, add.text, error);
+                    add.made = None;
+                }
             }
         }
         requests.clear();
@@ -409,25 +443,25 @@ impl<'a> Batch<'a, '_> {
 const TARGETS_MAX: usize = LINE_MAX;
 
 /// The number of a request, from the numbers of its line and of the target there.
-fn tag(line: usize, target: usize) -> usize {
+pub(super) fn tag(line: usize, target: usize) -> usize {
     line.saturating_mul(TARGETS_MAX).saturating_add(target)
 }
 
 /// The numbers of the line and of the target that [`tag`] was made from.
-fn lines_and_targets(tag: usize) -> (usize, usize) {
+pub(super) fn lines_and_targets(tag: usize) -> (usize, usize) {
     (tag / TARGETS_MAX, tag % TARGETS_MAX)
 }
 
-/// Puts a probe into the registry, and the requests for its sites into the batch. If a target has no
-/// address, its request is refused with the reason.
+/// Puts a probe into the registry, and the requests for its sites into the batch.
 fn request(
     registry: &mut Registry,
     requests: &mut KVVec<Request>,
     file: LineFile,
     line: usize,
-    add: &Addition<'_>,
+    add: &mut Addition<'_>,
 ) -> Result<Name, LineError> {
-    let expansions = expand(&add.targets)?;
+    let mut expanded = expand(&add.targets)?;
+    add.waits = expanded.waits_for.is_some();
     let written = Written {
         file,
         kind: add.kind,
@@ -436,19 +470,17 @@ fn request(
         settings: add.settings,
         arguments: add.arguments,
     };
-    let (name, sites) = registry.insert(&written, expansions.len())?;
+    let (name, sites) = registry.insert(&written, &mut expanded)?;
     let made = match add.kind {
-        ProbeKind::Probe => make_event(registry, &name, add, &expansions),
+        ProbeKind::Probe => make_event(registry, &name, add, &expanded),
         ProbeKind::Count => Ok(()),
     };
     let before = requests.len();
     let pushed = made.and_then(|()| {
-        let reserved = requests.reserve(expansions.len(), GFP_KERNEL_ACCOUNT);
-        reserved.map_err(|_| Refusal::NoMemory)?;
-        for (site, expansion) in sites.iter().zip(&expansions) {
-            let request = Request::new(site, expansion.addr, tag(line, expansion.target));
-            let pushed = requests.push_within_capacity(request);
-            pushed.map_err(|_| Refusal::NoMemory)?;
+        let set = sites.lock();
+        for (number, slot) in set.slots().iter().enumerate() {
+            let sites = expanded.sites.iter().filter(|site| site.slot == number);
+            push_requests(requests, line, slot, sites)?;
         }
         Ok(())
     });
@@ -460,30 +492,53 @@ fn request(
     Ok(name)
 }
 
-/// Makes the event of a probe in the registry, if one of its targets has an address.
+/// Adds the requests for the sites of a slot to a batch.
+///
+/// # Errors
+///
+/// `NoMemory`.
+pub(super) fn push_requests<'s>(
+    requests: &mut KVVec<Request>,
+    line: usize,
+    slot: &Slot,
+    sites: impl Iterator<Item = &'s Expansion>,
+) -> Result<(), Refusal> {
+    for (probe, site) in slot.iter().zip(sites) {
+        let request = Request::new(probe, Ok(site.addr), tag(line, site.target));
+        let pushed = requests.push(request, GFP_KERNEL_ACCOUNT);
+        pushed.map_err(|_| Refusal::NoMemory)?;
+    }
+    Ok(())
+}
+
+/// Makes the event of a probe in the registry.
 fn make_event(
     registry: &mut Registry,
     name: &Name,
     add: &Addition<'_>,
-    expansions: &[Expansion],
+    expanded: &Expanded,
 ) -> Result<(), LineError> {
-    let addrs = expansions
-        .iter()
-        .filter_map(|expansion| expansion.addr.ok());
-    if addrs.clone().next().is_none() {
-        return Ok(());
-    }
-    let arguments = trace::arguments(add.arguments, addrs)?;
-    Ok(registry.make_event(name, arguments, add.settings.enabled)?)
+    let mut addrs = expanded.sites.iter().map(|site| site.addr);
+    let waiting = expanded.waits_for.map(|_| expanded.waits_at_entries);
+    let place = EventPlace::new(addrs.clone(), waiting);
+    let arguments = trace::arguments(add.arguments, place, addrs.next())?;
+    Ok(registry.make_event(name, arguments, place)?)
 }
 
 /// Notes what became of one site of a line. The site of a target that names one place must not be
 /// refused. Of a function or a pattern, some sites may be.
-fn note(registry: &mut Registry, add: &mut Addition<'_>, target: usize, request: &Request) {
+fn note(registry: &Registry, add: &mut Addition<'_>, target: usize, request: &Request) {
     let Err(refusal) = request.result else {
         add.registered = add.registered.saturating_add(1);
         return;
     };
+    let places = add.targets.iter().nth(target);
+    let module = places.as_ref().and_then(Places::module);
+    if matches!(refusal, Refusal::ModuleGoing | Refusal::NoFunction) && module.is_some() {
+        // The module is unloaded at this time: the site waits for the next loading.
+        add.waits = true;
+        return;
+    }
     if add.targets.is_place(target) {
         let error = match add.targets.is_one() {
             true => LineError::Refused(refusal),
@@ -493,9 +548,34 @@ fn note(registry: &mut Registry, add: &mut Addition<'_>, target: usize, request:
         return;
     }
     add.refused.get_or_insert(refusal);
-    if let Some(name) = &add.made {
-        let addr = request.addr();
-        registry.note_refused(name, RefusedSite { addr, refusal });
+    let named = add.made.as_ref().and_then(|name| registry.get(name));
+    if let (Some(named), Some(places)) = (named, places) {
+        named.note_refused(
+            &places,
+            RefusedSite {
+                addr: request.addr(),
+                refusal,
+            },
+        );
+    }
+}
+
+/// Says in the log which probes wait: one line at most for a write.
+fn tell_waiting(registry: &Registry, adds: &[Addition<'_>]) {
+    let mut waiting = adds.iter().filter(|add| add.waits && add.made.is_some());
+    let Some(name) = waiting.next().and_then(|add| add.made.as_ref()) else {
+        return;
+    };
+    let Some(named) = registry.get(name) else {
+        return;
+    };
+    let set = named.sites().lock();
+    let mut slots = set.slots().iter().filter(|slot| slot.part.is_none());
+    let module = slots.find_map(Slot::module).unwrap_or(c"");
+    let name = name.as_cstr();
+    match waiting.count() {
+        0 => pr_info!("probe {name} waits for module {module}\n"),
+        more => pr_info!("probe {name} waits for module {module}, and {more} more probes wait\n"),
     }
 }
 
@@ -511,7 +591,7 @@ fn settle(
     let make_files = |dir: &Dir, named: Pin<&Named>| unsafe { probe_dir::make(dir, named) };
     let failed = match (add.failed, add.refused) {
         (Some(failed), _) => Err(failed),
-        (None, Some(refusal)) if add.registered == 0 => Err(refusal.into()),
+        (None, Some(refusal)) if add.registered == 0 && !add.waits => Err(refusal.into()),
         (None, _) => registry.adopt(name, make_files).map_err(LineError::from),
     };
     if failed.is_err() {

@@ -2,11 +2,14 @@
 
 //! The probes that were made by name, by lines written to `probes`.
 //!
-//! Lock order, outermost first: the registry's lock, then the engine's lock. The files of one probe
-//! take the engine's lock only. They are removed while the registry's lock is held, and removing
+//! Lock order, outermost first: the registry's lock, the lock of a probe's sites, the engine's lock. The
+//! files of one probe do not take the registry's. They are removed while the registry's lock is held, and removing
 //! waits until no task is in them.
 
-use crate::command::places::Targets;
+use crate::command::places::{
+    Places,
+    Targets, //
+};
 use crate::command::{
     AutoName,
     ProbeKind,
@@ -15,6 +18,10 @@ use crate::command::{
     GROUP, //
 };
 use crate::containers::sort::sort_by_key;
+use crate::debugfs::expansion::{
+    names,
+    Expanded, //
+};
 use crate::debugfs::file::Dir;
 use crate::debugfs::print::Printable;
 use crate::eligibility::refusal::Refusal;
@@ -31,9 +38,15 @@ use crate::trace::{
     missed,
     Event,
     EventArguments,
+    EventPlace,
     EventRemoval,
-    Sites, //
+    RefusedSite,
+    SitePart,
+    SiteSet,
+    Sites,
+    Slot, //
 };
+use core::mem::take;
 use kernel::prelude::*;
 use kernel::rbtree::{
     RBTree,
@@ -156,13 +169,6 @@ fn copy_of(text: &[u8]) -> Result<KVec<u8>, Refusal> {
     Ok(copy)
 }
 
-/// A place of a group where there can be no probe.
-#[derive(Clone, Copy)]
-pub(super) struct RefusedSite {
-    pub(super) addr: usize,
-    pub(super) refusal: Refusal,
-}
-
 /// A probe that was made by name: on one site, or on many.
 pub(super) struct Named {
     /// Its files. Dropped first.
@@ -177,27 +183,22 @@ pub(super) struct Named {
     /// It stands for more than one target, also if it has one site.
     is_group: bool,
     sites: Arc<Sites>,
-    /// Where the functions and patterns of its targets have no probe.
-    refused: KVVec<RefusedSite>,
     /// What a hit of `p` is a record of.
     event: Option<Event>,
 }
 
 impl Named {
-    /// A probe with `count` sites that is not registered.
-    fn new(written: &Written<'_>, count: usize) -> Result<Pin<KBox<Self>>, Refusal> {
-        let probe = || rkprobe {
-            pre_handler: match written.kind {
-                ProbeKind::Probe => Some(rk_event_hit),
-                ProbeKind::Count => None,
-            },
-            flags: match written.settings.enabled {
-                true => 0,
-                false => RKPROBE_FLAG_DISABLED,
-            },
-            limit: written.settings.limit,
-            ..Default::default()
-        };
+    /// A probe with the sites of `expanded` that is not registered.
+    fn new(
+        written: &Written<'_>,
+        expanded: &mut Expanded,
+    ) -> Result<Pin<KBox<Self>>, Refusal> {
+        let mut slots = KVec::new();
+        for module in take(&mut expanded.modules) {
+            let pushed = slots.push(Slot::new(module), GFP_KERNEL_ACCOUNT);
+            pushed.map_err(|_| Refusal::NoMemory)?;
+        }
+        let settings = written.settings;
         let named = Self {
             files: None,
             kind: written.kind,
@@ -205,11 +206,45 @@ impl Named {
             targets: copy_of(written.targets.as_bytes())?,
             arguments: copy_of(written.arguments)?,
             is_group: !written.targets.is_one(),
-            sites: Sites::new(count, probe)?,
-            refused: KVVec::new(),
+            sites: Sites::new(slots, settings.enabled, settings.limit)?,
             event: None,
         };
+        let mut set = named.sites.lock();
+        for slot in 0..set.slots().len() {
+            let sites = expanded.sites.iter().filter(|site| site.slot == slot);
+            let count = sites.count();
+            if count > 0 {
+                named.make_probes(&mut set, slot, count)?;
+            }
+        }
+        drop(set);
         KBox::pin(named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)
+    }
+
+    /// Makes the probes of a slot that has none, as the user has set them.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub(super) fn make_probes(
+        &self,
+        set: &mut SiteSet,
+        slot: usize,
+        count: usize,
+    ) -> Result<(), Refusal> {
+        let (runs, limit) = (set.is_on(), set.limit());
+        set.make(slot, count, || rkprobe {
+            pre_handler: match self.kind {
+                ProbeKind::Probe => Some(rk_event_hit),
+                ProbeKind::Count => None,
+            },
+            flags: match runs {
+                true => 0,
+                false => RKPROBE_FLAG_DISABLED,
+            },
+            limit,
+            ..Default::default()
+        })
     }
 
     /// Its sites.
@@ -217,14 +252,45 @@ impl Named {
         &self.sites
     }
 
+    /// Its targets, as they were written.
+    pub(super) fn target_text(&self) -> &[u8] {
+        &self.targets
+    }
+
+    /// How many of its targets name a module.
+    pub(super) fn targets_in(&self, module: &CStr) -> usize {
+        let targets = Targets::parse(&self.targets);
+        targets.map_or(0, |targets| {
+            let places = targets.iter();
+            places.filter(|places| names(places, module)).count()
+        })
+    }
+
+    /// The arguments of its event, as they were written.
+    pub(super) fn argument_text(&self) -> &[u8] {
+        &self.arguments
+    }
+
+    /// What hits are records of.
+    pub(super) fn event(&self) -> Option<&Event> {
+        self.event.as_ref()
+    }
+
     /// Whether it may stand for more than one site.
     pub(super) fn is_group(&self) -> bool {
         self.is_group
     }
 
-    /// Where the functions and patterns of its targets have no probe.
-    pub(super) fn refused(&self) -> &[RefusedSite] {
-        &self.refused
+    /// Notes where a target has no site. Without memory `sites` shows fewer of them.
+    pub(super) fn note_refused(&self, target: &Places<'_>, site: RefusedSite) {
+        let mut set = self.sites.lock();
+        let number = set.slots().iter().position(|slot| match slot.module() {
+            Some(module) => names(target, module),
+            None => target.module().is_none(),
+        });
+        if let Some(slot) = number.and_then(|number| set.slot_mut(number)) {
+            let _ = slot.refused.push(site, GFP_KERNEL_ACCOUNT);
+        }
     }
 
     /// Makes the event of a probe that is not registered.
@@ -232,40 +298,21 @@ impl Named {
         self: Pin<&mut Self>,
         name: &Name,
         arguments: EventArguments,
-        wanted: bool,
+        place: EventPlace,
     ) -> Result<(), Refusal> {
-        let event = Event::new(name.event().as_cstr(), arguments, &self.sites, wanted)?;
+        let event = Event::new(name.event().as_cstr(), arguments, place, &self.sites)?;
         // SAFETY: Only `event` is changed, which is not pinned.
         unsafe { self.get_unchecked_mut() }.event = Some(event);
         Ok(())
     }
 
-    /// Enables or disables the probe.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Engine::set_enabled`](crate::engine::Engine::set_enabled). `ModuleGoing`.
-    pub(super) fn set_enabled(&self, enabled: bool) -> Result<(), Refusal> {
-        match &self.event {
-            Some(event) => event.set_wanted(enabled),
-            None => {
-                let engine = engine().ok_or(Refusal::ModuleGoing)?;
-                engine.set_enabled(self.sites.iter(), enabled)
-            }
-        }
-    }
-
-    /// Whether the user has enabled the probe, and no limit has disabled it. `runs` is whether it runs: a
-    /// probe that is disabled runs while its event has a consumer.
-    pub(super) fn is_enabled(&self, runs: bool) -> bool {
-        runs && self.event.as_ref().is_none_or(Event::is_wanted)
-    }
-
-    /// Whether it is enabled, and its limit. A group is enabled if one of its sites is. `None` if no
-    /// site is registered.
+    /// Whether it is enabled, and its limit. A group is enabled if one of its sites is. If no site is
+    /// registered, they are what the next sites will have. A probe that is disabled runs while its event
+    /// has a consumer. `None` while the module is being unloaded.
     pub(super) fn settings(&self) -> Option<(bool, u32)> {
         let engine = engine()?;
-        let all = self.sites.iter().filter_map(|site| engine.settings(site));
+        let set = self.sites.lock();
+        let all = set.iter().filter_map(|site| engine.settings(site));
         let (mut any, mut found) = (false, None);
         for (enabled, limit) in all {
             any |= enabled;
@@ -274,7 +321,10 @@ impl Named {
                 break;
             }
         }
-        found.map(|limit| (self.is_enabled(any), limit))
+        Some(match found {
+            Some(limit) => (any && set.is_wanted(), limit),
+            None => (set.is_wanted(), set.limit()),
+        })
     }
 
     /// The line that makes this probe, with the settings that it has now.
@@ -368,7 +418,7 @@ impl Registry {
         }
     }
 
-    /// Makes a probe with `count` sites. It is not registered and has no files.
+    /// Makes a probe with the sites of `expanded`. It is not registered and has no files.
     ///
     /// # Errors
     ///
@@ -376,7 +426,7 @@ impl Registry {
     pub(super) fn insert(
         &mut self,
         written: &Written<'_>,
-        count: usize,
+        expanded: &mut Expanded,
     ) -> Result<(Name, Arc<Sites>), Refusal> {
         let name = match written.name {
             Some(name) => Name::new(name),
@@ -385,7 +435,7 @@ impl Registry {
         if self.probes.get(&name).is_some() {
             return Err(Refusal::NameInUse);
         }
-        let named = Named::new(written, count)?;
+        let named = Named::new(written, expanded)?;
         let sites = named.sites.clone();
         let node =
             RBTreeNode::new(name, named, GFP_KERNEL_ACCOUNT).map_err(|_| Refusal::NoMemory)?;
@@ -403,7 +453,7 @@ impl Registry {
         &mut self,
         name: &Name,
         arguments: EventArguments,
-        wanted: bool,
+        place: EventPlace,
     ) -> Result<(), Refusal> {
         let event = name.event();
         let is_renamed = event != *name;
@@ -419,7 +469,7 @@ impl Registry {
         };
         let node = node.transpose().map_err(|_| Refusal::NoMemory)?;
         let named = self.probes.get_mut(name).ok_or(Refusal::NoSuchProbe)?;
-        named.as_mut().make_event(name, arguments, wanted)?;
+        named.as_mut().make_event(name, arguments, place)?;
         if let Some(node) = node {
             self.renamed.insert(node);
         }
@@ -452,14 +502,9 @@ impl Registry {
         name
     }
 
-    /// Notes where the targets of a probe without files have no site. Without memory `sites` shows fewer
-    /// of them.
-    pub(super) fn note_refused(&mut self, name: &Name, site: RefusedSite) {
-        if let Some(named) = self.probes.get_mut(name) {
-            // SAFETY: Only `refused` is changed, which is not pinned.
-            let named = unsafe { named.as_mut().get_unchecked_mut() };
-            let _ = named.refused.push(site, GFP_KERNEL_ACCOUNT);
-        }
+    /// The probe of a name.
+    pub(super) fn get(&self, name: &Name) -> Option<Pin<&Named>> {
+        self.probes.get(name).map(|named| named.as_ref())
     }
 
     /// The names of the probes that `matches`. A line of `rkprobe_events` means the probes of that file.
@@ -584,11 +629,10 @@ impl Registry {
     ///
     /// `NoSuchProbe`. `NoMemory`: the probe is still in the registry.
     pub(super) fn doom(&mut self, name: &Name, doomed: &mut Doomed) -> Result<(), Refusal> {
-        doomed.reserve(1)?;
+        let named = self.get(name).ok_or(Refusal::NoSuchProbe)?;
+        doomed.reserve_for(&named)?;
         let named = self.take(name).ok_or(Refusal::NoSuchProbe)?;
-        let pushed = doomed.0.push_within_capacity(named);
-        // Room was reserved before.
-        crate::sys::warning::warn_on(pushed.is_err());
+        doomed.push(named);
         Ok(())
     }
 
@@ -661,20 +705,21 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let mut doomed = Doomed::new();
         // With memory all are removed in one grace period, else each in its own.
-        let _ = doomed.0.reserve(self.count, GFP_KERNEL_ACCOUNT);
+        let _ = doomed.reserve(self.count);
         self.end_events();
         loop {
-            let Some(name) = self.probes.keys().next().copied() else {
+            let Some((name, named)) = self.probes.iter().next() else {
                 break;
             };
-            let full = doomed.0.reserve(1, GFP_KERNEL_ACCOUNT).is_err();
+            let (name, full) = (*name, doomed.reserve_for(named).is_err());
             match self.take(&name) {
-                Some(named) if full => unregister(named.sites.iter()),
-                Some(named) => {
-                    let pushed = doomed.0.push_within_capacity(named);
-                    // Room was reserved before.
-                    crate::sys::warning::warn_on(pushed.is_err());
+                Some(named) if full => {
+                    let set = named.sites.lock();
+                    unregister(set.iter());
+                    // The lock is inside the probe.
+                    drop(set);
                 }
+                Some(named) => doomed.push(named),
                 None => {}
             }
         }
@@ -683,29 +728,61 @@ impl Drop for Registry {
 
 /// Probes that are not in the registry any more and still registered. When this is dropped they are
 /// unregistered, all in one grace period, and freed. The registry's lock need not be held for that.
-pub(super) struct Doomed(KVVec<Pin<KBox<Named>>>);
+pub(super) struct Doomed {
+    named: KVVec<Pin<KBox<Named>>>,
+    parts: KVVec<Arc<SitePart>>,
+}
 
 impl Doomed {
     /// No probes yet.
     pub(super) fn new() -> Self {
-        Self(KVVec::new())
+        Self {
+            named: KVVec::new(),
+            parts: KVVec::new(),
+        }
     }
 
-    /// Makes room for more probes.
+    /// Makes room for more probes, each with sites in one module or in the kernel.
     ///
     /// # Errors
     ///
     /// `NoMemory`.
     pub(super) fn reserve(&mut self, more: usize) -> Result<(), Refusal> {
-        let reserved = self.0.reserve(more, GFP_KERNEL_ACCOUNT);
-        reserved.map_err(|_| Refusal::NoMemory)
+        self.named
+            .reserve(more, GFP_KERNEL_ACCOUNT)
+            .and_then(|()| self.parts.reserve(more, GFP_KERNEL_ACCOUNT))
+            .map_err(|_| Refusal::NoMemory)
+    }
+
+    /// Makes room for one more probe.
+    fn reserve_for(&mut self, named: &Named) -> Result<(), Refusal> {
+        self.named
+            .reserve(1, GFP_KERNEL_ACCOUNT)
+            .and_then(|()| {
+                let parts = named.sites.lock().slots().len();
+                self.parts.reserve(parts, GFP_KERNEL_ACCOUNT)
+            })
+            .map_err(|_| Refusal::NoMemory)
+    }
+
+    /// Takes a probe that room was reserved for.
+    fn push(&mut self, named: Pin<KBox<Named>>) {
+        let mut fits = true;
+        {
+            let set = named.sites.lock();
+            for part in set.slots().iter().filter_map(|slot| slot.part.as_ref()) {
+                fits &= self.parts.push_within_capacity(part.clone()).is_ok();
+            }
+        }
+        fits &= self.named.push_within_capacity(named).is_ok();
+        crate::sys::warning::warn_on(!fits);
     }
 }
 
 impl Drop for Doomed {
     fn drop(&mut self) {
-        if !self.0.is_empty() {
-            unregister(self.0.iter().flat_map(|named| named.sites.iter()));
+        if !self.named.is_empty() {
+            unregister(self.parts.iter().flat_map(|part| part.iter()));
         }
     }
 }

@@ -17,11 +17,9 @@ use crate::debugfs::words;
 use crate::eligibility::refusal::Refusal;
 use crate::engine::{
     engine,
-    ProbePtr,
     ProbeReport,
     ProbeText, //
 };
-use crate::trace::missed;
 use core::ptr::from_ref;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -51,39 +49,86 @@ pub(super) unsafe fn make(dir: &Dir, named: Pin<&Named>) -> Result {
     }
 }
 
-/// The registered sites of a probe, and what the engine knows of them.
-///
-/// # Errors
-///
-/// ENODEV: the module is being unloaded.
-pub(super) fn reports(named: &Named) -> Result<impl Iterator<Item = (ProbePtr, ProbeReport)> + '_> {
-    let engine = engine().ok_or(ENODEV)?;
-    let report = |site| Some((site, engine.report(site)?));
-    Ok(named.sites().iter().filter_map(report))
+/// How often a word is shown, and the module after it.
+struct Shown<'a> {
+    word: &'static str,
+    module: Option<&'a CStr>,
+    count: usize,
 }
 
-/// Shows what `word` says of the sites: the word alone if the probe has one target, else each word
-/// once, after the number of sites that have it.
+/// Words, each once.
+struct Words<'a>(KVec<Shown<'a>>);
+
+impl<'a> Words<'a> {
+    fn add(&mut self, word: &'static str, module: Option<&'a CStr>, more: usize) -> Result {
+        let is_known = |shown: &&mut Shown<'_>| shown.word == word && shown.module == module;
+        match self.0.iter_mut().find(is_known) {
+            Some(shown) => shown.count = shown.count.saturating_add(more),
+            None => {
+                let count = more;
+                let shown = Shown {
+                    word,
+                    module,
+                    count,
+                };
+                self.0.push(shown, GFP_KERNEL)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file says of sites, and of targets that have none.
+struct Says {
+    /// Of a site, and whether the module's name follows.
+    site: fn(&ProbeReport, bool) -> (&'static str, bool),
+    /// Of a target whose module is not loaded, and whether the module's name follows.
+    waiting: (&'static str, bool),
+    /// Of a target that has no site in its module.
+    refused: fn(Refusal) -> &'static str,
+}
+
+/// Shows what a file says of the sites: the word alone if the probe has one target, else each word
+/// once, after the number of sites, or of targets without sites, that have it.
 ///
 /// # Errors
 ///
 /// ENODEV; ENOENT: no site is registered; ENOMEM.
-fn show_words(named: &Named, out: &SeqFile, word: fn(&ProbeReport) -> &'static str) -> Result {
-    let mut words: KVec<(&'static str, usize)> = KVec::new();
-    for (_, report) in reports(named)? {
-        let word = word(&report);
-        match words.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, count)) => *count = count.saturating_add(1),
-            None => words.push((word, 1), GFP_KERNEL)?,
+fn show_words(named: &Named, out: &SeqFile, says: &Says) -> Result {
+    let engine = engine().ok_or(ENODEV)?;
+    let set = named.sites().lock();
+    let mut words = Words(KVec::new());
+    for slot in set.slots() {
+        let module = slot.module();
+        let mut count = 0usize;
+        for report in slot.iter().filter_map(|site| engine.report(site)) {
+            let (word, names) = (says.site)(&report, module.is_some());
+            words.add(word, module.filter(|_| names), 1)?;
+            count = count.saturating_add(1);
+        }
+        match (slot.problem, module) {
+            (Some(problem), _) => {
+                words.add((says.refused)(problem.refusal), None, problem.count)?
+            }
+            (None, Some(module)) if count == 0 => {
+                let (word, names) = says.waiting;
+                let targets = named.targets_in(module);
+                words.add(word, Some(module).filter(|_| names), targets)?;
+            }
+            _ => {}
         }
     }
-    for (word, count) in &words {
-        match named.is_group() {
-            true => seq_print!(out, "{} {}\n", count, word),
-            false => seq_print!(out, "{}\n", word),
+    for shown in &words.0 {
+        if named.is_group() {
+            seq_print!(out, "{} ", shown.count);
         }
+        seq_print!(out, "{}", shown.word);
+        if let Some(module) = shown.module {
+            seq_print!(out, " {}", module);
+        }
+        seq_print!(out, "\n");
     }
-    match words.is_empty() {
+    match words.0.is_empty() {
         true => Err(ENOENT),
         false => Ok(()),
     }
@@ -105,7 +150,7 @@ impl File for EnableFile {
     }
 
     fn line(named: &Named, (): &mut (), text: &[u8]) -> Result<(), Refusal> {
-        named.set_enabled(parse_switch(text)?)
+        named.sites().set_wanted(parse_switch(text)?)
     }
 }
 
@@ -125,9 +170,7 @@ impl File for LimitFile {
     }
 
     fn line(named: &Named, (): &mut (), text: &[u8]) -> Result<(), Refusal> {
-        let limit = parse_limit(text)?;
-        let engine = engine().ok_or(Refusal::ModuleGoing)?;
-        engine.set_limit(named.sites().iter(), limit)
+        named.sites().set_limit(parse_limit(text)?)
     }
 }
 
@@ -141,8 +184,7 @@ impl File for HitsFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        let hits = reports(named)?.fold(0usize, |sum, (_, site)| sum.wrapping_add(site.hits));
-        seq_print!(out, "{}\n", hits);
+        seq_print!(out, "{}\n", named.sites().lock().hits());
         Ok(())
     }
 }
@@ -157,9 +199,7 @@ impl File for MissedFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        let sites = named.sites().iter();
-        let missed = sites.fold(0u64, |sum, site| sum.wrapping_add(missed(site)));
-        seq_print!(out, "recursion {}\n", missed);
+        seq_print!(out, "recursion {}\n", named.sites().lock().missed());
         Ok(())
     }
 }
@@ -174,7 +214,12 @@ impl File for StateFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        show_words(named, out, words::state)
+        let says = Says {
+            site: words::state_of_site,
+            waiting: (words::WAITING, true),
+            refused: |_| "refused",
+        };
+        show_words(named, out, &says)
     }
 }
 
@@ -188,7 +233,12 @@ impl File for ReasonFile {
     const MODE: u16 = 0o400;
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
-        show_words(named, out, words::reason)
+        let says = Says {
+            site: |report, _| (words::reason(report), false),
+            waiting: (words::NOT_LOADED, false),
+            refused: Refusal::text,
+        };
+        show_words(named, out, &says)
     }
 }
 
@@ -203,7 +253,8 @@ impl File for TextFile {
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         let engine = engine().ok_or(ENODEV)?;
-        for text in named.sites().iter().filter_map(|site| engine.text_at(site)) {
+        let set = named.sites().lock();
+        for text in set.iter().filter_map(|site| engine.text_at(site)) {
             show_text(&text, out);
         }
         Ok(())

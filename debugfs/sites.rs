@@ -30,13 +30,16 @@ impl File for SitesFile {
     const MODE: u16 = 0o400;
 
     fn size_hint(named: &Named) -> usize {
-        let count = named.sites().count().saturating_add(named.refused().len());
+        let set = named.sites().lock();
+        let refused = set.slots().iter().map(|slot| slot.refused.len());
+        let count = refused.fold(set.iter().count(), usize::saturating_add);
         count.saturating_mul(LINE)
     }
 
     fn show(named: &Named, (): &(), out: &SeqFile) -> Result {
         show_sites(named, None, out)?;
-        for site in named.refused() {
+        let set = named.sites().lock();
+        for site in set.slots().iter().flat_map(|slot| &slot.refused) {
             show_place(site.addr, out);
             seq_print!(out, " refused 0 0 {}\n", site.refusal.text());
         }
@@ -47,7 +50,8 @@ impl File for SitesFile {
 /// Shows a line for each registered site, after the `name` of the probe if there is one.
 pub(super) fn show_sites(named: &Named, name: Option<&CStr>, out: &SeqFile) -> Result {
     let engine = engine().ok_or(ENODEV)?;
-    for site in named.sites().iter() {
+    let set = named.sites().lock();
+    for site in set.iter() {
         let Some(report) = engine.report(site) else {
             continue;
         };

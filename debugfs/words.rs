@@ -28,6 +28,20 @@ pub(super) fn state(probe: &ProbeReport) -> &'static str {
     }
 }
 
+/// What `state` says before the name of a module that is not loaded.
+pub(super) const WAITING: &str = "waiting for module";
+/// What `reason` says of a target whose module was not loaded yet.
+pub(super) const NOT_LOADED: &str = "its module is not loaded";
+
+/// The state of a site, and whether the name of its module follows. `named`: its target names the module,
+/// so that the site is made again when the module is loaded again.
+pub(super) fn state_of_site(probe: &ProbeReport, named: bool) -> (&'static str, bool) {
+    match (probe.state, named) {
+        (State::Gone, true) => (WAITING, true),
+        _ => (state(probe), false),
+    }
+}
+
 /// Why a probe is not a jump; "-" if it is one. Its site may be a jump for another probe.
 pub(super) fn reason(probe: &ProbeReport) -> &'static str {
     if probe.limited {

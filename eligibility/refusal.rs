@@ -50,6 +50,8 @@ pub enum Refusal {
     EventInUse,
     /// The kernel has no number for another event.
     TooManyEvents,
+    /// The arguments of the event are others in the module that was loaded.
+    ArgumentsMoved,
     /// Both a symbol and an address, or neither.
     SymbolOrAddress,
     /// The structure is registered.
@@ -118,6 +120,7 @@ impl Refusal {
             | Refusal::NoValue
             | Refusal::BadLimit
             | Refusal::BadSwitch
+            | Refusal::ArgumentsMoved
             | Refusal::SymbolOrAddress
             | Refusal::AlreadyRegistered
             | Refusal::NotRegistered
@@ -200,6 +203,9 @@ impl Refusal {
             }
             Refusal::TooManyEvents => {
                 c"too many events: at most 32000 probes of p; count with c"
+            }
+            Refusal::ArgumentsMoved => {
+                c"arguments are others in the loaded module: remove the probe, and add it again"
             }
             Refusal::SymbolOrAddress => c"give either a symbol or an address",
             Refusal::AlreadyRegistered => c"already registered: unregister it first",

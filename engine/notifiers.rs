@@ -5,39 +5,16 @@
 
 use super::state::engine;
 use crate::arch_x86::int3::int3_notify;
+use crate::sys::notifier::Block;
 use crate::sys::{
     ffi,
     stats, //
 };
-use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::Range;
 use kernel::bindings::notifier_block;
 use kernel::error::to_result;
 use kernel::prelude::*;
-
-/// A notifier block of the kernel's chains.
-struct Block(UnsafeCell<notifier_block>);
-
-// SAFETY: The lock of the chain that the block is on serializes all changes.
-unsafe impl Sync for Block {}
-
-impl Block {
-    const fn new(
-        call: unsafe extern "C" fn(
-            *mut notifier_block,
-            kernel::ffi::c_ulong,
-            *mut c_void,
-        ) -> kernel::ffi::c_int,
-        priority: i32,
-    ) -> Self {
-        Self(UnsafeCell::new(notifier_block {
-            notifier_call: Some(call),
-            next: core::ptr::null_mut(),
-            priority,
-        }))
-    }
-}
 
 /// Notifier for int3s. Runs after the notifiers of native kprobes and hardware breakpoints, which were
 /// registered earlier with the same priority. Runs before the notifier of uprobes.
@@ -68,11 +45,11 @@ impl Notifiers {
         // least `GOING` is called for a module that is being loaded at this time, and no probe is put
         // there before the module is live.
         unsafe {
-            to_result(ffi::register_die_notifier(DIE.0.get()))?;
-            let registered = to_result(ffi::register_die_notifier(OOPS.0.get()));
+            to_result(ffi::register_die_notifier(DIE.as_ptr()))?;
+            let registered = to_result(ffi::register_die_notifier(OOPS.as_ptr()));
             if let Err(error) = registered.and_then(|()| register_for_modules()) {
-                ffi::unregister_die_notifier(OOPS.0.get());
-                ffi::unregister_die_notifier(DIE.0.get());
+                ffi::unregister_die_notifier(OOPS.as_ptr());
+                ffi::unregister_die_notifier(DIE.as_ptr());
                 return Err(error);
             }
         }
@@ -88,9 +65,9 @@ impl Notifiers {
 unsafe fn register_for_modules() -> Result {
     // SAFETY: The blocks are static and, by the contract, on the chains once.
     unsafe {
-        to_result(ffi::register_module_notifier(GOING.0.get()))?;
-        if let Err(error) = to_result(ffi::register_module_notifier(COMING.0.get())) {
-            ffi::unregister_module_notifier(GOING.0.get());
+        to_result(ffi::register_module_notifier(GOING.as_ptr()))?;
+        if let Err(error) = to_result(ffi::register_module_notifier(COMING.as_ptr())) {
+            ffi::unregister_module_notifier(GOING.as_ptr());
             return Err(error);
         }
     }
@@ -101,10 +78,10 @@ impl Drop for Notifiers {
     fn drop(&mut self) {
         // SAFETY: `register` has registered all of them.
         unsafe {
-            ffi::unregister_module_notifier(COMING.0.get());
-            ffi::unregister_module_notifier(GOING.0.get());
-            ffi::unregister_die_notifier(OOPS.0.get());
-            ffi::unregister_die_notifier(DIE.0.get());
+            ffi::unregister_module_notifier(COMING.as_ptr());
+            ffi::unregister_module_notifier(GOING.as_ptr());
+            ffi::unregister_die_notifier(OOPS.as_ptr());
+            ffi::unregister_die_notifier(DIE.as_ptr());
         }
     }
 }

@@ -57,6 +57,13 @@ pub(crate) struct ProbeReport {
     pub(crate) not_optimizable: Option<NotOptimizable>,
 }
 
+impl ProbeReport {
+    /// The text was unloaded.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+}
+
 /// The text at a probe.
 pub(crate) struct ProbeText {
     pub(crate) addr: usize,

@@ -5,7 +5,10 @@
 use crate::eligibility::refusal::Refusal;
 use crate::sys::ffi;
 use crate::sys::symbols::in_kernel_text;
-use crate::sys::target::c_string;
+use crate::sys::target::{
+    c_string,
+    module_string, //
+};
 use crate::sys::task::is_dying;
 use core::ptr::{
     addr_of_mut,
@@ -51,13 +54,15 @@ impl Pattern {
     ///
     /// `NoMemory`; `Interrupted` by a signal that will end the task.
     pub(crate) fn functions(&self, module: Option<&str>) -> Result<KVVec<usize>, Refusal> {
-        let module = module
-            .map(|module| c_string(module.as_bytes()))
-            .transpose()?;
+        let module = module.map(module_string).transpose()?;
         let module = module
             .as_ref()
             .map_or(null(), |module| module.as_char_ptr());
-        let mut found = KVVec::new();
+        let mut found = Found {
+            addrs: KVVec::new(),
+            // The functions of one module are few, and a killed task may be loading the module.
+            ends: module.is_null(),
+        };
         // SAFETY: The names are strings, and `note` gets the vector, which this call alone uses.
         let result = unsafe {
             ffi::rk_kallsyms_search(
@@ -71,18 +76,25 @@ impl Pattern {
             error if error == EINTR => Refusal::Interrupted,
             _ => Refusal::NoMemory,
         })?;
-        Ok(found)
+        Ok(found.addrs)
     }
+}
+
+/// The functions that were found.
+struct Found {
+    addrs: KVVec<usize>,
+    /// A signal that will end the task ends the search.
+    ends: bool,
 }
 
 /// Notes the address of a symbol that matches, if it is in text where probes may be.
 ///
 /// # Safety
 ///
-/// `found` is a `KVVec<usize>` that only this uses.
+/// `found` is a [`Found`] that only this uses.
 unsafe extern "C" fn note(found: *mut c_void, addr: c_ulong) -> c_int {
     // SAFETY: By the contract.
-    let found = unsafe { &mut *found.cast::<KVVec<usize>>() };
+    let found = unsafe { &mut *found.cast::<Found>() };
     let mut coming = 0;
     let is_text = in_kernel_text(addr) || {
         // SAFETY: The function looks an address up and writes one out-parameter.
@@ -90,8 +102,11 @@ unsafe extern "C" fn note(found: *mut c_void, addr: c_ulong) -> c_int {
         text == ffi::rk_text_RK_TEXT_MODULE
     };
     let noted = match is_text {
-        _ if is_dying() => Err(EINTR),
-        true => found.push(addr, GFP_KERNEL_ACCOUNT).map_err(Error::from),
+        _ if found.ends && is_dying() => Err(EINTR),
+        true => found
+            .addrs
+            .push(addr, GFP_KERNEL_ACCOUNT)
+            .map_err(Error::from),
         false => Ok(()),
     };
     noted.map_or_else(Error::to_errno, |()| 0)

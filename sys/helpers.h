@@ -162,6 +162,8 @@ bool rk_blacklist(unsigned long blacklist, struct rk_range text, void *sink);
 bool rk_blacklist_sink(void *sink, unsigned long start, unsigned long end);
 struct module *rk_module_tables(unsigned long addr, struct rk_module_tables *tables);
 void rk_module_put(struct module *module);
+/* The name of a module, which lives as long as the module. */
+const char *rk_module_name(const struct module *module);
 struct rk_range rk_module_idle_text(struct module *module);
 struct rk_range rk_module_core_text(struct module *module);
 struct rk_range rk_module_init_text(struct module *module);

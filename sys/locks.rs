@@ -4,8 +4,9 @@
 //!
 //! # Lock order, outermost first
 //!
-//! 1. the registry of named probes (debugfs/named.rs), then `event_mutex`, which the tracing also holds
-//!    when it adds or removes a consumer of an event, then the switch of one event (trace/event.rs),
+//! 1. the registry of named probes (debugfs/named.rs), which the notifier of waiting probes takes inside
+//!    the lock of the chain of module notifiers, then `event_mutex`, which the tracing also holds when it
+//!    adds or removes a consumer of an event, then the lock of one probe's sites (trace/sites.rs),
 //! 2. the engine's lock, of which [`EngineHeld`] is the proof,
 //! 3. for the ftrace lane: the locks that `ftrace_set_filter_ips` takes; alone, never nested with
 //!    4 to 7,

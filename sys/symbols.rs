@@ -328,6 +328,32 @@ fn search(module: Option<&CStr>, name: &CStr, everywhere: bool) -> Candidates {
     }
 }
 
+/// Whether the kernel has a module of this name, which may still be loaded or already be unloaded.
+pub(crate) fn has_module(name: &CStr) -> bool {
+    // SAFETY: Both are strings, and the function takes no data.
+    let found = unsafe {
+        ffi::rk_kallsyms_search(
+            name.as_char_ptr(),
+            c"*".as_char_ptr(),
+            Some(found_one),
+            core::ptr::null_mut(),
+        )
+    };
+    found != 0
+}
+
+/// Ends a search at the first symbol.
+///
+/// # Safety
+///
+/// None.
+unsafe extern "C" fn found_one(
+    _data: *mut core::ffi::c_void,
+    _addr: kernel::ffi::c_ulong,
+) -> kernel::ffi::c_int {
+    1
+}
+
 /// The address of the one function of this name.
 ///
 /// # Errors

@@ -2,9 +2,13 @@
 
 //! From a target to an address.
 
-use crate::command::target::TargetSpec;
+use crate::command::target::{
+    module_bytes,
+    TargetSpec, //
+};
 use crate::eligibility::refusal::Refusal;
 use crate::sys::symbols;
+use kernel::fmt;
 use kernel::prelude::*;
 use kernel::str::{
     CStr,
@@ -81,7 +85,7 @@ pub(crate) fn resolve(target: &Unresolved<'_>) -> Result<usize, Refusal> {
         }
         Origin::Name(name) => name_address(name)?,
         Origin::Symbol { module, symbol } => {
-            let module = module.map(|module| c_string(module.as_bytes()));
+            let module = module.map(module_string);
             let symbol = c_string(symbol.as_bytes())?;
             symbols::resolve(module.transpose()?.as_deref(), &symbol)?
         }
@@ -96,7 +100,8 @@ fn name_address(name: &CStr) -> Result<usize, Refusal> {
     let (Some(module), Some(symbol)) = (parts.next(), parts.next()) else {
         return symbols::resolve(None, name);
     };
-    symbols::resolve(Some(&*c_string(module)?), &c_string(symbol)?)
+    let module = core::str::from_utf8(module).map_err(|_| Refusal::BadTarget)?;
+    symbols::resolve(Some(&*module_string(module)?), &c_string(symbol)?)
 }
 
 /// The candidates of a target whose symbol is ambiguous; `None` for an address.
@@ -108,7 +113,7 @@ pub(crate) fn candidates(target: &TargetSpec<'_>) -> Result<Option<symbols::Cand
     let TargetSpec::Symbol { module, symbol, .. } = target else {
         return Ok(None);
     };
-    let module = module.map(|module| c_string(module.as_bytes()));
+    let module = module.map(module_string);
     let symbol = c_string(symbol.as_bytes())?;
     let found = symbols::candidates(module.transpose()?.as_deref(), &symbol);
     Ok(Some(found))
@@ -136,6 +141,23 @@ pub(crate) fn size(target: &TargetSpec<'_>) -> Option<usize> {
 pub(crate) fn c_string(bytes: &[u8]) -> Result<CString, Refusal> {
     let text = core::str::from_utf8(bytes).map_err(|_| Refusal::BadTarget)?;
     CString::try_from_fmt(fmt!("{}", text)).map_err(|_| Refusal::NoMemory)
+}
+
+/// The name of a module, as the kernel has it.
+///
+/// # Errors
+///
+/// `NoMemory`.
+pub(crate) fn module_string(name: &str) -> Result<CString, Refusal> {
+    CString::try_from_fmt(fmt!("{}", ModuleName(name))).map_err(|_| Refusal::NoMemory)
+}
+
+struct ModuleName<'a>(&'a str);
+
+impl fmt::Display for ModuleName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        module_bytes(self.0).try_for_each(|byte| write!(f, "{}", char::from(byte)))
+    }
 }
 
 /// `base` plus `offset`, which must be in the function of `base`.

@@ -37,30 +37,64 @@ const _: () = assert!(ffi::RK_EVENT_MAX as usize >= HEAD + FIXED_MAX);
 /// The arguments of an event.
 pub(crate) type EventArguments = Arguments<Small>;
 
-/// Compiles the arguments of an event at all of `addrs`.
+/// Where the sites of an event are, for its arguments.
+#[derive(Clone, Copy)]
+pub(crate) struct EventPlace {
+    place: ProbePlace,
+    /// All sites were known when the arguments were compiled.
+    is_known: bool,
+}
+
+impl EventPlace {
+    /// The place of sites at `addrs`. `waiting`: there are other sites without an address, and whether
+    /// they are at entries of functions.
+    pub(crate) fn new(mut addrs: impl Iterator<Item = usize>, waiting: Option<bool>) -> Self {
+        let first = addrs.next();
+        let second = addrs.next();
+        let mut known = first.into_iter().chain(second).chain(addrs);
+        let is_alone = second.is_none() && (first.is_none() || waiting.is_none());
+        let place = match waiting.unwrap_or(true) && known.all(is_entry) {
+            true if is_alone => ProbePlace::Entry,
+            true => ProbePlace::Entries,
+            false => ProbePlace::Inside,
+        };
+        Self {
+            place,
+            is_known: waiting.is_none(),
+        }
+    }
+
+    /// Whether arguments that were compiled for this place can be compiled for sites at `other`.
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        match (self.place, other.place) {
+            (ProbePlace::Inside, _) => true,
+            (_, ProbePlace::Inside) => false,
+            // The names of one function's parameters are not those of several functions.
+            (ProbePlace::Entry, ProbePlace::Entries) => !self.is_known,
+            _ => true,
+        }
+    }
+}
+
+/// Compiles the arguments of an event. The first of its sites is at `addr`.
 ///
 /// # Errors
 ///
 /// The first argument that is refused.
 pub(crate) fn arguments(
     text: &[u8],
-    mut addrs: impl Iterator<Item = usize>,
+    place: EventPlace,
+    addr: Option<usize>,
 ) -> Result<EventArguments, ArgumentError> {
-    let first = addrs.next().unwrap_or(0);
-    let place = match (is_entry(first), addrs.next()) {
-        (true, None) => ProbePlace::Entry,
-        (true, Some(second)) if is_entry(second) && addrs.all(is_entry) => ProbePlace::Entries,
-        _ => ProbePlace::Inside,
-    };
     let mut numbers = ffi::rk_event_facts::default();
     // SAFETY: The function writes the facts.
     unsafe { ffi::rk_event_facts(&mut numbers) };
     let facts = EventFacts {
         numbers,
-        addr: first,
+        addr: addr.filter(|_| place.is_known),
         types: FoundTypes::new(),
     };
-    Arguments::parse(text, 0, place, &facts)
+    Arguments::parse(text, 0, place.place, &facts)
 }
 
 /// Whether a function begins at `addr`. The ENDBR at a function's entry changes no register.
@@ -71,8 +105,8 @@ fn is_entry(addr: usize) -> bool {
 
 struct EventFacts {
     numbers: ffi::rk_event_facts,
-    /// The first of the addresses.
-    addr: usize,
+    /// The first of the addresses. `None` if not all sites are known.
+    addr: Option<usize>,
     types: FoundTypes,
 }
 
@@ -112,10 +146,11 @@ impl KernelFacts for EventFacts {
 
     // A function of the kernel may have the name of a module's function, and another type.
     fn function(&self) -> Option<(TypeSet, u32)> {
-        let symbol = symbols::function(self.addr)?;
+        let addr = self.addr?;
+        let symbol = symbols::function(addr)?;
         self.types
             .find(FUNC, symbol.name().to_bytes())
-            .filter(|(set, _)| self.types.has_text(*set, self.addr))
+            .filter(|(set, _)| self.types.has_text(*set, addr))
     }
 }
 

@@ -2,12 +2,11 @@
 
 //! An event and its probes.
 //!
-//! Lock order, outermost first: a caller's lock, the kernel's `event_mutex`, the lock of an event's
-//! switch, the engine's lock.
+//! Lock order, outermost first: a caller's lock, the kernel's `event_mutex`, the lock of the sites
+//! of a line, the engine's lock.
 
 use crate::eligibility::errno;
 use crate::eligibility::refusal::Refusal;
-use crate::engine::engine;
 use crate::sys::ffi;
 use crate::sys::symbols::{
     self,
@@ -16,6 +15,7 @@ use crate::sys::symbols::{
 use crate::trace::arguments::{
     EventArguments,
     EventMemory,
+    EventPlace,
     EventRegisters,
     Sequence, //
 };
@@ -37,33 +37,13 @@ use kernel::str::{
     CStrExt,
     CString, //
 };
-use kernel::sync::{
-    new_mutex,
-    Arc,
-    Mutex, //
-};
-
-/// What wants the probes of an event to run.
-struct Switch {
-    /// The user, by the file `enable`.
-    wanted: bool,
-    /// How many consumers are on: trace instances, and perf.
-    consumers: u32,
-}
-
-impl Switch {
-    fn is_on(&self) -> bool {
-        self.wanted || self.consumers != 0
-    }
-}
+use kernel::sync::Arc;
 
 /// What the callbacks of an event need.
-#[pin_data]
 struct Owner {
     sites: Arc<Sites>,
-    #[pin]
-    switch: Mutex<Switch>,
     arguments: EventArguments,
+    place: EventPlace,
     /// The format of a record, for tools.
     print_fmt: CString,
 }
@@ -82,7 +62,7 @@ impl kernel::fmt::Display for Format<'_> {
 /// The probes of the event must be unregistered before this is dropped.
 pub(crate) struct Event {
     event: NonNull<ffi::rk_event>,
-    owner: ManuallyDrop<Pin<KBox<Owner>>>,
+    owner: ManuallyDrop<KBox<Owner>>,
     /// Its place in the order of all additions, from 1. 0: the kernel's tracing does not know it.
     /// Only the caller of `add`, `remove` and `end` changes it. Other tasks may have the event then.
     added: AtomicU64,
@@ -105,8 +85,7 @@ unsafe impl Send for Event {}
 unsafe impl Sync for Event {}
 
 impl Event {
-    /// An event that the kernel's tracing does not know yet. Its probes are not registered yet, and
-    /// `wanted` is whether they will be enabled.
+    /// An event that the kernel's tracing does not know yet. Its probes are not registered yet.
     ///
     /// # Errors
     ///
@@ -114,25 +93,20 @@ impl Event {
     pub(crate) fn new(
         name: &CStr,
         arguments: EventArguments,
+        place: EventPlace,
         sites: &Arc<Sites>,
-        wanted: bool,
     ) -> Result<Self, Refusal> {
         let print_fmt = CString::try_from_fmt(fmt!("{}", Format(&arguments)));
         let print_fmt = print_fmt.map_err(|_| Refusal::NoMemory)?;
-        let owner = KBox::pin_init(
-            pin_init!(Owner {
-                sites: sites.clone(),
-                switch <- new_mutex!(Switch {
-                    wanted,
-                    consumers: 0,
-                }),
-                arguments,
-                print_fmt,
-            }),
-            GFP_KERNEL_ACCOUNT,
-        );
+        let owner = Owner {
+            sites: sites.clone(),
+            arguments,
+            place,
+            print_fmt,
+        };
+        let owner = KBox::new(owner, GFP_KERNEL_ACCOUNT);
         let owner = owner.map_err(|_| Refusal::NoMemory)?;
-        let data = from_ref(owner.as_ref().get_ref()).cast();
+        let data = from_ref(&*owner).cast();
         // SAFETY: The name is copied. The owner and its strings are freed after the event.
         let event = unsafe {
             ffi::rk_event_new(
@@ -239,50 +213,14 @@ impl Event {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the user wants the probes to run.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.owner.switch.lock().wanted
+    /// What its arguments were compiled for.
+    pub(crate) fn place(&self) -> EventPlace {
+        self.owner.place
     }
 
-    /// Enables or disables the probes for the user. If the event has a consumer, they run all the same.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Engine::set_enabled`](crate::engine::Engine::set_enabled).
-    pub(crate) fn set_wanted(&self, wanted: bool) -> Result<(), Refusal> {
-        let mut switch = self.owner.switch.lock();
-        if wanted || switch.consumers == 0 {
-            self.owner.set_enabled(wanted)?;
-        }
-        switch.wanted = wanted;
-        Ok(())
-    }
-}
-
-impl Owner {
-    fn set_enabled(&self, enabled: bool) -> Result<(), Refusal> {
-        let engine = engine().ok_or(Refusal::ModuleGoing)?;
-        engine.set_enabled(self.sites.iter(), enabled)
-    }
-
-    /// Notes a new consumer, which arms probes that the user has disabled. A probe that the user has
-    /// enabled and its limit has disabled stays disabled.
-    fn add_consumer(&self) -> Result<(), Refusal> {
-        let mut switch = self.switch.lock();
-        if !switch.is_on() {
-            self.set_enabled(true)?;
-        }
-        switch.consumers = switch.consumers.saturating_add(1);
-        Ok(())
-    }
-
-    fn remove_consumer(&self) -> Result<(), Refusal> {
-        let mut switch = self.switch.lock();
-        switch.consumers = switch.consumers.saturating_sub(1);
-        match switch.is_on() {
-            true => Ok(()),
-            false => self.set_enabled(false),
-        }
+    /// Its arguments.
+    pub(crate) fn arguments(&self) -> &EventArguments {
+        &self.owner.arguments
     }
 }
 
@@ -401,8 +339,8 @@ unsafe extern "C" fn rk_event_consumer(owner: *const c_void, add: bool) -> c_int
     // SAFETY: C has the owner of an event.
     let owner = unsafe { owner_of(owner) };
     let changed = match add {
-        true => owner.add_consumer(),
-        false => owner.remove_consumer(),
+        true => owner.sites.add_consumer(),
+        false => owner.sites.remove_consumer(),
     };
     match changed {
         Ok(()) => 0,

@@ -42,6 +42,11 @@ out:
 	return text;
 }
 
+const char *rk_module_name(const struct module *module)
+{
+	return module->name;
+}
+
 static struct rk_range rk_module_range(struct module *module,
 				       enum mod_mem_type type)
 {

@@ -13,7 +13,9 @@ mod lines;
 #[path = "common/random.rs"]
 mod random;
 
+use arguments::{KernelFacts, KernelTypes};
 use random::Random;
+use rkprobes_host::heap::Heap;
 
 const GOOD: [&[u8]; 12] = [
     b"%di %si",
@@ -72,6 +74,63 @@ const WORDS: [&[u8]; 40] = [
     b"\0",
     b"$current",
 ];
+
+/// The facts of [`hit::Facts`], with all symbols 16 bytes later.
+struct Moved;
+
+impl arguments::KernelFacts for Moved {
+    fn symbol(&self, name: &[u8]) -> Option<u64> {
+        Some(hit::Facts.symbol(name)? + 16)
+    }
+
+    fn stack_size(&self) -> u64 {
+        hit::Facts.stack_size()
+    }
+
+    fn dentry_name(&self) -> i32 {
+        hit::Facts.dentry_name()
+    }
+
+    fn file_dentry(&self) -> i32 {
+        hit::Facts.file_dentry()
+    }
+
+    fn function(&self) -> Option<((), u32)> {
+        hit::Facts.function()
+    }
+}
+
+impl KernelTypes for Moved {
+    type Set = ();
+
+    fn find(&self, kind: u32, name: &[u8]) -> Option<((), u32)> {
+        hit::Facts.find(kind, name)
+    }
+
+    fn bytes(&self, (): (), number: u32) -> Option<&[u8]> {
+        hit::Facts.bytes((), number)
+    }
+
+    fn name(&self, (): (), offset: u32) -> Option<&[u8]> {
+        hit::Facts.name((), offset)
+    }
+}
+
+#[test]
+fn symbols_that_have_moved() {
+    use arguments::{Arguments, ProbePlace};
+    fn parse(line: &[u8], facts: &impl KernelFacts) -> Arguments<Heap> {
+        Arguments::parse(line, 0, ProbePlace::Entry, facts).expect("a good line")
+    }
+    for line in GOOD {
+        let before = parse(line, &hit::Facts);
+        assert!(before.is_same(&parse(line, &hit::Facts)));
+        let has_symbol = line.windows(2).any(|pair| matches!(pair, b"@j" | b"@a"));
+        assert_eq!(before.is_same(&parse(line, &Moved)), !has_symbol);
+    }
+    let (one, two) = (parse(b"%di", &hit::Facts), parse(b"%di %si", &hit::Facts));
+    assert!(!one.is_same(&two) && !two.is_same(&one));
+}
 
 /// Damages a line at some places.
 fn damage(random: &mut Random, line: &mut Vec<u8>) {

@@ -3,7 +3,9 @@
 //! Command lines, targets, switches and generated names.
 
 use rkprobes_host::command::places::{parse_places, Places, Targets};
-use rkprobes_host::command::target::{parse_target, TargetSpec, MODULE_MAX, SYMBOL_MAX};
+use rkprobes_host::command::target::{
+    module_bytes, parse_target, TargetSpec, MODULE_MAX, SYMBOL_MAX,
+};
 use rkprobes_host::command::{
     parse_event_line, parse_limit, parse_line, parse_name, parse_switch, AutoName, Command,
     ProbeKind, Settings, FULL_NAME_MAX, NAME_MAX,
@@ -73,6 +75,13 @@ fn probes() {
         offset: 4,
     };
     assert_eq!(added(b"p:n 9p:v9fs$x+4"), probe(Some("n"), in_module));
+    let in_dashed = TargetSpec::Symbol {
+        module: Some("snd-hda_x"),
+        symbol: "f",
+        offset: 0,
+    };
+    assert_eq!(added(b"p snd-hda_x:f"), probe(None, in_dashed));
+    assert!(module_bytes("snd-hda_x").eq(*b"snd_hda_x"));
     assert_eq!(
         added(b"p 0xffffffff81000000"),
         probe(None, TargetSpec::Address(0xffff_ffff_8100_0000))
@@ -435,7 +444,7 @@ fn refused_lines() {
         ("p vfs_read-4", BadTarget),
         ("p m:", BadTarget),
         ("p :f", BadTarget),
-        ("p m-x:f", BadTarget),
+        ("p m.x:f", BadTarget),
         ("p a:b:c", BadTarget),
         ("p m:0x10", BadTarget),
         ("p vfs_read+", BadNumber),

@@ -9,6 +9,7 @@ load_mod rktest_notifier
 reserved=$(stat_of reserved)
 work=rktest_async:rktest_victim_work
 never=rktest_async:rktest_async_never
+waits="waiting for module rktest_async"
 
 # loads first|last: loads rktest_async in the background, until the notifier runs that is before all other notifiers, or after all of them.
 loads() {
@@ -71,7 +72,7 @@ check "the probe is a jump" jump one
 check "the loading goes on" ask rktest_notifier release
 check "the module is loaded" wait "$loader"
 loaded="rktest_async $loaded"
-same "the probes have these states" "$(of one state) $(of start state) $(of entry state)" "optimized gone ftrace"
+same "the probes have these states" "$(of one state) $(of start state) $(of entry state)" "optimized $waits ftrace"
 remove_all
 unload_mod rktest_async
 
@@ -81,11 +82,12 @@ add_all
 check "the probe is a jump" jump one
 check "the loading is to fail" ask rktest_notifier release fail
 refuse "the module is not loaded" wait "$loader"
-same "the probes have these states" "$(of one state) $(of start state) $(of entry state)" "gone gone gone"
+same "the probes have these states" "$(of one state) $(of start state) $(of entry state)" "$waits $waits $waits"
 refuse "ftrace no longer has the entry" grep -q rktest_async_traced /sys/kernel/tracing/enabled_functions
 check "the next loading is not to fail" ask rktest_notifier release
 load_mod rktest_async
-same "the probes of the failed loading keep their states" "$(of one state) $(of start state) $(of entry state)" "gone gone gone"
+flush
+same "the probes of the failed loading are in the new text" "$(of one state) $(of start state) $(of entry state)" "optimized $waits ftrace"
 remove_all
 check "a probe can be added in the new text" add one $work+4
 check "a probe can be added at an entry of the new text" add entry rktest_async:rktest_async_traced

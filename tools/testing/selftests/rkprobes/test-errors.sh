@@ -43,7 +43,7 @@ before=$(cat "$debugfs/probes" "$debugfs/list")
 at=rktest_functions:rktest_alu
 
 refused "an unknown symbol" "$ENOENT" "unknown symbol" "p:x no_such_function_here"
-refused "an unknown module" "$ENOENT" "unknown symbol" "p:x no_such_module:rktest_alu"
+refused "a function of a module that is the kernel" "$ENOENT" "unknown symbol" "p:x vmlinux:rktest_alu"
 refused "a symbol of another module" "$ENOENT" "unknown symbol" "p:x rktest_victim:rktest_alu"
 ambiguous=$(awk '$2 ~ /[tT]/ && NF == 3 && $3 !~ /[.]/ { if ($3 in seen) { print $3; exit } seen[$3] = 1 }' /proc/kallsyms)
 refused "an ambiguous symbol" "$EADDRNOTAVAIL" "ambiguous symbol" "p:x $ambiguous"

@@ -11,7 +11,8 @@
  *                  exception-table entry or data of the module
  *
  * With hold=1 the module's init function waits until "release" is written, so
- * that its own text, which is freed afterwards, can be probed.
+ * that its own text, which is freed afterwards, can be probed. With fail=1 the init
+ * function returns an error at its end.
  */
 #include <linux/bug.h>
 #include <linux/delay.h>
@@ -34,6 +35,10 @@ MODULE_PARM_DESC(hold, "wait in the init function for \"release\"");
 static int release;
 module_param(release, int, 0600);
 MODULE_PARM_DESC(release, "write 1: let the init function go on");
+
+static int fail;
+module_param(fail, int, 0400);
+MODULE_PARM_DESC(fail, "return an error from the init function");
 
 static unsigned long init_result;
 module_param(init_result, ulong, 0400);
@@ -119,7 +124,10 @@ static int __init victim_init(void)
 			return -EINTR;
 	}
 	init_result = rktest_victim_start(1);
-	return 0;
+	if (!fail)
+		return 0;
+	pr_info("rktest_victim: the init function fails\n");
+	return -ENODEV;
 }
 
 static void __exit victim_exit(void)
