@@ -71,9 +71,9 @@ fn machine(files: &Files) -> Vec<Finding> {
         .take(2)
         .map(|part| part.parse().unwrap_or(0));
     let version: Vec<u32> = version.collect();
-    findings.push(match version.as_slice() >= [7, 3].as_slice() {
+    findings.push(match version.as_slice() >= [7, 2].as_slice() {
         true => right(format!("kernel {release}")),
-        false => wrong(format!("kernel {release}"), "boot a kernel from 7.3 on"),
+        false => wrong(format!("kernel {release}"), "boot a kernel from 7.2 on"),
     });
     findings.push(match rustix::process::geteuid().is_root() {
         true => right("this is root"),
