@@ -91,30 +91,32 @@ impl<A: Arrays> Arguments<A> {
             ProbePlace::Entries | ProbePlace::Inside => None,
         };
         let function = function.and_then(|(set, number)| Type::new(facts, set, number));
-        let words = expand(Piece::words(line, start), function);
         let mut arguments = Self {
             stack_size: facts.stack_size(),
             ..Self::default()
         };
-        let count = words.clone().count();
-        if let Some(first) = words.clone().next().filter(|_| count > ARGUMENTS_MAX) {
-            return Err(first.refuse(Reason::TooManyArguments));
-        }
-        arguments.reserve(count, words.clone())?;
-        for word in words {
-            arguments.add(word, place, facts, function)?;
+        arguments.reserve(line, start, function)?;
+        for word in Piece::words(line, start) {
+            for word in expand(word, function) {
+                arguments.add(word, place, facts, function)?;
+            }
         }
         Ok(arguments)
     }
 
     /// Makes room for everything that the words need.
-    fn reserve<'a>(
+    fn reserve<T: KernelTypes>(
         &mut self,
-        count: usize,
-        words: impl Iterator<Item = Piece<'a>>,
-    ) -> Result<(), NoMemory> {
-        let (mut text, mut steps) = (0_usize, 0_usize);
-        for word in words {
+        line: &[u8],
+        start: usize,
+        function: Option<Type<'_, T>>,
+    ) -> Result<(), ArgumentError> {
+        // `$argN` is kept as the parameter's name, and so is the argument's own name.
+        let parameters = function.iter().flat_map(|function| function.parameters());
+        let names = parameters.flatten().map(|parameter| parameter.name.len());
+        let longest = names.max().unwrap_or(0);
+        let (mut count, mut text, mut steps) = (0_usize, 0_usize, 0_usize);
+        for word in Piece::words(line, start).flat_map(|word| expand(word, function)) {
             let accesses = word
                 .text
                 .iter()
@@ -123,13 +125,18 @@ impl<A: Arrays> Arguments<A> {
             // The braces of this_cpu_read make two accesses.
             let accesses = accesses.saturating_mul(2).saturating_add(EXTRA_STEPS);
             steps = steps.saturating_add(accesses);
-            text = text
-                .saturating_add(word.text.len())
-                .saturating_add(EXTRA_TEXT);
+            let kept = word.text.len().saturating_add(longest).saturating_mul(2);
+            text = text.saturating_add(kept).saturating_add(EXTRA_TEXT);
+            count = count.saturating_add(1);
+        }
+        let first = Piece::words(line, start).next();
+        if let Some(first) = first.filter(|_| count > ARGUMENTS_MAX) {
+            return Err(first.refuse(Reason::TooManyArguments));
         }
         self.list.reserve(count)?;
         self.steps.reserve(steps)?;
-        self.text.reserve(text)
+        self.text.reserve(text)?;
+        Ok(())
     }
 
     /// Compiles one word.
@@ -409,21 +416,19 @@ fn parameter_index(word: &[u8]) -> Option<usize> {
     usize::try_from(number.checked_sub(1)?).ok()
 }
 
-/// The words, with the names of all parameters in the place of `$arg*`.
+/// The word, or in the place of `$arg*` the names of all parameters.
 fn expand<'a, T: KernelTypes>(
-    words: impl Iterator<Item = Piece<'a>> + Clone,
+    word: Piece<'a>,
     function: Option<Type<'a, T>>,
-) -> impl Iterator<Item = Piece<'a>> + Clone {
-    words.flat_map(move |word| {
-        let all = function.filter(|_| word.text == b"$arg*");
-        let names = all.into_iter().flat_map(|function| function.parameters());
-        let names = names.map(move |parameter| Piece {
-            text: parameter.map_or(&[], |parameter| parameter.name),
-            column: word.column,
-        });
-        let is_other = names.clone().next().is_none();
-        is_other.then_some(word).into_iter().chain(names)
-    })
+) -> impl Iterator<Item = Piece<'a>> {
+    let all = function.filter(|_| word.text == b"$arg*");
+    let names = all.into_iter().flat_map(|function| function.parameters());
+    let names = names.map(move |parameter| Piece {
+        text: parameter.map_or(&[], |parameter| parameter.name),
+        column: word.column,
+    });
+    let is_other = names.clone().next().is_none();
+    is_other.then_some(word).into_iter().chain(names)
 }
 
 /// Splits `:%pd` or `:%pD` off.

@@ -189,10 +189,7 @@ pub(super) struct Named {
 
 impl Named {
     /// A probe with the sites of `expanded` that is not registered.
-    fn new(
-        written: &Written<'_>,
-        expanded: &mut Expanded,
-    ) -> Result<Pin<KBox<Self>>, Refusal> {
+    fn new(written: &Written<'_>, expanded: &mut Expanded) -> Result<Pin<KBox<Self>>, Refusal> {
         let mut slots = KVec::new();
         for module in take(&mut expanded.modules) {
             let pushed = slots.push(Slot::new(module), GFP_KERNEL_ACCOUNT);

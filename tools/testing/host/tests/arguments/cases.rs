@@ -636,6 +636,15 @@ pub fn names_of_parameters() {
     ] {
         assert_eq!(shown_at("work", line, &hit), format!(" {text}"), "{line}");
     }
+    // A name that is longer than the line.
+    let long = "n".repeat(200);
+    for line in ["$arg1", "$arg*", &format!("{long}:s32")] {
+        assert!(shown_at("names", line, &hit).starts_with(&format!(" {long}=")));
+    }
+    assert_eq!(
+        shown_at("names", "a=$arg1 b=short", &hit),
+        " a=0xffff888000001300 b=7"
+    );
     // A function without parameters, and one without a type.
     assert_eq!(
         shown_at("nothing", "$arg1", &hit),

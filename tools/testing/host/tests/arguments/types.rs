@@ -202,6 +202,8 @@ fn make() -> Types {
         ],
     );
     t.function("nothing", 0, &[]);
+    let long_name = "n".repeat(200);
+    t.function("names", 0, &[(&long_name, int), ("short", int)]);
     t.function(
         "values",
         huge,
