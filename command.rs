@@ -215,7 +215,7 @@ fn parse_settings(text: &[u8], default: Settings) -> Result<(Settings, &[u8]), R
 
 /// Whether the value of a word is what an event's argument fetches, and not that of a setting.
 fn begins_fetch(value: &[u8]) -> bool {
-    matches!(value, [b'%' | b'$' | b'@' | b'+' | b'-' | b'\\', ..])
+    matches!(value, [b'%' | b'$' | b'@' | b'+' | b'-' | b'\\' | b'(', ..])
 }
 
 /// Reads `1` or `0`, or the letters and words that the kernel's switches accept for them.
