@@ -35,7 +35,6 @@ use crate::sys::ffi::{
     RKPROBE_FLAG_DISABLED, //
 };
 use crate::trace::{
-    missed,
     Event,
     EventArguments,
     EventPlace,
@@ -377,12 +376,8 @@ impl Named {
 
     /// The line of `rkprobe_profile`: name, hits, misses, as in kprobe_profile. A group has one line.
     fn show_profile(&self, name: &Name, out: &SeqFile) {
-        let (mut hits, mut misses) = (0u64, 0u64);
-        for site in self.sites.iter() {
-            let report = engine().and_then(|engine| engine.report(site));
-            hits = hits.wrapping_add(report.map_or(0, |report| report.hits as u64));
-            misses = misses.wrapping_add(missed(site));
-        }
+        let set = self.sites.lock();
+        let (hits, misses) = (set.hits(), set.missed());
         let own = name.own().to_str().unwrap_or("");
         seq_print!(out, "  {:<44} {:>15} {:>15}\n", own, hits, misses);
     }

@@ -51,7 +51,7 @@ impl EventPlace {
     pub(crate) fn new(mut addrs: impl Iterator<Item = usize>, waiting: Option<bool>) -> Self {
         let first = addrs.next();
         let second = addrs.next();
-        let mut known = first.into_iter().chain(second).chain(addrs);
+        let mut known = Iterator::chain(Iterator::chain(first.into_iter(), second), addrs);
         let is_alone = second.is_none() && (first.is_none() || waiting.is_none());
         let place = match waiting.unwrap_or(true) && known.all(is_entry) {
             true if is_alone => ProbePlace::Entry,

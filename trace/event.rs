@@ -217,11 +217,6 @@ impl Event {
     pub(crate) fn place(&self) -> EventPlace {
         self.owner.place
     }
-
-    /// Its arguments.
-    pub(crate) fn arguments(&self) -> &EventArguments {
-        &self.owner.arguments
-    }
 }
 
 impl Drop for Event {

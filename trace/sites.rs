@@ -63,12 +63,23 @@ impl SitePart {
     }
 
     /// The probes, for the engine.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = ProbePtr> + Clone + '_ {
-        self.0.iter().map(|probe| {
-            // SAFETY: The probe stays where it is, and is unregistered before it is freed. The field
-            // is that of an allocated structure.
-            unsafe { ProbePtr::new(addr_of_mut!((*probe.get()).probe)) }
-        })
+    pub(crate) fn iter(&self) -> SiteProbes<'_> {
+        SiteProbes(self.0.iter())
+    }
+}
+
+/// The probes of a part.
+#[derive(Clone, Default)]
+pub(crate) struct SiteProbes<'a>(core::slice::Iter<'a, Opaque<rk_event_probe>>);
+
+impl Iterator for SiteProbes<'_> {
+    type Item = ProbePtr;
+
+    fn next(&mut self) -> Option<ProbePtr> {
+        let probe = self.0.next()?;
+        // SAFETY: The probe stays where it is, and is unregistered before it is freed. The field is that
+        // of an allocated structure.
+        Some(unsafe { ProbePtr::new(addr_of_mut!((*probe.get()).probe)) })
     }
 }
 
@@ -127,8 +138,11 @@ impl Slot {
     }
 
     /// The probes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = ProbePtr> + Clone + '_ {
-        self.part.iter().flat_map(|part| part.iter())
+    pub(crate) fn iter(&self) -> SiteProbes<'_> {
+        self.part
+            .as_ref()
+            .map(|part| part.iter())
+            .unwrap_or_default()
     }
 
     /// Notes that a target has no site.
