@@ -539,7 +539,9 @@ fn note(registry: &Registry, add: &mut Addition<'_>, target: usize, request: &Re
         add.waits = true;
         return;
     }
-    if add.targets.is_place(target) {
+    // A refusal that says nothing about the place is not kept: the line can be written again.
+    let is_passing = matches!(refusal, Refusal::NoMemory | Refusal::Interrupted);
+    if is_passing || add.targets.is_place(target) {
         let error = match add.targets.is_one() {
             true => LineError::Refused(refusal),
             false => LineError::Target(target, refusal),

@@ -24,6 +24,7 @@ use crate::sys::target::{
     resolve,
     Unresolved, //
 };
+use crate::sys::task::is_dying;
 use kernel::prelude::*;
 use kernel::str::CString;
 
@@ -34,8 +35,13 @@ pub(super) struct Expansion {
     pub(super) target: usize,
     /// The number of the target's module in [`Expanded::modules`].
     pub(super) slot: usize,
+    /// The target names this place alone.
+    is_place: bool,
     pub(super) addr: usize,
 }
+
+/// With more sites than this, those that several targets have are dropped before the next target.
+const SORT_FROM: usize = 4096;
 
 /// What targets stand for.
 pub(super) struct Expanded {
@@ -61,12 +67,21 @@ pub(super) fn expand(targets: &Targets<'_>) -> Result<Expanded, LineError> {
         waits_for: None,
         waits_at_entries: true,
     };
+    let mut sorted = SORT_FROM;
     for (number, places) in targets.iter().enumerate() {
         let added = expanded.add(number, &places);
         added.map_err(|refusal| match targets.is_alone() {
             true => LineError::Refused(refusal),
             false => LineError::Target(number, refusal),
         })?;
+        // A line has room for thousands of patterns, each with all functions of the kernel.
+        if expanded.sites.len() > sorted.saturating_mul(2) {
+            sort_out(&mut expanded.sites)?;
+            sorted = expanded.sites.len().max(SORT_FROM);
+        }
+        if is_dying() {
+            return Err(Refusal::Interrupted.into());
+        }
     }
     if !targets.is_one() {
         sort_out(&mut expanded.sites)?;
@@ -91,8 +106,14 @@ pub(super) fn expand_in(
         if !names(&places, module) {
             continue;
         }
+        let is_place = matches!(places, Places::Place(_));
         let found = find(&places, &mut |addr| {
-            let site = Expansion { target, slot, addr };
+            let site = Expansion {
+                target,
+                slot,
+                is_place,
+                addr,
+            };
             push(&mut sites, site)
         });
         if let Err(refusal) = found {
@@ -115,9 +136,15 @@ impl Expanded {
     /// Adds the sites of one target.
     fn add(&mut self, target: usize, places: &Places<'_>) -> Result<(), Refusal> {
         let slot = self.slot(places)?;
+        let is_place = matches!(places, Places::Place(_));
         for again in [false, true] {
             let found = find(places, &mut |addr| {
-                let site = Expansion { target, slot, addr };
+                let site = Expansion {
+                    target,
+                    slot,
+                    is_place,
+                    addr,
+                };
                 push(&mut self.sites, site)
             });
             match found {
@@ -157,13 +184,32 @@ impl Expanded {
     }
 }
 
-/// Sorts sites by address, and leaves each once.
+/// Sorts sites by address, and leaves each once: for the target that names it alone, if there is one,
+/// because such a target must not be refused.
 fn sort_out(sites: &mut KVVec<Expansion>) -> Result<(), Refusal> {
     let engine = engine().ok_or(Refusal::ModuleGoing)?;
     engine.to_entries(sites.iter_mut().map(|site| &mut site.addr));
     sort_by_key(sites, |site| site.addr as u64);
-    let mut last = None;
-    sites.retain(|site| last.replace(site.addr) != Some(site.addr));
+    let mut kept = 0_usize;
+    for at in 0..sites.len() {
+        let Some(site) = sites.get(at).copied() else {
+            break;
+        };
+        let last = kept.checked_sub(1).and_then(|last| sites.get_mut(last));
+        match last.filter(|last| last.addr == site.addr) {
+            Some(last) if (!site.is_place, site.target) < (!last.is_place, last.target) => {
+                *last = site;
+            }
+            Some(_) => {}
+            None => {
+                if let Some(to) = sites.get_mut(kept) {
+                    *to = site;
+                }
+                kept = kept.saturating_add(1);
+            }
+        }
+    }
+    sites.truncate(kept);
     Ok(())
 }
 

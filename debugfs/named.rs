@@ -2,14 +2,15 @@
 
 //! The probes that were made by name, by lines written to `probes`.
 //!
-//! Lock order, outermost first: the registry's lock, the lock of a probe's sites, the engine's lock. The
-//! files of one probe do not take the registry's. They are removed while the registry's lock is held, and removing
-//! waits until no task is in them.
+//! Lock order, outermost first: the registry's lock, the lock of a probe's sites, the engine's lock.
+//! The files of one probe do not take the registry's. They are removed while the registry's lock is
+//! held, and removing waits until no task is in them.
 
 use crate::command::places::{
     Places,
     Targets, //
 };
+use crate::command::writes::LINE_MAX;
 use crate::command::{
     AutoName,
     ProbeKind,
@@ -158,6 +159,20 @@ pub(super) struct Written<'a> {
     pub(super) targets: Targets<'a>,
     pub(super) settings: Settings,
     pub(super) arguments: &'a [u8],
+}
+
+impl Written<'_> {
+    /// How long the line is that is shown for it, at most.
+    fn longest(&self, name: &Name) -> usize {
+        let parts = [
+            "p: ".len(),
+            name.as_cstr().to_bytes().len(),
+            self.targets.as_bytes().len(),
+            " enable=0 limit=4294967295 ".len(),
+            self.arguments.len(),
+        ];
+        parts.iter().sum()
+    }
 }
 
 /// A copy of a text.
@@ -414,7 +429,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `NameInUse`, `NoMemory`.
+    /// `NameInUse`, `NoMemory`. `LineTooLong`: with its name and all settings.
     pub(super) fn insert(
         &mut self,
         written: &Written<'_>,
@@ -426,6 +441,10 @@ impl Registry {
         };
         if self.probes.get(&name).is_some() {
             return Err(Refusal::NameInUse);
+        }
+        // The line that is shown must be accepted when it is written.
+        if written.longest(&name) > LINE_MAX {
+            return Err(Refusal::LineTooLong);
         }
         let named = Named::new(written, expanded)?;
         let sites = named.sites.clone();

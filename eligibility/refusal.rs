@@ -194,7 +194,7 @@ impl Refusal {
                 c"bad limit: write hits a second, at most 4294967295; 0 is no limit"
             }
             Refusal::BadSwitch => c"bad value: write 1 or 0",
-            Refusal::LineTooLong => c"line too long: at most 4095 bytes",
+            Refusal::LineTooLong => c"line too long: at most 4095 bytes, with its name and all settings",
             Refusal::Interrupted => c"interrupted by a signal: write again",
             Refusal::NameInUse => c"name in use: remove that probe first or choose another name",
             Refusal::NoSuchProbe => c"no probe of that name: read probes for their names",

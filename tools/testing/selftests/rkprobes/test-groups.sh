@@ -115,6 +115,16 @@ check "sites names a refused function" grep -q ' notify_die+0x[04] refused 0 0 '
 check "the others have a probe" sh -c "grep -v ' refused ' $debugfs/probe/some/sites | grep -q ."
 wrong 'c:none notify_di[e]' 'Invalid argument' "$(sed -n 's/.* notify_die+0x[04] refused 0 0 //p' "$debugfs/probe/some/sites")"
 
+# A place that is named alone must not be refused, wherever a pattern has it too.
+for list in 'vfs_read,notify_di[e],notify_die' 'notify_die,vfs_read,notify_di[e]' 'notify_di[e],vfs_read,notify_die'; do
+	refuse "a list with a refused place is refused: $list" line "c:no $list"
+done
+same "no probe is left of them" "$(grep -c '^c:no ' "$debugfs/probes")" 0
+# Many patterns have each function once, and no more memory than one.
+check "a line with the pattern * many times" line "c:all rktest_victim:rktest_victim_work$(printf ',rktest_victim:*%.0s' 1 2 3 4 5 6 7 8)"
+same "no address is there twice" "$(awk '{ print $1 }' "$debugfs/probe/all/sites" | sort | uniq -d)" ''
+check "the probe of many patterns is removed" line -:all
+
 wrong "c:no $loop,$loop+1" 'Invalid or incomplete multibyte or wide character' \
 	'inside an instruction: choose its first byte; explain SYMBOL+* lists all'
 check "errors has the number of the target" grep -q ': target 2: inside' "$debugfs/errors"
