@@ -160,7 +160,11 @@ fn arguments() {
         ),
         ("p f+4 x=%di limit=7", 0, "x=%di limit=7"),
         ("p f+4 limit=7 limit=%di", 7, "limit=%di"),
-        ("p f+4 limit=7 limit=(file)%di->f_flags", 7, "limit=(file)%di->f_flags"),
+        (
+            "p f+4 limit=7 limit=(file)%di->f_flags",
+            7,
+            "limit=(file)%di->f_flags",
+        ),
         ("p f+4 limit=+8(%sp)", 0, "limit=+8(%sp)"),
         ("p f+4 enable=$stack", 0, "enable=$stack"),
         (
