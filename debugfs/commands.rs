@@ -572,7 +572,9 @@ fn tell_waiting(registry: &Registry, adds: &[Addition<'_>]) {
         return;
     };
     let set = named.sites().lock();
-    let mut slots = set.slots().iter().filter(|slot| slot.part.is_none());
+    let is_known = |site| engine().is_some_and(|engine| engine.settings(site).is_some());
+    let waits = |slot: &&Slot| !slot.iter().any(is_known);
+    let mut slots = set.slots().iter().filter(waits);
     let module = slots.find_map(Slot::module).unwrap_or(c"");
     let name = name.as_cstr();
     match waiting.count() {

@@ -163,7 +163,8 @@ impl Engine {
     ///
     /// `NotRegistered`, `NoMemory`. For enabling also `NotText` if the text was unloaded, and the reason
     /// why hits would not reach the probe. Such a probe stays what it was, enabled or disabled. Of many
-    /// probes those that can be enabled are enabled: the error is that of the first, if there are none.
+    /// probes those that can be enabled are enabled. If there are none, the error is that of the first
+    /// that has text.
     pub(crate) fn set_enabled(
         &self,
         probes: impl Iterator<Item = ProbePtr> + Clone,
@@ -212,7 +213,11 @@ impl Engine {
             };
             failed |= switched.is_err() && was.is_ok();
             good |= switched.is_ok();
-            first = first.and(switched);
+            first = match (first, switched) {
+                // A probe without text says nothing about the others.
+                (Err(Refusal::NotText | Refusal::NotRegistered), Err(other)) => Err(other),
+                (first, switched) => first.and(switched),
+            };
         }
         if failed {
             core.commit();

@@ -50,6 +50,7 @@ enum rk_symbol {
 	RK_BTF_NAME,
 	RK_BTF_PUT,
 	RK_BTF_MODULE,
+	RK_BTF_OF_MODULE,
 	RK_SYMBOLS,
 };
 

@@ -50,6 +50,9 @@ DEFINE_STATIC_CALL_NULL(rk_sc_btf_type, btf_type_by_id);
 DEFINE_STATIC_CALL_NULL(rk_sc_btf_name, btf_name_by_offset);
 DEFINE_STATIC_CALL_NULL(rk_sc_btf_put, btf_put);
 DEFINE_STATIC_CALL_NULL(rk_sc_btf_module, btf_try_get_module);
+/* Linux 7.2 has this in one file only, and may have no symbol of it. */
+struct btf *btf_get_module_btf(const struct module *module);
+DEFINE_STATIC_CALL_NULL(rk_sc_btf_of_module, btf_get_module_btf);
 
 /* Each symbol once: its number, its static call and its name. */
 #define RK_EACH_SYMBOL(X)						\
@@ -78,7 +81,8 @@ DEFINE_STATIC_CALL_NULL(rk_sc_btf_module, btf_try_get_module);
 	X(RK_BTF_TYPE, btf_type, btf_type_by_id) \
 	X(RK_BTF_NAME, btf_name, btf_name_by_offset) \
 	X(RK_BTF_PUT, btf_put, btf_put) \
-	X(RK_BTF_MODULE, btf_module, btf_try_get_module)
+	X(RK_BTF_MODULE, btf_module, btf_try_get_module) \
+	X(RK_BTF_OF_MODULE, btf_of_module, btf_get_module_btf)
 
 /* The kernel's name of a symbol; NULL for an unknown number. */
 const char *rk_symbol_name(unsigned int symbol)
@@ -183,7 +187,8 @@ void rk_btf_put(struct btf *btf)
 	static_call_cond(rk_sc_btf_put)(btf);
 }
 
-bool rk_btf_has_text(const struct btf *btf, unsigned long addr)
+/* Without btf_get_module_btf(): no set is that of a module which is being loaded. */
+static bool rk_btf_has_live_text(const struct btf *btf, unsigned long addr)
 {
 	struct module *module = static_call(rk_sc_btf_module)(btf);
 	bool has_text;
@@ -192,6 +197,25 @@ bool rk_btf_has_text(const struct btf *btf, unsigned long addr)
 		has_text = rk_module_address(addr) == module;
 	module_put(module);
 	return has_text;
+}
+
+bool rk_btf_has_text(const struct btf *btf, unsigned long addr)
+{
+	struct module *module;
+	struct btf *own;
+
+	if (!static_call_query(rk_sc_btf_of_module))
+		return rk_btf_has_live_text(btf, addr);
+	scoped_guard(rcu) {
+		module = rk_module_address(addr);
+		if (module && !try_module_get(module))
+			return false;
+	}
+	own = static_call(rk_sc_btf_of_module)(module);
+	if (!IS_ERR_OR_NULL(own))
+		rk_btf_put(own);
+	module_put(module);
+	return own == btf;
 }
 
 void rk_remove_tracefs_file(struct dentry *file)

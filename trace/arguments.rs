@@ -17,6 +17,7 @@ use crate::arguments::{
     HEAD,
     REGISTERS, //
 };
+use crate::insn_decode::decode;
 use crate::insn_decode::opcodes::ENDBR_LEN;
 use crate::sys::ffi;
 use crate::sys::growable::Small;
@@ -99,8 +100,18 @@ pub(crate) fn arguments(
 
 /// Whether a function begins at `addr`. The ENDBR at a function's entry changes no register.
 fn is_entry(addr: usize) -> bool {
-    let entry = symbols::bounds(addr).map_or(0, |function| function.start);
-    matches!(addr.wrapping_sub(entry), 0 | ENDBR_LEN)
+    let start = symbols::bounds(addr).map_or(0, |function| function.start);
+    match addr.wrapping_sub(start) {
+        0 => true,
+        ENDBR_LEN => begins_with_endbr(start as u64),
+        _ => false,
+    }
+}
+
+fn begins_with_endbr(start: u64) -> bool {
+    let mut bytes = [0; ENDBR_LEN];
+    EventMemory.read(Space::Kernel, start, &mut bytes)
+        && decode(&bytes, start).is_ok_and(|insn| insn.is_endbr())
 }
 
 struct EventFacts {

@@ -275,8 +275,8 @@ impl SiteSet {
         self.slots.iter().any(|slot| slot.module.is_some())
     }
 
-    /// Enables or disables the probes of a slot as they should be: they may have been made before the
-    /// last change, and registered after it.
+    /// Enables or disables the probes of a slot and limits them as they should be: they may have been made
+    /// before the last change, and registered after it.
     ///
     /// # Errors
     ///
@@ -286,11 +286,15 @@ impl SiteSet {
             return Ok(());
         };
         let mut settings = slot.iter().filter_map(|site| engine.settings(site));
-        match settings.next() {
-            Some((enabled, _)) if enabled != self.is_on() => {
-                engine.set_enabled(slot.iter(), self.is_on())
-            }
-            _ => Ok(()),
+        let Some((enabled, limit)) = settings.next() else {
+            return Ok(());
+        };
+        if limit != self.limit {
+            engine.set_limit(slot.iter(), self.limit)?;
+        }
+        match enabled == self.is_on() {
+            true => Ok(()),
+            false => engine.set_enabled(slot.iter(), self.is_on()),
         }
     }
 

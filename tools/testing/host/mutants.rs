@@ -82,7 +82,7 @@ pub const ARGUMENTS: &[Mutant] = &[
         scope: "members",
         file: "arguments/members.rs",
         find: "(member.width != 0)",
-        put: "(member.width != 0 && !(MUTANT && member.width % 8 == 0))",
+        put: "(member.width != 0 && !(MUTANT && member.width & 7 == 0))",
     },
     Mutant {
         name: "the members in a path are all at the first one",

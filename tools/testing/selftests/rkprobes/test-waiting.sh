@@ -160,6 +160,21 @@ if with_events; then
 	echo 0 >$tracing/events/rkprobes/entry/enable
 fi
 
+# The types of a module are there before it is live. A module that was built without types has no names.
+if with_events; then
+	load_mod rkprobe_count
+	if [ -e /sys/kernel/btf/rkprobe_count ]; then
+		check "parameters of a module have names" line "p:typed rkprobe_count:busier left \$arg2"
+		unload_mod rkprobe_count
+		load_mod rkprobe_count
+		same "they have them when the module is loaded again" "$(of typed reason)" -
+		remove typed
+	else
+		same "parameters have no names" "$(echo 'p:typed rkprobe_count:busier left' | write_probes)" 'No such file or directory'
+	fi
+	unload_mod rkprobe_count
+fi
+
 # rkprobes is unloaded while probes wait, and the saved lines make them again.
 before=$(cat "$debugfs/probes")
 unload_mod rkprobes
