@@ -167,7 +167,7 @@ if with_events; then
 		check "parameters of a module have names" line "p:typed rkprobe_count:busier left \$arg2"
 		unload_mod rkprobe_count
 		load_mod rkprobe_count
-		same "they have them when the module is loaded again" "$(of typed reason)" -
+		same "they have them when the module is loaded again" "$(of typed state)" ftrace
 		remove typed
 	else
 		same "parameters have no names" "$(echo 'p:typed rkprobe_count:busier left' | write_probes)" 'No such file or directory'
