@@ -121,9 +121,9 @@ for list in 'vfs_read,notify_di[e],notify_die' 'notify_die,vfs_read,notify_di[e]
 done
 same "no probe is left of them" "$(grep -c '^c:no ' "$debugfs/probes")" 0
 # Many patterns have each function once, and no more memory than one.
-check "a line with the pattern * many times" line "c:all rktest_victim:rktest_victim_work$(printf ',rktest_victim:*%.0s' 1 2 3 4 5 6 7 8)"
-same "no address is there twice" "$(awk '{ print $1 }' "$debugfs/probe/all/sites" | sort | uniq -d)" ''
-check "the probe of many patterns is removed" line -:all
+check "a line with the pattern * many times" line "c:stars rktest_victim:rktest_victim_work$(printf ',rktest_victim:*%.0s' 1 2 3 4 5 6 7 8)"
+same "no address is there twice" "$(awk '{ print $1 }' "$debugfs/probe/stars/sites" | sort | uniq -d)" ''
+check "the probe of many patterns is removed" line -:stars
 
 wrong "c:no $loop,$loop+1" 'Invalid or incomplete multibyte or wide character' \
 	'inside an instruction: choose its first byte; explain SYMBOL+* lists all'
