@@ -49,7 +49,7 @@ impl Types {
     }
 
     fn int(&mut self, name: &str, size: u32, signed: bool) -> u32 {
-        let data = u32::from(signed) << 24 | size * 8;
+        let data = (u32::from(signed) << 24) | (size * 8);
         self.add(name, INT << 24, size, &[data])
     }
 
@@ -68,9 +68,9 @@ impl Types {
         let has_bits = members.iter().any(|member| member.3 != 0);
         let mut words = Vec::new();
         for (name, number, offset, width) in members {
-            words.extend([self.name_at(name), *number, offset | width << 24]);
+            words.extend([self.name_at(name), *number, offset | (width << 24)]);
         }
-        let info = kind << 24 | members.len() as u32 | u32::from(has_bits) << 31;
+        let info = (kind << 24) | members.len() as u32 | (u32::from(has_bits) << 31);
         self.add(name, info, size, &words)
     }
 
@@ -81,7 +81,7 @@ impl Types {
         }
         let prototype = self.add(
             "",
-            FUNC_PROTO << 24 | parameters.len() as u32,
+            (FUNC_PROTO << 24) | parameters.len() as u32,
             returned,
             &words,
         );
@@ -91,7 +91,7 @@ impl Types {
     pub fn find(&self, kind: u32, name: &[u8]) -> Option<((), u32)> {
         let found = self.types.iter().position(|it| {
             let word = |at: usize| u32::from_le_bytes(it[at..at + 4].try_into().expect("4 bytes"));
-            word(4) >> 24 & 0x7f == kind && self.name(word(0)) == Some(name)
+            (word(4) >> 24) & 0x7f == kind && self.name(word(0)) == Some(name)
         });
         found.map(|number| ((), number as u32))
     }
