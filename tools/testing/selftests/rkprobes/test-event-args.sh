@@ -109,7 +109,7 @@ done <<-'END'
 	dentry:%pd
 	fs=dir->i_sb->s_type->name:string id=dir->i_sb->s_id:string
 	$current->comm:string $current->prio $current->policy $current->static_prio:u8
-	fork=$current->sched_reset_on_fork:u32 exec=$current->in_execve
+	fork=$current->sched_reset_on_fork exec=$current->in_execve policy=$current->policy
 	parent=(dentry)$arg3->d_parent->d_name.name:string
 	(inode)%si->i_mode (inode)(dentry->d_parent->d_inode)->i_mode
 	again=(inode,i_opflags)dir->i_opflags:x16 (inode,i_opflags)($arg2)->i_opflags
