@@ -48,9 +48,11 @@ impl Files {
         self.debugfs.join("rkprobes").join(name)
     }
 
-    /// A file of a probe.
+    /// A file of a probe. The folder of `GROUP/NAME` is `GROUP:NAME`.
     pub fn probe(&self, probe: &str, name: &str) -> PathBuf {
-        self.module("probe").join(probe).join(name)
+        self.module("probe")
+            .join(probe.replace('/', ":"))
+            .join(name)
     }
 
     /// The folder of tracefs.

@@ -70,6 +70,15 @@ impl Instance {
         write(&self.path.join("set_event_pid"), &pid.to_string())
     }
 
+    /// Records no event of this task.
+    ///
+    /// # Errors
+    ///
+    /// `Io`.
+    pub fn not_pid(&self, pid: u32) -> Result<()> {
+        write(&self.path.join("set_event_notrace_pid"), &pid.to_string())
+    }
+
     /// Records an event of the module.
     ///
     /// # Errors

@@ -18,11 +18,13 @@ struct Row {
     missed: u64,
     /// How many sites are in each state.
     states: Vec<(String, usize)>,
+    /// What the probe waits for, or why it has no site: its state, and the reason.
+    without_sites: Option<(String, String)>,
     sites: Vec<Site>,
 }
 
 impl Row {
-    fn new(probe: Probe, sites: Vec<Site>) -> Self {
+    fn new(probe: Probe, sites: Vec<Site>, without_sites: Option<(String, String)>) -> Self {
         let mut states: Vec<(String, usize)> = Vec::new();
         for site in &sites {
             match states.iter_mut().find(|(state, _)| *state == site.state) {
@@ -35,11 +37,15 @@ impl Row {
             hits: sites.iter().map(|site| site.hits).sum(),
             missed: sites.iter().map(|site| site.missed).sum(),
             states,
+            without_sites,
             sites,
         }
     }
 
     fn state(&self) -> String {
+        if let Some((state, _)) = &self.without_sites {
+            return state.clone();
+        }
         match self.states.as_slice() {
             [(state, 1)] => state.clone(),
             states => {
@@ -51,6 +57,9 @@ impl Row {
 
     /// The reason that all sites have.
     fn reason(&self) -> &str {
+        if let Some((_, reason)) = &self.without_sites {
+            return reason;
+        }
         let mut reasons = self.sites.iter().map(|site| site.reason.as_str());
         let first = reasons.next().unwrap_or("-");
         match reasons.all(|reason| reason == first) {
@@ -64,8 +73,12 @@ impl Row {
 pub(super) fn list(files: &Files, out: &mut Output<'_>, list: &List) -> Result<bool> {
     let mut rows = Vec::new();
     for probe in probes::named(files, &list.names)? {
-        match probes::sites(files, &probe.name) {
-            Ok(sites) => rows.push(Row::new(probe, sites)),
+        let row = probes::sites(files, &probe.name).and_then(|sites| {
+            let without_sites = without_sites(files, &probe, &sites)?;
+            Ok(Row::new(probe, sites, without_sites))
+        });
+        match row {
+            Ok(row) => rows.push(row),
             // It was removed meanwhile.
             Err(error) if error.kind == Kind::Refused => {}
             Err(error) => return Err(error),
@@ -79,6 +92,19 @@ pub(super) fn list(files: &Files, out: &mut Output<'_>, list: &List) -> Result<b
         show_probes(out, &rows)?;
     }
     Ok(true)
+}
+
+/// What a probe says of itself that has no site in any text: it waits for a module, or is refused in
+/// the module that is loaded.
+fn without_sites(files: &Files, probe: &Probe, sites: &[Site]) -> Result<Option<(String, String)>> {
+    if sites.iter().any(|site| site.state != "gone") {
+        return Ok(None);
+    }
+    let word = |name| -> Result<String> {
+        let text = files.read_probe(&probe.name, name)?;
+        Ok(text.lines().collect::<Vec<_>>().join(", "))
+    };
+    Ok(Some((word("state")?, word("reason")?)))
 }
 
 fn show_probes(out: &mut Output<'_>, rows: &[Row]) -> Result<()> {

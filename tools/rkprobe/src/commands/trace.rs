@@ -85,6 +85,8 @@ pub(super) fn trace(files: &Files, out: &mut Output<'_>, options: &cli::Trace) -
     let name = probes.names().first().cloned().unwrap_or_default();
     let event = event_of(&name);
     let mut instance = Instance::make(files, probes.owner())?;
+    // Each read of the trace may be a hit.
+    instance.not_pid(std::process::id())?;
     if let Some(pid) = options.pid {
         instance.only_pid(pid)?;
     }
@@ -97,6 +99,11 @@ pub(super) fn trace(files: &Files, out: &mut Output<'_>, options: &cli::Trace) -
     let mut until = Until::begin(&stop, options.until.duration, &options.until.command)?;
     let mut ended = false;
     while !lines.is_done() {
+        // Also while there is something to read: the event may be hit all the time.
+        if !ended && until.wait(Some(Duration::ZERO)) {
+            ended = true;
+            instance.stop();
+        }
         let bytes = instance.read()?;
         if bytes.is_empty() {
             if ended {

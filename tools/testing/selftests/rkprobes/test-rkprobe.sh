@@ -181,6 +181,15 @@ if [ -d $instances ]; then
 	same "the callers of one event are printed" "$(grep -c '^ => rktest_victim_loop' "$work.said")" 1
 	same "trace ends after some events" "$(status_of "$rkprobe" trace -n 2 $loop+7 -- sh -c "echo loop 100 >$command")" 0
 	same "it prints that many" "$(grep -c 'rktest_victim_loop+0x7' "$work.said")" 2
+	same "trace ends by its time, also if its own reads are hits" "$(status_of timeout 60 "$rkprobe" trace vfs_read -d 0.2)" 0
+	refuse "trace has no hit of its own task" grep -q "^ *rkprobe-" "$work.said"
+	echo "p:gr/grouped $loop" >"$debugfs/probes"
+	same "list knows a probe of a group" "$(status_of "$rkprobe" list gr/grouped)" 0
+	says "list shows it" gr/grouped
+	echo "-:gr/grouped" >"$debugfs/probes"
+	echo "c:waits rkprobe_count:count_exit" >"$debugfs/probes"
+	same "list shows what a probe waits for" "$("$rkprobe" list waits | grep -c 'waiting for module rkprobe_count')" 1
+	echo "-:waits" >"$debugfs/probes"
 	same "a bad filter has the status 2" "$(status_of "$rkprobe" trace $loop --filter 'nosuch == 1' -- true)" 2
 	same "a bad argument has the status 1" "$(status_of "$rkprobe" trace $loop 'n=%nosuch' -- true)" 1
 	nothing_left "trace leaves no probe"
