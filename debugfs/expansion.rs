@@ -40,7 +40,7 @@ pub(super) struct Expansion {
     pub(super) addr: usize,
 }
 
-/// With more sites than this, those that several targets have are dropped before the next target.
+/// A line with more sites than this drops its duplicate sites before it reads the next target.
 const SORT_FROM: usize = 4096;
 
 /// What targets stand for.

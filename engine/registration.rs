@@ -163,8 +163,8 @@ impl Engine {
     ///
     /// `NotRegistered`, `NoMemory`. For enabling also `NotText` if the text was unloaded, and the reason
     /// why hits would not reach the probe. Such a probe stays what it was, enabled or disabled. Of many
-    /// probes those that can be enabled are enabled. If there are none, the error is that of the first
-    /// that has text.
+    /// probes, the engine enables each one that can be enabled. If it can enable none, the error is that
+    /// of the first probe with text.
     pub(crate) fn set_enabled(
         &self,
         probes: impl Iterator<Item = ProbePtr> + Clone,

@@ -86,7 +86,7 @@ last=${kinds##* }
 inner="$hit_bpf $last '$enabled; $calls; $disabled' $(probe_of loop) $(probe_of work) >/tmp/bpf.inner"
 count raw "echo 1 >$tracing/events/rkprobes/work/enable; $inner; echo 0 >$tracing/events/rkprobes/work/enable" loop work ||
 	fail "two programs: $(cat /tmp/bpf.out)"
-same "two programs see the same" "$(cat /tmp/bpf.inner)" "$(cat /tmp/bpf.out)"
+same "two programs see equal hits" "$(cat /tmp/bpf.inner)" "$(cat /tmp/bpf.out)"
 same "the first of two programs" "$(hits loop)$(hits work)" '1 1 1 10 10 10 1 1 5 '
 same "the trace has its records too" "$(grep -c 'work: (rktest_victim_work' "$tracing/trace")" 5
 
@@ -121,7 +121,7 @@ if [ -n "${SHORT:-}" ]; then
 	exit
 fi
 
-# Some thousand instructions of the kernel, each function with an event of its own. rk_hit and the counters of the sites see the same.
+# Some thousand instructions of the kernel, each function with an event of its own. rk_hit and the counters of the sites have equal hits.
 awk '$2 ~ /[tT]/ && $3 ~ /^(vfs_(read|write|open|statx|getattr)|path_openat|link_path_walk|lookup_fast|walk_component|d_lookup|__d_lookup|do_dentry_open|rw_verify_area|ksys_read|ksys_write|dput|mntput|filename_lookup|shmem_file_read_iter|shmem_file_write_iter|generic_perform_write|filp_close|generic_fillattr|pipe_write|file_update_time|iov_iter_zero|alloc_empty_file|may_open|do_sys_openat2|getname_flags|set_nlink|simple_getattr|cp_new_stat|anon_pipe_write|anon_pipe_read|do_pipe2|create_pipe_files|alloc_pipe_info|free_pipe_info|path_lookupat|complete_walk|terminate_walk|step_into|inode_permission|generic_permission)$/ && !seen[$3]++ { print "p:" $3 " " $3 "+* enable=0" }' /proc/kallsyms >/tmp/bpf.lines
 write_probes </tmp/bpf.lines >/dev/null || true
 names=$(ls "$debugfs/probe")

@@ -48,7 +48,7 @@ same "the probe of the other file is left" "$(cat "$debugfs/probes")" "p:other $
 check "it is removed by this file too" event "-:other"
 same "no probe is left" "$(stat_of probes)" 0
 
-# Reading gives lines that make the same.
+# The file gives lines that make equal probes.
 lines=$(printf 'p:grp/two %s enable=1 limit=500000 name=%%si:u32\np:rkprobes/one %s arg1=%%di arg2=+0(%%sp):x64' "$place" "$place")
 cat >/tmp/rkevents.$$ <<-END
 	p:one $place %di +0(%sp):x64
@@ -63,7 +63,7 @@ check "the event is in its group" [ -d "$events/grp/two" ]
 check "the other event is in the group of rkprobes" [ -d "$events/rkprobes/one" ]
 same "the directory of the probe has the group" "$(of grp:two limit)" 500000
 check "what was read is written" sh -c "cat $file >/tmp/rkevents.$$ && cat /tmp/rkevents.$$ >$file"
-same "reading gives the same again" "$(cat "$file")" "$lines"
+same "the file gives the lines again" "$(cat "$file")" "$lines"
 rm /tmp/rkevents.$$
 same "probes has the group, and the setting" "$(grep '^p:grp' "$debugfs/probes")" "p:grp/two $place limit=500000 name=%si:u32"
 refuse "a name in a group is given once" event "p:grp/two $place"
@@ -87,7 +87,7 @@ check "events with one and with four places" event "$lines"
 same "reading gives the lines" "$(cat "$file")" "$lines"
 check "what was read is written" sh -c "cat $file >/tmp/rkevents.$$ && cat /tmp/rkevents.$$ >$file"
 rm /tmp/rkevents.$$
-same "reading gives the same again" "$(cat "$file")" "$lines"
+same "the file gives the lines again" "$(cat "$file")" "$lines"
 echo 1 >"$events/grp/all/enable"
 echo >"$tracing/trace"
 ask rktest_victim loop 3 >/dev/null
